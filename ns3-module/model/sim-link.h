@@ -1,0 +1,196 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * sim-link: the wire between a simulator and one virtual machine.
+ *
+ * This header is the whole protocol and the only definition of it: the simulator's end (vm-link.cc)
+ * and QEMU's end (qemu-patches/src/system/sim-link.c) both include it. It needs C11 or C++17 and
+ * knows neither ns-3 nor QEMU.
+ *
+ * The region
+ *     One shared memory region per VM, made by the simulator and inherited by QEMU as a file
+ *     descriptor:
+ *
+ *         0                          SimLinkHeader
+ *         SIM_LINK_HEADER_SIZE       inbox:  records from the simulator to the VM (boxSize bytes)
+ *         ... + boxSize              outbox: records from the VM to the simulator (boxSize bytes)
+ *
+ * The turn
+ *     Whose turn it is, is one 32-bit word, `turn`. Whoever has the turn owns the whole region, and
+ *     the other side touches nothing but that word. A side ends its turn by storing the other's name
+ *     in the word (release order) and, if the other side said that it sleeps, waking its futex.
+ *     There are no other locks.
+ *
+ * A conversation
+ *     The VM has the first turn: it answers SIM_LINK_HELLO and what it offers. From then on the
+ *     simulator commands and the VM answers, one for one:
+ *
+ *         SIM_LINK_BOOT      the clock runs with the instructions, until the guest has announced
+ *                            itself on SIM_LINK_RELAY_PORT and is idle. Answers: BUSY (a slice is
+ *                            over: command BOOT again), IDLE (ready), MORE, FAULT.
+ *         SIM_LINK_RUN       the clock shows `time` and stands still. The records in the inbox are
+ *                            delivered, then the guest runs until its CPUs are idle. Answers: IDLE,
+ *                            BUSY, MORE, FAULT.
+ *         SIM_LINK_CONTINUE  only after MORE: the simulator has emptied the outbox; go on with the
+ *                            same turn. Answers as for the turn that it belongs to.
+ *         SIM_LINK_QUIT      the VM ends. There is no answer: the process exits.
+ *
+ * Trust
+ *     The guest is untrusted, and so is a QEMU that a guest has taken over: the simulator copies
+ *     every field once and checks it before use. QEMU checks too, to tell a simulator's error from
+ *     its own.
+ */
+#ifndef SIM_LINK_H
+#define SIM_LINK_H
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "sim-link is little-endian, and both of its ends run on the same machine"
+#endif
+
+#define SIM_LINK_MAGIC UINT64_C(0x4b4e494c2d4d4953) /* "SIM-LINK" */
+#define SIM_LINK_VERSION UINT32_C(1)
+#define SIM_LINK_HEADER_SIZE UINT32_C(4096)
+
+/* Both boxes have the same size: a multiple of 8 within these bounds, in bytes. */
+#define SIM_LINK_BOX_MIN UINT32_C(0x20000)
+#define SIM_LINK_BOX_MAX UINT32_C(0x4000000)
+
+/* The largest payload of one record in bytes: an Ethernet frame without segmentation offload fits
+ * many times, and so does what a serial port takes at once. */
+#define SIM_LINK_PAYLOAD_MAX UINT32_C(0x11000)
+
+/* Serial ports with a meaning to the wire itself. */
+#define SIM_LINK_RELAY_PORT 0
+#define SIM_LINK_CONSOLE_PORT 1
+
+/* Values of `turn`. */
+enum
+{
+    SIM_LINK_TURN_VM = 1,
+    SIM_LINK_TURN_SIMULATOR = 2,
+};
+
+/* Simulator to VM: `command`. */
+enum
+{
+    SIM_LINK_BOOT = 1,
+    SIM_LINK_RUN = 2,
+    SIM_LINK_CONTINUE = 3,
+    SIM_LINK_QUIT = 4,
+};
+
+/* Flags of SIM_LINK_RUN. */
+enum
+{
+    /* Timers due at `time` expire in this turn. Without it only those due earlier do: a frame that
+     * arrives at the same instant as a tick is then a turn of its own, and the simulator's event
+     * order decides which comes first. */
+    SIM_LINK_RUN_TIMERS = 1u << 0,
+};
+
+/* VM to simulator: `answer`. */
+enum
+{
+    /* The VM is there; `features`, `nics` and `ports` are valid, `time` is its clock. */
+    SIM_LINK_HELLO = 1,
+    /* All CPUs are halted and no device has work left. The next timer is due at `deadline`. */
+    SIM_LINK_IDLE = 2,
+    /* The guest has used up what one turn may take (instructions, or readings of a clock that
+     * stands still) and is not idle. It wants to go on at `deadline`. Counts decide, never wall time. */
+    SIM_LINK_BUSY = 3,
+    /* The outbox is full and the turn goes on: empty it, then SIM_LINK_CONTINUE. */
+    SIM_LINK_MORE = 4,
+    /* The VM cannot go on; `fault` says why. No further command is answered. */
+    SIM_LINK_FAULT = 5,
+};
+
+/* `fault` of SIM_LINK_FAULT. */
+enum
+{
+    SIM_LINK_FAULT_RESET = 1,    /* the guest rebooted: after a panic, or a triple fault */
+    SIM_LINK_FAULT_POWEROFF = 2, /* the guest switched itself off */
+    SIM_LINK_FAULT_PANIC = 3,    /* a paravirtual panic device reported a panic */
+    SIM_LINK_FAULT_DEVICE = 4,   /* a device model failed */
+    SIM_LINK_FAULT_HOST = 5,     /* QEMU was asked to end by someone else */
+    SIM_LINK_FAULT_PROTOCOL = 6, /* the simulator broke this protocol */
+};
+
+/* Feature bits of the hello. */
+#define SIM_LINK_FEATURE_BOOT UINT64_C(1) /* SIM_LINK_BOOT is understood */
+
+#define SIM_LINK_NO_DEADLINE INT64_MAX
+
+/* Records, in either box: this header, `length` bytes, padding to a multiple of 8. */
+typedef struct SimLinkRecord
+{
+    uint16_t type;
+    uint16_t channel; /* NIC index or serial port index */
+    uint32_t length;  /* of the payload, in bytes, without padding */
+} SimLinkRecord;
+
+enum
+{
+    SIM_LINK_FRAME = 1,  /* an Ethernet frame, from the destination address on, without FCS */
+    SIM_LINK_SERIAL = 2, /* bytes of a serial port, in order */
+};
+
+typedef struct SimLinkHeader
+{
+    /* Set by the simulator before QEMU starts, never changed. */
+    uint64_t magic;
+    uint32_t version;
+    uint32_t boxSize;
+    uint8_t pad0[48];
+
+    /* In a cache line of their own. A side sets its `sleeps` before it waits on `turn`. */
+    uint32_t turn;
+    uint32_t simulatorSleeps;
+    uint32_t vmSleeps;
+    uint8_t pad1[52];
+
+    /* Written by the simulator in its turn. */
+    int64_t time;         /* ns: what every clock of the guest shows in this turn */
+    uint32_t command;     /* SIM_LINK_BOOT ... */
+    uint32_t flags;       /* of the command */
+    uint32_t inboxLength; /* bytes of records in the inbox */
+    uint8_t pad2[44];
+
+    /* Written by the VM in its turn. */
+    int64_t vmTime;        /* ns: the guest's clock at the end of the turn */
+    int64_t deadline;      /* ns, or SIM_LINK_NO_DEADLINE */
+    uint64_t instructions; /* executed since the hello */
+    uint32_t answer;       /* SIM_LINK_HELLO ... */
+    uint32_t fault;        /* SIM_LINK_FAULT_... */
+    uint32_t outboxLength; /* bytes of records in the outbox */
+    uint16_t nics;         /* with SIM_LINK_HELLO: how many there are */
+    uint16_t ports;        /* with SIM_LINK_HELLO: how many there are */
+    uint64_t features;     /* with SIM_LINK_HELLO */
+    uint8_t pad3[16];
+} SimLinkHeader;
+
+static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
+static_assert(sizeof(SimLinkHeader) == 256, "part of the protocol");
+static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
+static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");
+static_assert(offsetof(SimLinkHeader, vmTime) == 192, "part of the protocol");
+static_assert(offsetof(SimLinkHeader, features) == 232, "part of the protocol");
+
+/* Bytes that a record with `length` bytes of payload takes in a box. */
+static inline uint32_t
+SimLinkRecordSize(uint32_t length)
+{
+    return (uint32_t)sizeof(SimLinkRecord) + ((length + 7u) & ~7u);
+}
+
+/* Size of the whole region in bytes. */
+static inline size_t
+SimLinkRegionSize(uint32_t boxSize)
+{
+    return SIM_LINK_HEADER_SIZE + 2 * (size_t)boxSize;
+}
+
+#endif /* SIM_LINK_H */
