@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Two commands matter: `make demo` and `make test`. Both set up whatever is missing first.
+
+OUT ?= out/demo
+BIN := .venv/bin
+
+.PHONY: help demo test lint format doctor clean prepare-demo prepare-test
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: prepare-demo ## Two Linux kernels talk TCP through ns-3; results go to OUT (out/demo)
+	@$(BIN)/ns3-qemu setup
+	@$(BIN)/ns3-qemu demo --out $(OUT)
+
+test: lint ## Check style and types, then run all tests
+	@$(BIN)/ns3-qemu setup
+	@$(BIN)/python -m pytest
+
+lint: prepare-test ## Check style and types
+	@scripts/lint
+
+format: prepare-test ## Put all sources into the form that lint wants
+	@scripts/lint --fix
+
+doctor: prepare-demo ## Say which parts are there and what to do about those that are not
+	@$(BIN)/ns3-qemu doctor
+
+clean: ## Remove what was built in this directory (the cache stays: ns3-qemu image remove)
+	rm -rf build out .venv .mypy_cache .pytest_cache .ruff_cache
+
+prepare-demo:
+	@scripts/bootstrap demo
+
+prepare-test:
+	@scripts/bootstrap test
