@@ -1,0 +1,62 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Simulated clock: QEMU_CLOCK_VIRTUAL and the TSC show what a simulator says, and the vCPUs run in
+ * turns that the simulator hands out over a sim-link.
+ *
+ * These are the hooks for the places in QEMU where time is read and where vCPUs run or halt. All of
+ * them are called in the one vCPU thread of round-robin TCG with icount, unless they say otherwise.
+ */
+#ifndef SYSTEM_SIM_CLOCK_H
+#define SYSTEM_SIM_CLOCK_H
+
+typedef struct SimLink SimLink;
+
+typedef enum SimClockMode {
+    SIM_CLOCK_OFF,
+    /* The clock runs with the instructions, and idle time is skipped: booting. */
+    SIM_CLOCK_FREE,
+    /* The clock stands still during a turn and moves between turns. */
+    SIM_CLOCK_LOCKED,
+} SimClockMode;
+
+extern SimClockMode sim_clock_mode;
+
+static inline bool sim_clock_enabled(void)
+{
+    return sim_clock_mode != SIM_CLOCK_OFF;
+}
+
+static inline bool sim_clock_locked(void)
+{
+    return sim_clock_mode == SIM_CLOCK_LOCKED;
+}
+
+/* Put the machine's clock under the control of @link. Called once, before the machine is built. */
+bool sim_clock_attach(SimLink *link, Error **errp);
+
+/* What QEMU_CLOCK_VIRTUAL shows while the clock is locked, in ns. Any thread. */
+int64_t sim_clock_get_ns(void);
+
+/*
+ * What the TSC shows while the clock is locked (1 GHz). Each reading by the guest is a fixed step
+ * later than the one before, so that delay loops with interrupts off come to an end within a turn.
+ */
+int64_t sim_clock_get_ticks(void);
+
+/* How many instructions the guest may still execute in this turn. */
+int64_t sim_clock_instruction_limit(void);
+
+/* Before vCPUs run: say hello, or give the turn back if the guest has used it up. BQL held. */
+void sim_clock_before_run(void);
+
+/*
+ * All vCPUs are halted: give the turn back and wait for the next. BQL held, but released while it
+ * waits. Returns false if there is nothing to wait for (the machine is stopping).
+ */
+bool sim_clock_idle(void);
+
+/* Someone needs the vCPU thread's attention while it may be waiting for its turn. Any thread. */
+void sim_clock_kick(void);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * QEMU's end of a sim-link (see sim-link-protocol.h): the shared region, the exchange of turns, and
+ * the records in its boxes. Knows nothing of clocks and vCPUs.
+ */
+#ifndef SYSTEM_SIM_LINK_H
+#define SYSTEM_SIM_LINK_H
+
+#include "qom/object.h"
+#include "system/sim-link-protocol.h"
+
+#define TYPE_SIM_LINK "sim-link"
+OBJECT_DECLARE_SIMPLE_TYPE(SimLink, SIM_LINK)
+
+/* What a backend does with a record that the simulator sends to it. */
+typedef void SimLinkInput(void *opaque, const uint8_t *data, size_t length);
+
+typedef struct SimLinkCommand {
+    int64_t time;
+    uint32_t command;
+    uint32_t flags;
+    uint32_t inbox_length;
+} SimLinkCommand;
+
+typedef struct SimLinkAnswer {
+    uint32_t answer;
+    uint32_t fault;
+    int64_t time;
+    int64_t deadline;
+    uint64_t instructions;
+} SimLinkAnswer;
+
+/* Limits that the user may set, see SimLinkProperties in qapi/qom.json. */
+typedef struct SimLinkLimits {
+    uint64_t boot_slice;
+    uint64_t busy_instructions;
+    uint64_t busy_reads;
+    uint64_t busy_step;
+    uint64_t tsc_step;
+} SimLinkLimits;
+
+SimLink *sim_link_find(const char *id, Error **errp);
+const SimLinkLimits *sim_link_limits(SimLink *link);
+
+/* Register a backend as NIC or serial port number @index. */
+bool sim_link_add(SimLink *link, uint16_t type, uint16_t index,
+                  SimLinkInput *input, void *opaque, Error **errp);
+void sim_link_remove(SimLink *link, uint16_t type, uint16_t index);
+
+/*
+ * Send a record to the simulator, in the vCPU thread during a turn. Where the outbox is full the
+ * turn is handed over in parts. Output outside a turn cannot be ordered: it is a device's error, is
+ * reported and dropped.
+ */
+void sim_link_put(SimLink *link, uint16_t type, uint16_t index, const struct iovec *iov, int iovcnt);
+
+/* Has the guest sent anything on serial port @port since the last call? */
+bool sim_link_port_used(SimLink *link, uint16_t port);
+
+/* End the turn with @answer. */
+void sim_link_answer(SimLink *link, const SimLinkAnswer *answer);
+
+/* Wait for the turn. Returns false when @interrupted says so; the turn is still to come then. */
+bool sim_link_wait(SimLink *link, bool (*interrupted)(void));
+/* Wake a sim_link_wait() so that it asks @interrupted. Any thread. */
+void sim_link_wake(SimLink *link);
+
+/* Read the command of the turn just taken; false if it is not one. */
+bool sim_link_command(SimLink *link, SimLinkCommand *command);
+/* Hand the records in the inbox to their backends; false if they are malformed. */
+bool sim_link_deliver(SimLink *link, const SimLinkCommand *command);
+
+#endif

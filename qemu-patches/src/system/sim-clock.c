@@ -1,0 +1,355 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The simulated clock and the vCPUs' turns: what QEMU does with the commands of a sim-link.
+ */
+#include "qemu/osdep.h"
+#include "block/aio.h"
+#include "hw/core/cpu.h"
+#include "qapi/error.h"
+#include "qemu/atomic.h"
+#include "qemu/error-report.h"
+#include "qemu/main-loop.h"
+#include "qemu/seqlock.h"
+#include "qemu/timer.h"
+#include "system/cpu-timers.h"
+#include "system/cpu-timers-internal.h"
+#include "system/cpus.h"
+#include "system/runstate.h"
+#include "system/sim-clock.h"
+#include "system/sim-link.h"
+
+SimClockMode sim_clock_mode;
+
+static struct {
+    SimLink *link;
+    const SimLinkLimits *limits;
+    Notifier shutdown;
+    QemuSemaphore drained;
+
+    bool said_hello;
+    /* Our turn is over, and the next has not come yet. */
+    bool waiting;
+    bool announced;
+
+    int64_t now;         /* ns, the clock while it is locked */
+    int64_t tsc;         /* ns, the TSC's last reading */
+    int64_t turn_start;  /* instructions */
+    uint64_t reads;      /* of the clock, by the guest, in this turn */
+} sim;
+
+/* -- time --------------------------------------------------------------------------------------- */
+
+/* Is it the guest's own instruction that reads a clock? */
+static bool guest_reads(void)
+{
+    return current_cpu && current_cpu->running;
+}
+
+int64_t sim_clock_get_ns(void)
+{
+    if (guest_reads() && ++sim.reads == sim.limits->busy_reads) {
+        cpu_exit(current_cpu);
+    }
+    return qatomic_read_i64(&sim.now);
+}
+
+int64_t sim_clock_get_ticks(void)
+{
+    int64_t now = qatomic_read_i64(&sim.now);
+
+    if (!guest_reads()) {
+        return MAX(now, sim.tsc);
+    }
+    sim.tsc = MAX(now, sim.tsc + (int64_t)sim.limits->tsc_step);
+    return sim.tsc;
+}
+
+static int64_t instructions(void)
+{
+    return qatomic_read_i64(&timers_state.qemu_icount);
+}
+
+int64_t sim_clock_instruction_limit(void)
+{
+    return sim.turn_start + (int64_t)sim.limits->busy_instructions - instructions();
+}
+
+static int64_t next_timer(void)
+{
+    int64_t delta = qemu_clock_deadline_ns_all(QEMU_CLOCK_VIRTUAL, ~QEMU_TIMER_ATTR_EXTERNAL);
+
+    return delta < 0 ? SIM_LINK_NO_DEADLINE : qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + delta;
+}
+
+static void run_timers(int64_t until)
+{
+    qatomic_set_i64(&sim.now, until);
+    while (qemu_clock_deadline_ns_all(QEMU_CLOCK_VIRTUAL, QEMU_TIMER_ATTR_ALL) == 0 &&
+           qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL)) {
+        /* A timer may have armed another that is due already. */
+    }
+}
+
+/* Free clock: nothing happens before the next timer, so it may as well be now. */
+static void skip_idle_time(void)
+{
+    int64_t delta = qemu_clock_deadline_ns_all(QEMU_CLOCK_VIRTUAL, ~QEMU_TIMER_ATTR_EXTERNAL);
+
+    seqlock_write_lock(&timers_state.vm_clock_seqlock, &timers_state.vm_clock_lock);
+    qatomic_set_i64(&timers_state.qemu_icount_bias, timers_state.qemu_icount_bias + delta);
+    seqlock_write_unlock(&timers_state.vm_clock_seqlock, &timers_state.vm_clock_lock);
+    qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL);
+}
+
+/* -- turns -------------------------------------------------------------------------------------- */
+
+static bool stopping(void)
+{
+    return !runstate_is_running() || first_cpu->stop || cpu_is_stopped(first_cpu);
+}
+
+static bool attention_needed(void)
+{
+    CPUState *cpu;
+
+    CPU_FOREACH(cpu) {
+        if (cpu->stop || cpu->stopped || !cpu_work_list_empty(cpu)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void answer(uint32_t what, int64_t deadline)
+{
+    SimLinkAnswer a = {
+        .answer = what,
+        .time = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL),
+        .deadline = deadline,
+        .instructions = instructions(),
+    };
+
+    sim_link_answer(sim.link, &a);
+    sim.waiting = true;
+}
+
+static void fault(uint32_t reason)
+{
+    SimLinkAnswer a = {
+        .answer = SIM_LINK_FAULT,
+        .fault = reason,
+        .time = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL),
+        .deadline = SIM_LINK_NO_DEADLINE,
+        .instructions = instructions(),
+    };
+
+    sim_link_answer(sim.link, &a);
+}
+
+static void protocol_error(const char *what)
+{
+    error_report("sim-link: %s", what);
+    fault(SIM_LINK_FAULT_PROTOCOL);
+    qemu_system_shutdown_request_with_code(SHUTDOWN_CAUSE_HOST_ERROR, 1);
+}
+
+static void lock_clock(void)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+
+    sim.now = now;
+    sim.tsc = now;
+    sim_clock_mode = SIM_CLOCK_LOCKED;
+}
+
+static void run_turn(const SimLinkCommand *command)
+{
+    if (!sim_clock_locked()) {
+        lock_clock();
+    }
+    if (command->time < sim.now) {
+        protocol_error("the simulator's clock went backwards");
+        return;
+    }
+    if (!(command->flags & SIM_LINK_RUN_TIMERS) && command->time > sim.now) {
+        /* Timers due right now are an event of their own in the simulator. */
+        run_timers(command->time - 1);
+        qatomic_set_i64(&sim.now, command->time);
+    } else if (command->flags & SIM_LINK_RUN_TIMERS) {
+        run_timers(command->time);
+    }
+    if (!sim_link_deliver(sim.link, command)) {
+        protocol_error("the inbox is malformed");
+    }
+}
+
+/*
+ * Take the next turn and begin it. False if somebody needs this thread before it comes; then
+ * sim.waiting stays set.
+ */
+static bool take_turn(void)
+{
+    SimLinkCommand command;
+    bool taken;
+
+    bql_unlock();
+    taken = sim_link_wait(sim.link, attention_needed);
+    bql_lock();
+    if (!taken) {
+        return false;
+    }
+    sim.waiting = false;
+    sim.turn_start = instructions();
+    sim.reads = 0;
+    if (!sim_link_command(sim.link, &command)) {
+        protocol_error("the inbox is longer than it can be");
+        return true;
+    }
+    switch (command.command) {
+    case SIM_LINK_RUN:
+        run_turn(&command);
+        break;
+    case SIM_LINK_BOOT:
+        if (sim_clock_locked()) {
+            protocol_error("BOOT after the first RUN");
+        }
+        break;
+    case SIM_LINK_QUIT:
+        qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
+        break;
+    default:
+        protocol_error("unknown command");
+        break;
+    }
+    return true;
+}
+
+static bool turn_used_up(void)
+{
+    int64_t used = instructions() - sim.turn_start;
+
+    if (!sim_clock_locked()) {
+        return used >= sim.limits->boot_slice;
+    }
+    return used >= sim.limits->busy_instructions || sim.reads >= sim.limits->busy_reads;
+}
+
+void sim_clock_before_run(void)
+{
+    if (!sim_clock_enabled() || stopping()) {
+        return;
+    }
+    if (!sim.said_hello) {
+        sim.said_hello = true;
+        answer(SIM_LINK_HELLO, SIM_LINK_NO_DEADLINE);
+    } else if (!sim.waiting && turn_used_up() && !all_cpu_threads_idle()) {
+        int64_t wanted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + sim.limits->busy_step;
+
+        answer(SIM_LINK_BUSY, MIN(wanted, next_timer()));
+    }
+    if (sim.waiting) {
+        take_turn();
+    }
+}
+
+static void set_drained(void *opaque)
+{
+    qemu_sem_post(&sim.drained);
+}
+
+/*
+ * Bottom halves that devices have scheduled belong to the turn. They run in the main loop's thread;
+ * here the guest is halted, so nothing runs beside them.
+ */
+static void drain_bottom_halves(void)
+{
+    AioContext *ctx = qemu_get_aio_context();
+
+    while (aio_compute_timeout(ctx) == 0 && !stopping()) {
+        aio_bh_schedule_oneshot(ctx, set_drained, NULL);
+        bql_unlock();
+        /* The main loop may be about to stop this very thread: look up from time to time. */
+        qemu_sem_timedwait(&sim.drained, 10);
+        bql_lock();
+    }
+}
+
+bool sim_clock_idle(void)
+{
+    if (!sim_clock_enabled() || !sim.said_hello) {
+        return false;
+    }
+    drain_bottom_halves();
+    if (stopping()) {
+        return false;
+    }
+    if (!all_cpu_threads_idle()) {
+        return true;
+    }
+    if (!sim.waiting) {
+        if (!sim_clock_locked()) {
+            sim.announced |= sim_link_port_used(sim.link, SIM_LINK_RELAY_PORT);
+            if (!sim.announced && next_timer() != SIM_LINK_NO_DEADLINE) {
+                skip_idle_time();
+                return true;
+            }
+            lock_clock();
+        }
+        answer(SIM_LINK_IDLE, next_timer());
+    }
+    take_turn();
+    return !stopping();
+}
+
+void sim_clock_kick(void)
+{
+    if (sim_clock_enabled() && qatomic_read(&sim.waiting)) {
+        sim_link_wake(sim.link);
+    }
+}
+
+/* -- beginning and end -------------------------------------------------------------------------- */
+
+static void sim_clock_shutdown(Notifier *notifier, void *data)
+{
+    ShutdownCause cause = *(ShutdownCause *)data;
+
+    /* Only whoever has the turn may speak; a VM that ends out of turn is missed by its process. */
+    if (!sim.said_hello || sim.waiting) {
+        return;
+    }
+    switch (cause) {
+    case SHUTDOWN_CAUSE_GUEST_RESET:
+    case SHUTDOWN_CAUSE_SUBSYSTEM_RESET:
+        fault(SIM_LINK_FAULT_RESET);
+        break;
+    case SHUTDOWN_CAUSE_GUEST_SHUTDOWN:
+        fault(SIM_LINK_FAULT_POWEROFF);
+        break;
+    case SHUTDOWN_CAUSE_GUEST_PANIC:
+        fault(SIM_LINK_FAULT_PANIC);
+        break;
+    case SHUTDOWN_CAUSE_HOST_QMP_QUIT:
+        break; /* QUIT has no answer */
+    default:
+        fault(SIM_LINK_FAULT_HOST);
+        break;
+    }
+    sim.waiting = true;
+}
+
+bool sim_clock_attach(SimLink *link, Error **errp)
+{
+    if (icount_enabled() != ICOUNT_PRECISE) {
+        error_setg(errp, "a machine with a sim-link needs TCG and -icount shift=N,sleep=off");
+        return false;
+    }
+    sim.link = link;
+    sim.limits = sim_link_limits(link);
+    qemu_sem_init(&sim.drained, 0);
+    sim.shutdown.notify = sim_clock_shutdown;
+    qemu_register_shutdown_notifier(&sim.shutdown);
+    sim_clock_mode = SIM_CLOCK_FREE;
+    return true;
+}
