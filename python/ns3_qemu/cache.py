@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The directory in which everything that was fetched or built is kept.
+
+Layout, below `$NS3_QEMU_HOME`, or else `$XDG_CACHE_HOME/ns3-qemu`, or else `~/.cache/ns3-qemu`:
+
+    apt/<suite>/         package lists of one Debian suite and apt's configuration for it
+    downloads/<what>/    files as they came from the archive
+    qemu/<hash>/         a patched QEMU with its firmware
+    kernels/<version>/   an unpacked Debian kernel
+    images/<hash>/       a machine that can be started: kernel, initramfs, QEMU command
+    logs/                the output of each step's last run
+    locks/, work/        see below
+
+A directory under its final name is whole and never changes: it is made in `work/` (the same file
+system) and renamed. Who makes it holds its lock (flock), so two processes may want the same thing
+at once, and what a killed one left in `work/` is removed by the next.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+
+def default_root() -> Path:
+    """Return where the cache is, by the environment."""
+    if home := os.environ.get("NS3_QEMU_HOME"):
+        return Path(home).absolute()
+    # The XDG specification says that a relative path there is to be ignored.
+    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    base = xdg if xdg.is_absolute() else Path.home() / ".cache"
+    return base / "ns3-qemu"
+
+
+class Cache:
+    """One cache directory. Directories come into being when something is put into them."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or default_root()).absolute()
+        self.apt = self.root / "apt"
+        self.downloads = self.root / "downloads"
+        self.qemu = self.root / "qemu"
+        self.kernels = self.root / "kernels"
+        self.images = self.root / "images"
+        self.logs = self.root / "logs"
+        self._locks = self.root / "locks"
+        self._work = self.root / "work"
+
+    @contextlib.contextmanager
+    def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the lock `name`; `on_wait` is called once if another process has it.
+
+        The operating system gives a lock back when its process ends, however it ends.
+        """
+        self._locks.mkdir(parents=True, exist_ok=True)
+        with (self._locks / name).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if on_wait:
+                    on_wait()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def produce(
+        self,
+        final: Path,
+        build: Callable[[Path, Path], None],
+        on_wait: Callable[[], None] | None = None,
+    ) -> Path:
+        """Return the directory `final`; if it is missing, let `build` fill a new one, then rename.
+
+        `build` gets two empty directories: the first becomes `final`, the second is thrown away. If
+        it raises, nothing is left, under no name.
+        """
+        if final.is_dir():
+            return final
+        name = "-".join(final.relative_to(self.root).parts)
+        with self.lock(name, on_wait):
+            if final.is_dir():  # made by the process that had the lock before
+                return final
+            self._sweep(name)
+            with self._scratch(name) as directory:
+                result, work = directory / "result", directory / "work"
+                result.mkdir()
+                work.mkdir()
+                build(result, work)
+                final.parent.mkdir(parents=True, exist_ok=True)
+                result.rename(final)
+        return final
+
+    def remove(self, final: Path) -> None:
+        """Remove a directory; at no time is a part of it seen under its name."""
+        self._work.mkdir(parents=True, exist_ok=True)
+        doomed = Path(tempfile.mkdtemp(prefix="removed.", dir=self._work))
+        final.rename(doomed / "it")
+        shutil.rmtree(doomed)
+
+    @contextlib.contextmanager
+    def _scratch(self, name: str) -> Iterator[Path]:
+        self._work.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=self._work))
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _sweep(self, name: str) -> None:
+        """Remove what a killed process left; only for who holds the lock `name`."""
+        for left_over in self._work.glob(f"{name}@*"):
+            shutil.rmtree(left_over, ignore_errors=True)

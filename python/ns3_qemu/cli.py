@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command `ns3-qemu`."""
+
+import signal
+import sys
+import types
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperGroup
+
+from . import __version__, doctor, image
+from .cache import Cache
+from .errors import Ns3QemuError
+from .steps import Steps
+
+
+class _Group(TyperGroup):
+    """Shows errors that a user can do something about as one block of text, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Ns3QemuError as error:
+            if ctx.params.get("debug"):
+                raise
+            console = Console(stderr=True, highlight=False, soft_wrap=True)
+            console.print("\n[bold red]error:[/] ", end="")
+            console.print(error.message, markup=False)
+            if error.advice:
+                console.print(f"What to do: {error.advice}", markup=False)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Unmodified Linux kernels as nodes of an ns-3 simulation.",
+)
+images = typer.Typer(no_args_is_help=True, help="Images: what machines are started from.")
+app.add_typer(images, name="image")
+
+_Kernel = Annotated[
+    str,
+    typer.Option(
+        "--kernel", metavar="KERNEL", help="debian:SERIES, or the path of a bzImage of your own."
+    ),
+]
+_Modules = Annotated[
+    Path | None,
+    typer.Option(
+        "--modules",
+        metavar="DIR",
+        help="With a bzImage: its /lib/modules/RELEASE, if it has modules.",
+    ),
+]
+_Refresh = Annotated[
+    bool, typer.Option("--refresh", help="Look whether Debian has newer versions, and take them.")
+]
+
+
+def _kernel_spec(kernel: str, modules: Path | None) -> str:
+    """Return the name of a kernel as ns3_qemu.kernel wants it."""
+    if kernel.startswith(("debian:", "file:")):
+        if modules is not None:
+            message = "--modules goes with a bzImage only"
+            raise typer.BadParameter(message)
+        return kernel
+    path = Path(kernel).expanduser().absolute()
+    return f"file:{path}" + (f",modules={modules.expanduser().absolute()}" if modules else "")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"ns3-qemu {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Say the version and end."
+        ),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where in the program an error arose.")
+    ] = False,
+) -> None:
+    del debug  # _Group looks at it
+
+
+@app.command()
+def setup(
+    kernel: _Kernel = image.DEFAULT_KERNEL, modules: _Modules = None, refresh: _Refresh = False
+) -> None:
+    """Fetch and build what a simulation needs: QEMU, a kernel, an image."""
+    cache = Cache()
+    spec = image.ImageSpec(_kernel_spec(kernel, modules))
+    image.ensure_spec(cache, Steps(cache.logs, verbose=True), spec, refresh=refresh)
+
+
+@app.command("doctor")
+def _doctor(kernel: _Kernel = image.DEFAULT_KERNEL, modules: _Modules = None) -> None:
+    """Say which parts are there, and what to do about those that are not."""
+    table = Table("part", "", "what is there", "what to do", box=None, pad_edge=False)
+    complete = True
+    for finding in doctor.examine(Cache(), image.ImageSpec(_kernel_spec(kernel, modules))):
+        state = "[green]ok[/]" if finding.ok else "[red]missing[/]"
+        table.add_row(finding.part, state, finding.detail, finding.advice)
+        complete = complete and finding.ok
+    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+    if not complete:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path(
+        "out/demo"
+    ),
+) -> None:
+    """Two Linux kernels talk TCP through ns-3."""
+    from . import demo as run  # it loads ns-3, which takes seconds
+
+    run.run(out)
+
+
+@images.command()
+def build(
+    kernel: _Kernel = image.DEFAULT_KERNEL,
+    modules: _Modules = None,
+    memory: Annotated[
+        int, typer.Option("--memory", metavar="MIB", help="Memory of a machine.")
+    ] = 96,
+    nic: Annotated[
+        str, typer.Option("--nic", help=f"One of {', '.join(image.NICS)}.")
+    ] = "virtio-net-pci",
+    append: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--append", metavar="PARAMETER", help="A kernel parameter; may be given several times."
+        ),
+    ] = None,
+    refresh: _Refresh = False,
+) -> None:
+    """Build an image, with all that it needs, and print its directory."""
+    cache = Cache()
+    spec = image.ImageSpec(_kernel_spec(kernel, modules), memory, tuple(append or ()), nic)
+    typer.echo(image.ensure_spec(cache, Steps(cache.logs), spec, refresh=refresh))
+
+
+@images.command("list")
+def list_() -> None:
+    """Say which images there are."""
+    table = Table("image", "kernel", "MiB", "NIC", "QEMU", "parameters", box=None, pad_edge=False)
+    for directory, manifest in image.images(Cache()).items():
+        spec = manifest.spec
+        table.add_row(
+            directory.name,
+            manifest.kernel_name,
+            str(spec.memory_mib),
+            spec.nic,
+            manifest.qemu_version,
+            " ".join(spec.cmdline_extra),
+        )
+    Console(highlight=False).print(table)
+
+
+@images.command()
+def remove(name: Annotated[str, typer.Argument(help="The image, or how its name begins.")]) -> None:
+    """Remove an image."""
+    typer.echo(f"removed {image.remove(Cache(), name)}")
+
+
+def _end(number: int, _frame: types.FrameType | None) -> None:
+    """End as on Ctrl-C: remove half-made directories, end processes that were started."""
+    raise SystemExit(128 + number)
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
+    app()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Looks at every part that a simulation needs, and says what to do about those that are missing."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import apt, image, kernel, toolchain
+from .cache import Cache
+from .errors import Ns3QemuError
+
+# Tools of the machine: Debian package by program.
+TOOLS = {
+    "apt-get": "apt",
+    "cmake": "cmake",
+    "dpkg-source": "dpkg-dev",
+    "g++": "g++",
+    "make": "make",
+    "musl-gcc": "musl-tools",
+    "ninja": "ninja-build",
+    "patch": "patch",
+    "pkg-config": "pkg-config",
+    "setpriv": "util-linux",
+    "strip": "binutils",
+}
+
+# What QEMU is linked with: Debian package by name in pkg-config.
+LIBRARIES = {"glib-2.0": "libglib2.0-dev", "zlib": "zlib1g-dev"}
+
+_SETUP = "ns3-qemu setup"
+_INSTALL = "pip install --force-reinstall ns3-qemu (in a checkout: make demo)"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was seen of one part."""
+
+    part: str
+    ok: bool
+    detail: str  # what is there, or what is wrong
+    advice: str = ""  # what to do about it
+
+
+def examine(cache: Cache, spec: image.ImageSpec) -> Iterator[Finding]:
+    """Yield a finding for each part, from the machine up to the image."""
+    yield _tools()
+    yield _libraries()
+    yield _keyring()
+    yield _wheel()
+    yield _extension()
+    yield _seen("relay", image.relay_path, _INSTALL)
+    yield _qemu(cache)
+    yield _seen(f"kernel {spec.kernel}", lambda: _or_none(kernel.find(cache, spec.kernel)), _SETUP)
+    yield _seen("image", lambda: image.find(cache, spec), _SETUP)
+
+
+def _or_none(found: kernel.Kernel | None) -> str | None:
+    return found.name if found else None
+
+
+def _seen(part: str, look: Callable[[], object | None], advice: str) -> Finding:
+    """Return whether something was found, and what."""
+    try:
+        found = look()
+    except Ns3QemuError as error:
+        return Finding(part, False, error.message, error.advice or advice)
+    if found is None:
+        return Finding(part, False, "not there yet", advice)
+    return Finding(part, True, str(found))
+
+
+def _tools() -> Finding:
+    missing = {tool: package for tool, package in TOOLS.items() if not shutil.which(tool)}
+    if missing:
+        return _install("tools", ", ".join(missing), missing.values())
+    version = subprocess.run(
+        ["g++", "-dumpfullversion"], check=False, capture_output=True, text=True
+    )
+    return Finding("tools", True, f"g++ {version.stdout.strip()}, {len(TOOLS) - 1} more")
+
+
+def _libraries() -> Finding:
+    def there(name: str) -> bool:
+        try:
+            return subprocess.run(["pkg-config", "--exists", name], check=False).returncode == 0
+        except FileNotFoundError:
+            return False
+
+    missing = {name: package for name, package in LIBRARIES.items() if not there(name)}
+    if missing:
+        return _install("libraries", ", ".join(missing), missing.values())
+    return Finding("libraries", True, ", ".join(LIBRARIES))
+
+
+def _install(part: str, missing: str, packages: object) -> Finding:
+    names = " ".join(sorted(set(packages)))  # type: ignore[call-overload]
+    return Finding(part, False, f"missing: {missing}", f"apt-get install {names}")
+
+
+def _keyring() -> Finding:
+    if apt.KEYRING.exists():
+        return Finding("Debian's keys", True, str(apt.KEYRING))
+    advice = "apt-get install debian-archive-keyring"
+    return Finding("Debian's keys", False, f"missing: {apt.KEYRING}", advice)
+
+
+def _wheel() -> Finding:
+    part = "ns-3"
+    wanted = next(
+        line for line in importlib.metadata.requires("ns3-qemu") or () if line.startswith("ns3==")
+    ).removeprefix("ns3==")
+    try:
+        version = importlib.metadata.version("ns3")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(
+            part, False, "the Python package ns3 is missing", f"pip install ns3=={wanted}"
+        )
+    if version != wanted:
+        return Finding(
+            part, False, f"{version}, but {wanted} is needed", f"pip install ns3=={wanted}"
+        )
+    return Finding(part, True, f"wheel {version}")
+
+
+def _extension() -> Finding:
+    part = "C++ extension"
+    try:
+        module = importlib.import_module("ns3_qemu._vm")
+    except ImportError as error:
+        return Finding(part, False, str(error), _INSTALL)
+    return Finding(part, True, Path(module.__file__ or "").name)
+
+
+def _qemu(cache: Cache) -> Finding:
+    try:
+        qemu = toolchain.find(cache)
+    except Ns3QemuError as error:
+        return Finding("QEMU", False, error.message, error.advice)
+    if qemu is None:
+        return Finding("QEMU", False, "not there yet", _SETUP)
+    if problem := toolchain.check(qemu.executable):
+        return Finding("QEMU", False, problem, f"rm -r {qemu.directory}; {_SETUP}")
+    return Finding("QEMU", True, f"{qemu.manifest.version} in {qemu.directory}")

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Images: all that a machine is started from.
+
+An image is a directory that is named by the hash of everything that went into it:
+
+    manifest.json   what that was
+    kernel          the bzImage
+    initramfs       the relay as /init, the kernel modules it loads, empty directories
+    qemu.args       the QEMU command, one argument a line, the executable first: what is the same
+                    for all machines of this image. A simulation adds what is a machine's own: its
+                    link, its NICs, its serial ports.
+
+So an image is all that a C++ simulation needs: it starts its machines without Python.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from . import cpio, kernel, toolchain
+from .cache import Cache
+from .errors import ImageError
+from .steps import Steps
+
+DEFAULT_KERNEL = "debian:6.1"
+
+# The NICs that QEMU is built with, and the driver each needs.
+NICS = {"virtio-net-pci": "virtio_net", "e1000": "e1000"}
+
+# qemu64 has no RDRAND, which a guest asks for when it boots; what it gets comes from QEMU's -seed.
+_CPU = "qemu64,+rdrand"
+
+# One guest instruction takes 2^2 ns while it boots.
+_ICOUNT = "shift=2,sleep=off"
+
+# HPET: the clock that costs the fewest turns. On a panic the machine is to end at once.
+_CMDLINE = (
+    "console=ttyS0",
+    "clocksource=hpet",
+    "tsc=unstable",
+    "noapictimer",
+    "panic=-1",
+    "net.ifnames=0",
+    "loglevel=4",
+)
+
+# Increase it when the layout of an image changes.
+_FORMAT = 1
+
+
+class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an image is to be."""
+
+    kernel: str = DEFAULT_KERNEL  # see ns3_qemu.kernel
+    memory_mib: int = 96
+    cmdline_extra: tuple[
+        str, ...
+    ] = ()  # kernel parameters after the usual ones, which they override
+    nic: str = "virtio-net-pci"  # or e1000
+
+    def check(self) -> None:
+        """Raise ImageError for values that cannot work."""
+        if self.nic not in NICS:
+            message = f"there is no NIC {self.nic!r}"
+            raise ImageError(message, f"There are {', '.join(NICS)}.")
+        if not 16 <= self.memory_mib <= 2048:
+            message = f"a machine cannot have {self.memory_mib} MiB of memory"
+            raise ImageError(message, "Give 16 to 2048 MiB; current kernels need 96.")
+        for word in self.cmdline_extra:
+            if not word or not word.isprintable() or any(c in word for c in ' ,"'):
+                message = f"not a kernel parameter: {word!r}"
+                raise ImageError(
+                    message, "Give one parameter each, without spaces, commas or quotes."
+                )
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What went into an image: its manifest.json. Hashes are SHA-256 of whole files."""
+
+    format: int
+    spec: ImageSpec
+    kernel_name: str
+    kernel_release: str
+    kernel_sha256: str
+    relay_sha256: str
+    modules: dict[str, str]  # hash by name, in load order
+    qemu_version: str
+    qemu_command: tuple[str, ...]  # without what names files of the image itself
+
+    def key(self) -> str:
+        """Name the image by what went into it."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
+
+
+def relay_path() -> Path:
+    """Return the guest's relay program. Raises ImageError if the package lacks it."""
+    relay = Path(__file__).resolve().parent / "relay" / "ns3-qemu-relay"
+    if not relay.is_file():
+        message = f"the relay program is not in the installed package ({relay})"
+        raise ImageError(
+            message, "Install ns3-qemu again (in a checkout: make demo); it is built with musl-gcc."
+        )
+    return relay
+
+
+def ensure(
+    kernel: str = DEFAULT_KERNEL,
+    memory_mib: int = 96,
+    cmdline_extra: tuple[str, ...] = (),
+    nic: str = "virtio-net-pci",
+) -> Path:
+    """Return the directory of an image; build it and what it needs as far as they are missing.
+
+    Says what it does only if there is something to do. Raises a Ns3QemuError that says what to do.
+    """
+    cache = Cache()
+    spec = ImageSpec(kernel, memory_mib, tuple(cmdline_extra), nic)
+    return ensure_spec(cache, Steps(cache.logs), spec)
+
+
+def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False) -> Path:
+    """Return the directory of an image; see `ensure`.
+
+    With `refresh`, newer versions are taken if Debian has them.
+    """
+    spec.check()
+    relay = relay_path()
+    guest = kernel.ensure(cache, steps, spec.kernel, refresh=refresh)
+    qemu = toolchain.ensure(cache, steps, refresh=refresh)
+    plan = _Plan(spec, relay, guest, qemu)
+    final = cache.images / plan.manifest.key()
+    cache.produce(
+        final, lambda result, _work: plan.build(result, final, steps), steps.waiting("Image")
+    )
+    steps.ready("Image", final)
+    return final
+
+
+def find(cache: Cache, spec: ImageSpec) -> Path | None:
+    """Return the directory of an image, or None if something for it is not there yet."""
+    spec.check()
+    guest = kernel.find(cache, spec.kernel)
+    qemu = toolchain.find(cache)
+    if not guest or not qemu:
+        return None
+    final = cache.images / _Plan(spec, relay_path(), guest, qemu).manifest.key()
+    return final if final.is_dir() else None
+
+
+class _Plan:
+    """The parts of an image, put together."""
+
+    def __init__(
+        self, spec: ImageSpec, relay: Path, guest: kernel.Kernel, qemu: toolchain.Qemu
+    ) -> None:
+        self._bzimage = guest.bzimage
+        self._relay = relay.read_bytes()
+        drivers = ["virtio_pci", NICS[spec.nic], "virtio_console"]
+        self._modules = {module.name: module.read() for module in kernel.modules(guest, drivers)}
+        self.manifest = Manifest(
+            format=_FORMAT,
+            spec=spec,
+            kernel_name=guest.name,
+            kernel_release=guest.release,
+            kernel_sha256=guest.sha256,
+            relay_sha256=hashlib.sha256(self._relay).hexdigest(),
+            modules={
+                name: hashlib.sha256(data).hexdigest() for name, data in self._modules.items()
+            },
+            qemu_version=qemu.manifest.version,
+            qemu_command=_command(qemu, spec),
+        )
+
+    def build(self, result: Path, final: Path, steps: Steps) -> None:
+        """Write the image into `result`, which is going to be `final`."""
+        with steps.step("image", f"Building the image {final.name}: {self.manifest.kernel_name}"):
+            shutil.copyfile(self._bzimage, result / "kernel")
+            (result / "initramfs").write_bytes(_initramfs(self._relay, self._modules))
+            command = [*self.manifest.qemu_command]
+            command += ["-kernel", str(final / "kernel"), "-initrd", str(final / "initramfs")]
+            (result / "qemu.args").write_text("".join(f"{argument}\n" for argument in command))
+            document = msgspec.json.format(msgspec.json.encode(self.manifest), indent=2)
+            (result / "manifest.json").write_bytes(document + b"\n")
+
+
+def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
+    return (
+        str(qemu.executable),
+        *("-M", "pc,usb=off,hpet=on"),
+        *("-nodefaults", "-no-user-config"),
+        *("-display", "none"),
+        *("-L", str(qemu.firmware)),
+        *("-cpu", _CPU),
+        *("-m", str(spec.memory_mib)),
+        *("-smp", "1"),
+        *("-accel", "tcg,thread=single"),
+        *("-icount", _ICOUNT),
+        *("-rtc", "base=2000-01-01T00:00:00,clock=vm"),
+        "-no-reboot",
+        *("-append", " ".join((*_CMDLINE, *spec.cmdline_extra))),
+    )
+
+
+def _initramfs(relay: bytes, modules: dict[str, bytes]) -> bytes:
+    entries = [
+        cpio.file("/init", relay, 0o755),
+        # What the kernel opens as its first process's standard streams, before /dev is mounted.
+        cpio.character_device("/dev/console", 5, 1),
+        cpio.character_device("/dev/null", 1, 3, 0o666),
+        *(cpio.directory(f"/{name}") for name in ("etc", "proc", "root", "run", "sys", "tmp")),
+    ]
+    paths = {name: f"/lib/modules/{name}.ko" for name in modules}
+    entries += [cpio.file(paths[name], data) for name, data in modules.items()]
+    listed = "".join(f"{paths[name]}\n" for name in modules)
+    entries.append(cpio.file("/etc/ns3-qemu/modules", listed.encode()))
+    return cpio.archive(entries)
+
+
+# --- images in the cache --------------------------------------------------------------------------
+
+
+def images(cache: Cache) -> dict[Path, Manifest]:
+    """Return all images in the cache with what they are, by directory."""
+    return {
+        file.parent: msgspec.json.decode(file.read_bytes(), type=Manifest)
+        for file in sorted(cache.images.glob("*/manifest.json"))
+    }
+
+
+def remove(cache: Cache, name: str) -> Path:
+    """Remove the image whose name begins so. Raises ImageError unless there is exactly one."""
+    found = [directory for directory in images(cache) if name and directory.name.startswith(name)]
+    if len(found) != 1:
+        message = (
+            f"there is no image {name!r}" if not found else f"several images begin with {name!r}"
+        )
+        raise ImageError(message, "ns3-qemu image list says what there is.")
+    cache.remove(found[0])
+    return found[0]

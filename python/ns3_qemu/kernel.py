@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guest kernels: Debian's own, or one of the user's.
+
+A kernel is named by
+
+    debian:6.1                        the newest of a series that Debian has
+    debian:sid                        what a suite has
+    file:/path/bzImage                the user's own, everything built in
+    file:/path/bzImage,modules=DIR    the same with modules: DIR is its /lib/modules/<release>
+"""
+
+import hashlib
+import io
+import lzma
+import re
+import shutil
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from elftools.elf.elffile import ELFFile
+
+from . import apt
+from .cache import Cache
+from .errors import KernelError
+from .steps import Steps
+
+# The series that stable suites have; the newest one changes often, it is what sid has.
+_SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
+_NEWEST = "sid"
+
+# The flavour for virtual machines: smaller, quicker to boot, with virtio.
+_PACKAGE = "linux-image-cloud-amd64"
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a Debian kernel in the cache is: its manifest.json."""
+
+    suite: str
+    series: str
+    version: str  # Debian's
+    release: str  # as uname -r says
+    packages: dict[str, str]  # version by name
+    sha256: str  # of the bzImage
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that is ready to be put into an image."""
+
+    name: str  # for people
+    release: str  # as uname -r says
+    bzimage: Path
+    sha256: str  # of the bzImage
+    modules: Path | None  # directory with the modules; None: all that it has is built in
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module, with its file's name as it is to be in the guest."""
+
+    name: str
+    file: Path
+
+    def read(self) -> bytes:
+        """Return the module itself, unpacked: old guests cannot do that, and it is quicker here."""
+        return lzma.open(self.file).read() if self.file.suffix == ".xz" else self.file.read_bytes()
+
+
+def ensure(cache: Cache, steps: Steps, spec: str, *, refresh: bool = False) -> Kernel:
+    """Return the kernel that `spec` names, and fetch it if it is not in the cache.
+
+    `refresh`: look whether Debian has a newer one. Raises KernelError for what there is not.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "debian" and rest:
+        return _debian(cache, steps, rest, refresh=refresh)
+    if kind == "file" and rest:
+        path, comma, option = rest.partition(",modules=")
+        return of_file(Path(path), Path(option) if comma else None)
+    message = f"not the name of a kernel: {spec!r}"
+    raise KernelError(
+        message, "Say debian:SERIES (debian:6.1) or file:/path/bzImage[,modules=DIR]."
+    )
+
+
+def find(cache: Cache, spec: str) -> Kernel | None:
+    """Return a kernel if nothing has to be fetched for it."""
+    kind, _, rest = spec.partition(":")
+    if kind != "debian":
+        return ensure(cache, Steps(cache.logs), spec)
+    return _cached(cache, rest)
+
+
+# --- Debian's -------------------------------------------------------------------------------------
+
+
+def _cached(cache: Cache, wanted: str) -> Kernel | None:
+    kernels = {}
+    for file in cache.kernels.glob("*/manifest.json"):
+        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+        if wanted in (manifest.series, manifest.suite):
+            kernels[manifest.version] = _of_directory(file.parent, manifest)
+    return kernels[apt.newest(kernels)] if kernels else None
+
+
+def _of_directory(directory: Path, manifest: Manifest) -> Kernel:
+    return Kernel(
+        f"Debian {manifest.version} ({manifest.release})",
+        manifest.release,
+        directory / "bzImage",
+        manifest.sha256,
+        directory / "modules",
+    )
+
+
+def _debian(cache: Cache, steps: Steps, wanted: str, *, refresh: bool) -> Kernel:
+    kernel = None if refresh else _cached(cache, wanted)
+    if kernel is None:
+        kernel = _fetch(cache, steps, wanted)
+    steps.ready(f"Kernel debian:{wanted}", kernel.name)
+    return kernel
+
+
+def _series(version: str) -> str:
+    """Return 6.1 of 6.1.176-1."""
+    return ".".join(version.split("-")[0].split(".")[:2])
+
+
+def _fetch(cache: Cache, steps: Steps, wanted: str) -> Kernel:
+    name = _SUITES.get(wanted, wanted if wanted in {*_SUITES.values(), _NEWEST} else _NEWEST)
+    suite = apt.Suite(cache, steps, name)
+    images = suite.binary_versions(_PACKAGE)
+    if not images:
+        message = f"Debian {name} has no package {_PACKAGE}"
+        raise KernelError(message, "Is the mirror complete? Try another kernel: debian:6.1")
+    version = apt.newest(images)
+    series = _series(version)
+    if wanted not in (series, name):
+        there = ", ".join(f"debian:{known}" for known in [*_SUITES, series])
+        message = f"there is no kernel debian:{wanted}"
+        raise KernelError(message, f"There are {there} (Debian {name} has {version} now).")
+
+    # What is in one package up to 6.x is in several later on: all that carry the release in their
+    # names.
+    image, release = _only(images[version], r"linux-image-(\d\S+)", version)
+    names = [image]
+    depends = next(iter(suite.binary_versions(image).values()), {}).get("depends", "")
+    names += re.findall(rf"linux-\w+-{re.escape(release)}(?=[ ,]|$)", depends)
+
+    def build(result: Path, work: Path) -> None:
+        title = f"Fetching the kernel {version} from Debian {name}"
+        with steps.step("kernel", title, "Check the network, then start again.") as step:
+            packages = dict.fromkeys(names, version)
+            root = work / "root"
+            for file in suite.download(step, packages, work).values():
+                step.run(["dpkg-deb", "--extract", file, root])
+            _lay_out(root, release, result)
+            digest = hashlib.sha256((result / "bzImage").read_bytes()).hexdigest()
+            manifest = Manifest(name, series, version, release, packages, digest)
+            (result / "manifest.json").write_bytes(
+                msgspec.json.format(msgspec.json.encode(manifest))
+            )
+
+    directory = cache.kernels / version
+    cache.produce(directory, build, steps.waiting(f"Kernel {version}"))
+    manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
+    return _of_directory(directory, manifest)
+
+
+def _only(fields: dict[str, str], pattern: str, version: str) -> tuple[str, str]:
+    """Return the dependency that matches, and what its group is."""
+    match = re.search(pattern, fields.get("depends", ""))
+    if not match:
+        message = f"cannot tell which package holds the kernel of {_PACKAGE} {version}"
+        raise KernelError(
+            message, "Its dependencies look different from what is known; please report it."
+        )
+    return match[0], match[1]
+
+
+def _lay_out(root: Path, release: str, result: Path) -> None:
+    """Move what is needed out of the unpacked packages, whichever way they have it."""
+    modules = next(
+        (
+            directory
+            for top in ("lib", "usr/lib")
+            if (directory := root / top / "modules" / release).is_dir()
+        ),
+        None,
+    )
+    places = {
+        "bzImage": [root / "boot" / f"vmlinuz-{release}", modules and modules / "vmlinuz"],
+        "config": [root / "boot" / f"config-{release}", modules and modules / "config"],
+    }
+    for name, candidates in places.items():
+        file = next((file for file in candidates if file and file.is_file()), None)
+        if file is None:
+            message = f"the packages of {release} do not hold its {name} where it is known to be"
+            raise KernelError(message)
+        file.rename(result / name)
+    if modules is None:
+        message = f"the packages of {release} hold no modules"
+        raise KernelError(message)
+    shutil.move(modules, result / "modules")
+
+
+# --- the user's -----------------------------------------------------------------------------------
+
+
+def of_file(bzimage: Path, modules: Path | None = None) -> Kernel:
+    """Return a kernel of the user's own. Raises KernelError if it is none."""
+    bzimage = bzimage.expanduser().absolute()
+    try:
+        data = bzimage.read_bytes()
+    except OSError as error:
+        message = f"cannot read the kernel {bzimage}: {error.strerror}"
+        raise KernelError(message, "Give the path of a bzImage (vmlinuz).") from error
+    release = _release(data)
+    if release is None:
+        message = f"{bzimage} is not a bzImage"
+        advice = (
+            "Give the file arch/x86/boot/bzImage of a kernel build, or a distribution's vmlinuz."
+        )
+        raise KernelError(message, advice)
+    if modules is not None:
+        modules = modules.expanduser().absolute()
+        if not modules.is_dir():
+            message = f"there is no directory {modules}"
+            raise KernelError(message, "Give the kernel's /lib/modules/<release>.")
+    digest = hashlib.sha256(data).hexdigest()
+    return Kernel(f"{bzimage.name} ({release})", release, bzimage, digest, modules)
+
+
+def _release(data: bytes) -> str | None:
+    """Return what uname -r will say, from the header of a bzImage; None if it is none.
+
+    The x86 boot protocol: a signature at 0x202, at 0x20e where the version is, less 0x200.
+    """
+    if len(data) < 0x210 or data[0x202:0x206] != b"HdrS":
+        return None
+    (offset,) = struct.unpack_from("<H", data, 0x20E)
+    text = data[offset + 0x200 : offset + 0x300].partition(b"\0")[0].decode(errors="replace")
+    return text.split(" ")[0] or "unknown"
+
+
+# --- modules --------------------------------------------------------------------------------------
+
+
+def modules(kernel: Kernel, wanted: list[str]) -> list[Module]:
+    """Return the wanted modules and what they depend on, in the order in which they must be loaded.
+
+    What is built in is left out. Raises KernelError if the kernel neither has a module nor has it
+    built in.
+    """
+    if kernel.modules is None:
+        return []
+    files = {
+        _normal(file.name.partition(".ko")[0]): file
+        for file in sorted(kernel.modules.rglob("*.ko*"))
+    }
+    listed = kernel.modules / "modules.builtin"
+    builtin = None
+    if listed.exists():
+        builtin = {_normal(Path(line).stem) for line in listed.read_text().split()}
+
+    ordered: dict[str, Module] = {}
+    under_way: list[str] = []
+
+    def add(name: str) -> None:
+        # Without the list of built-in modules, what is not a module can only be built in.
+        if name in ordered or (name not in files and (builtin is None or name in builtin)):
+            return
+        if name not in files:
+            message = f"the kernel {kernel.name} has no {name}, neither as a module nor built in"
+            advice = "Choose another NIC or kernel, or build it with this driver."
+            raise KernelError(message, advice)
+        if name in under_way:
+            message = f"modules of {kernel.name} depend on each other: {', '.join(under_way)}"
+            raise KernelError(message)
+        under_way.append(name)
+        module = Module(name, files[name])
+        for needed in depends(module.read()):
+            add(_normal(needed))
+        under_way.pop()
+        ordered[name] = module
+
+    for name in wanted:
+        add(_normal(name))
+    return list(ordered.values())
+
+
+def _normal(name: str) -> str:
+    """Return a module's name as the kernel says it; file names may have hyphens."""
+    return name.replace("-", "_")
+
+
+def depends(module: bytes) -> list[str]:
+    """Return the names of the modules that a module needs, from its .modinfo section."""
+    section = ELFFile(io.BytesIO(module)).get_section_by_name(".modinfo")
+    if section is None:
+        return []
+    entries = [entry.partition(b"=") for entry in section.data().split(b"\0")]
+    values = [value.decode() for name, _, value in entries if name == b"depends"]
+    return [name for value in values for name in value.split(",") if name]
