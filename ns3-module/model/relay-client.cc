@@ -1,0 +1,518 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "relay-client.h"
+
+#include "vm-error.h"
+
+#include <algorithm>
+#include <arpa/inet.h>
+#include <cstring>
+
+namespace ns3qemu
+{
+
+namespace
+{
+
+std::string
+Hex(unsigned value)
+{
+    char text[16];
+    std::snprintf(text, sizeof(text), "0x%04x", value);
+    return text;
+}
+
+/* The body of a request: a struct, then variable data. */
+template <typename T>
+std::vector<uint8_t>
+Body(const T& head, const void* data = nullptr, size_t length = 0)
+{
+    static_assert(std::is_trivially_copyable_v<T>);
+    std::vector<uint8_t> body(sizeof(T) + length);
+    std::memcpy(body.data(), &head, sizeof(T));
+    if (length > 0)
+    {
+        std::memcpy(body.data() + sizeof(T), data, length);
+    }
+    return body;
+}
+
+std::vector<uint8_t>
+Text(const std::string& text)
+{
+    return {text.begin(), text.end()};
+}
+
+RelaySocketAddress
+ToWire(uint32_t handle, const GuestEndpoint& endpoint)
+{
+    RelaySocketAddress wire{};
+    wire.handle = handle;
+    wire.family = endpoint.address.family;
+    wire.port = endpoint.port;
+    std::copy(endpoint.address.bytes.begin(), endpoint.address.bytes.end(), wire.address);
+    return wire;
+}
+
+GuestEndpoint
+FromWire(const RelaySocketAddress& wire)
+{
+    GuestEndpoint endpoint;
+    endpoint.address.family = static_cast<uint8_t>(wire.family);
+    std::copy(std::begin(wire.address), std::end(wire.address), endpoint.address.bytes.begin());
+    endpoint.port = wire.port;
+    return endpoint;
+}
+
+} // namespace
+
+GuestError::GuestError(const std::string& what, int error)
+    : std::runtime_error(what + ": " + std::strerror(error) + " (the guest's errno " +
+                         std::to_string(error) + ")"),
+      m_error(error)
+{
+}
+
+int
+GuestError::GetErrno() const
+{
+    return m_error;
+}
+
+GuestAddress
+GuestAddress::Parse(const std::string& text)
+{
+    GuestAddress address;
+    if (inet_pton(AF_INET, text.c_str(), address.bytes.data()) == 1)
+    {
+        address.family = RELAY_INET;
+    }
+    else if (inet_pton(AF_INET6, text.c_str(), address.bytes.data()) == 1)
+    {
+        address.family = RELAY_INET6;
+    }
+    else
+    {
+        throw std::invalid_argument("'" + text + "' is neither an IPv4 nor an IPv6 address");
+    }
+    return address;
+}
+
+std::string
+GuestAddress::Print() const
+{
+    char text[INET6_ADDRSTRLEN] = "?";
+    inet_ntop(family == RELAY_INET6 ? AF_INET6 : AF_INET, bytes.data(), text, sizeof(text));
+    return text;
+}
+
+RelayClient::RelayClient(Transport transport)
+    : m_transport(std::move(transport))
+{
+}
+
+bool
+RelayClient::IsReady() const
+{
+    return m_ready;
+}
+
+const std::string&
+RelayClient::GetRelease() const
+{
+    return m_release;
+}
+
+uint32_t
+RelayClient::GetNics() const
+{
+    return m_nics;
+}
+
+void
+RelayClient::SetReadyHandler(ReadyHandler handler)
+{
+    m_onReady = std::move(handler);
+}
+
+void
+RelayClient::SetStreamHandler(StreamHandler handler)
+{
+    m_onStream = std::move(handler);
+}
+
+template <typename T>
+T
+RelayClient::Read(const std::vector<uint8_t>& body, const std::string& what)
+{
+    T value;
+    if (body.size() < sizeof(T))
+    {
+        throw VmError("the relay broke its protocol: a message about " + what + " has only " +
+                      std::to_string(body.size()) + " bytes");
+    }
+    std::memcpy(&value, body.data(), sizeof(T));
+    return value;
+}
+
+void
+RelayClient::Receive(const uint8_t* data, size_t length)
+{
+    m_input.insert(m_input.end(), data, data + length);
+    size_t at = 0;
+    while (m_input.size() - at >= sizeof(RelayHeader))
+    {
+        RelayHeader header;
+        std::memcpy(&header, m_input.data() + at, sizeof(header));
+        if (header.length > RELAY_BODY_MAX)
+        {
+            throw VmError("the relay broke its protocol: a message of " +
+                          std::to_string(header.length) + " bytes");
+        }
+        if (m_input.size() - at - sizeof(header) < header.length)
+        {
+            break;
+        }
+        const auto begin = m_input.begin() + static_cast<ptrdiff_t>(at + sizeof(header));
+        std::vector<uint8_t> body(begin, begin + header.length);
+        at += sizeof(header) + header.length;
+        HandleMessage(header, std::move(body));
+    }
+    m_input.erase(m_input.begin(), m_input.begin() + static_cast<ptrdiff_t>(at));
+}
+
+void
+RelayClient::HandleMessage(const RelayHeader& header, std::vector<uint8_t> body)
+{
+    if (header.id != 0)
+    {
+        const auto pending = m_pending.find(header.id);
+        if (pending == m_pending.end() || pending->second != header.type)
+        {
+            throw VmError("the relay broke its protocol: a reply of type " + Hex(header.type) +
+                          " to no request");
+        }
+        m_pending.erase(pending);
+        m_replies[header.id] = Reply{header.status, std::move(body)};
+        return;
+    }
+    switch (header.type)
+    {
+    case RELAY_HELLO:
+        HandleHello(body);
+        break;
+    case RELAY_EVENT_READY:
+    case RELAY_EVENT_STREAM:
+        m_events.push_back(Event{header.type, std::move(body)});
+        break;
+    default:
+        throw VmError("the relay broke its protocol: a message of type " + Hex(header.type));
+    }
+}
+
+void
+RelayClient::HandleHello(const std::vector<uint8_t>& body)
+{
+    const auto hello = Read<RelayHello>(body, "itself");
+    if (hello.version != RELAY_PROTOCOL_VERSION)
+    {
+        throw VmError("the guest's relay speaks protocol version " + std::to_string(hello.version) +
+                      ", this program version " + std::to_string(RELAY_PROTOCOL_VERSION) +
+                      ": build the image again");
+    }
+    m_nics = hello.nics;
+    m_release.assign(body.begin() + sizeof(hello), body.end());
+    m_ready = true;
+}
+
+void
+RelayClient::DispatchEvents()
+{
+    if (m_dispatching)
+    {
+        return;
+    }
+    m_dispatching = true;
+    try
+    {
+        while (!m_events.empty())
+        {
+            const Event event = std::move(m_events.front());
+            m_events.pop_front();
+            if (event.type == RELAY_EVENT_READY && m_onReady)
+            {
+                m_onReady(Read<RelayReady>(event.body, "readiness"));
+            }
+            else if (event.type == RELAY_EVENT_STREAM && m_onStream)
+            {
+                m_onStream(Read<RelayStreamEnd>(event.body, "a stream's end"));
+            }
+        }
+    }
+    catch (...)
+    {
+        m_dispatching = false;
+        throw;
+    }
+    m_dispatching = false;
+}
+
+std::vector<uint8_t>
+RelayClient::Call(uint16_t type, const std::vector<uint8_t>& body, const std::string& what)
+{
+    if (body.size() > RELAY_BODY_MAX)
+    {
+        throw std::invalid_argument(what + ": " + std::to_string(body.size()) +
+                                    " bytes are too many for one request");
+    }
+    RelayHeader header{};
+    header.length = static_cast<uint32_t>(body.size());
+    header.type = type;
+    header.id = m_nextId;
+    m_nextId = m_nextId == UINT32_MAX ? 1 : m_nextId + 1;
+    m_pending[header.id] = type;
+
+    std::vector<uint8_t> message = Body(header, body.data(), body.size());
+    m_transport(message.data(), message.size());
+
+    const auto found = m_replies.find(header.id);
+    if (found == m_replies.end())
+    {
+        throw VmError(what + ": the guest's relay did not answer; the guest is busy or stuck");
+    }
+    Reply reply = std::move(found->second);
+    m_replies.erase(found);
+    if (reply.status != 0)
+    {
+        throw GuestError(what, reply.status);
+    }
+    return std::move(reply.body);
+}
+
+template <typename T>
+T
+RelayClient::CallFor(uint16_t type, const std::vector<uint8_t>& body, const std::string& what)
+{
+    return Read<T>(Call(type, body, what), what);
+}
+
+RelayClock
+RelayClient::GetClock()
+{
+    return CallFor<RelayClock>(RELAY_CLOCK_GET, {}, "reading the clock");
+}
+
+void
+RelayClient::SetRealtime(int64_t realtime)
+{
+    Call(RELAY_CLOCK_SET, Body(RelayClockSet{realtime}), "setting the clock");
+}
+
+void
+RelayClient::SeedRng(const std::vector<uint8_t>& seed)
+{
+    Call(RELAY_RNG_SEED, seed, "seeding the random numbers");
+}
+
+std::string
+RelayClient::GetSysctl(const std::string& name)
+{
+    const auto value = Call(RELAY_SYSCTL_GET, Text(name), "reading sysctl " + name);
+    return {value.begin(), value.end()};
+}
+
+void
+RelayClient::SetSysctl(const std::string& name, const std::string& value)
+{
+    const std::string both = name + value;
+    Call(RELAY_SYSCTL_SET,
+         Body(RelaySysctlSet{static_cast<uint32_t>(name.size())}, both.data(), both.size()),
+         "setting sysctl " + name + " = " + value);
+}
+
+std::vector<uint8_t>
+RelayClient::ReadFile(const std::string& path)
+{
+    std::vector<uint8_t> content;
+    for (;;)
+    {
+        const auto part = Call(RELAY_FILE_GET,
+                               Body(RelayFileGet{content.size()}, path.data(), path.size()),
+                               "reading " + path);
+        if (part.empty())
+        {
+            return content;
+        }
+        content.insert(content.end(), part.begin(), part.end());
+    }
+}
+
+RelayLink
+RelayClient::GetLink(uint32_t nic, std::string* name)
+{
+    const std::string what = "asking for NIC " + std::to_string(nic);
+    const auto body = Call(RELAY_LINK_GET, Body(RelayNic{nic}), what);
+    const auto link = Read<RelayLink>(body, what);
+    if (name)
+    {
+        name->assign(body.begin() + sizeof(link), body.end());
+    }
+    return link;
+}
+
+void
+RelayClient::SetLink(const RelayLinkSet& link)
+{
+    Call(RELAY_LINK_SET, Body(link), "configuring NIC " + std::to_string(link.nic));
+}
+
+void
+RelayClient::AddAddress(uint32_t nic, const GuestAddress& address, uint8_t prefix)
+{
+    RelayAddress wire{};
+    wire.nic = nic;
+    wire.family = address.family;
+    wire.prefix = prefix;
+    std::copy(address.bytes.begin(), address.bytes.end(), wire.address);
+    Call(RELAY_ADDRESS_ADD,
+         Body(wire),
+         "adding address " + address.Print() + "/" + std::to_string(prefix) + " to NIC " +
+             std::to_string(nic));
+}
+
+void
+RelayClient::AddRoute(const GuestRoute& route)
+{
+    RelayRoute wire{};
+    wire.nic = route.nic;
+    wire.family = route.destination.family;
+    wire.prefix = route.prefix;
+    wire.hasGateway = route.hasGateway;
+    std::copy(route.destination.bytes.begin(), route.destination.bytes.end(), wire.destination);
+    std::copy(route.gateway.bytes.begin(), route.gateway.bytes.end(), wire.gateway);
+    wire.initcwnd = route.initialWindow;
+    wire.initrwnd = route.initialReceiveWindow;
+    wire.mtu = route.mtu;
+    wire.quickack = route.quickAck;
+    Call(RELAY_ROUTE_ADD,
+         Body(wire),
+         "adding route " + route.destination.Print() + "/" + std::to_string(route.prefix) +
+             (route.hasGateway ? " via " + route.gateway.Print() : "") + " on NIC " +
+             std::to_string(route.nic));
+}
+
+uint32_t
+RelayClient::Socket(uint32_t domain, uint32_t type, uint32_t protocol)
+{
+    return CallFor<RelayHandle>(RELAY_SOCKET,
+                                Body(RelaySocket{domain, type, protocol}),
+                                "opening a socket")
+        .handle;
+}
+
+void
+RelayClient::Bind(uint32_t handle, const GuestEndpoint& local)
+{
+    Call(RELAY_BIND,
+         Body(ToWire(handle, local)),
+         "binding to " + local.address.Print() + " port " + std::to_string(local.port));
+}
+
+void
+RelayClient::Listen(uint32_t handle, uint32_t backlog)
+{
+    Call(RELAY_LISTEN, Body(RelayListen{handle, backlog}), "listening");
+}
+
+uint32_t
+RelayClient::Accept(uint32_t handle, GuestEndpoint* peer)
+{
+    const auto wire = CallFor<RelaySocketAddress>(RELAY_ACCEPT,
+                                                  Body(RelayHandle{handle}),
+                                                  "accepting a connection");
+    if (peer)
+    {
+        *peer = FromWire(wire);
+    }
+    return wire.handle;
+}
+
+void
+RelayClient::Connect(uint32_t handle, const GuestEndpoint& peer)
+{
+    Call(RELAY_CONNECT,
+         Body(ToWire(handle, peer)),
+         "connecting to " + peer.address.Print() + " port " + std::to_string(peer.port));
+}
+
+void
+RelayClient::SetOption(uint32_t handle, int level, int name, const std::vector<uint8_t>& value)
+{
+    const RelaySocketOption option{handle, level, name, static_cast<uint32_t>(value.size())};
+    Call(RELAY_SETSOCKOPT, Body(option, value.data(), value.size()), "setting a socket option");
+}
+
+std::vector<uint8_t>
+RelayClient::GetOption(uint32_t handle, int level, int name, uint32_t length)
+{
+    return Call(RELAY_GETSOCKOPT,
+                Body(RelaySocketOption{handle, level, name, length}),
+                "reading a socket option");
+}
+
+GuestEndpoint
+RelayClient::GetSocketName(uint32_t handle)
+{
+    return FromWire(CallFor<RelaySocketAddress>(RELAY_GETSOCKNAME,
+                                                Body(RelayHandle{handle}),
+                                                "asking for a socket's name"));
+}
+
+GuestEndpoint
+RelayClient::GetPeerName(uint32_t handle)
+{
+    return FromWire(CallFor<RelaySocketAddress>(RELAY_GETPEERNAME,
+                                                Body(RelayHandle{handle}),
+                                                "asking for a socket's peer"));
+}
+
+void
+RelayClient::Shutdown(uint32_t handle, uint32_t how)
+{
+    Call(RELAY_SHUTDOWN, Body(RelayShutdown{handle, how}), "shutting down a socket");
+}
+
+void
+RelayClient::Close(uint32_t handle)
+{
+    Call(RELAY_CLOSE, Body(RelayHandle{handle}), "closing a socket");
+}
+
+void
+RelayClient::Watch(uint32_t handle, uint32_t conditions)
+{
+    Call(RELAY_WATCH, Body(RelayWatch{handle, conditions}), "watching a socket");
+}
+
+void
+RelayClient::Stream(uint32_t handle, const GuestStream& stream)
+{
+    RelayStream wire{};
+    wire.handle = handle;
+    wire.direction = stream.direction;
+    wire.length = stream.length;
+    wire.chunk = stream.chunk;
+    wire.perWake = stream.perWake;
+    Call(RELAY_STREAM, Body(wire), "starting a bulk transfer");
+}
+
+RelayStreamStat
+RelayClient::GetStreamStat(uint32_t handle)
+{
+    return CallFor<RelayStreamStat>(RELAY_STREAM_STAT,
+                                    Body(RelayHandle{handle}),
+                                    "asking how much has been transferred");
+}
+
+} // namespace ns3qemu

@@ -1,0 +1,201 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The simulator's end of the relay protocol (relay-protocol.h). It knows neither ns-3 nor the wire:
+ * bytes go out through a function and come in through Receive().
+ */
+#ifndef NS3_QEMU_RELAY_CLIENT_H
+#define NS3_QEMU_RELAY_CLIENT_H
+
+#include "relay-protocol.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace ns3qemu
+{
+
+/** The guest's kernel refused a request. */
+class GuestError : public std::runtime_error
+{
+  public:
+    /**
+     * @param what what was asked for
+     * @param error the guest's errno
+     */
+    GuestError(const std::string& what, int error);
+
+    /** @return the guest's errno */
+    int GetErrno() const;
+
+  private:
+    int m_error;
+};
+
+/** An IPv4 or IPv6 address as the relay takes it: family, and 4 or 16 bytes in network order. */
+struct GuestAddress
+{
+    uint8_t family{RELAY_INET};
+    std::array<uint8_t, 16> bytes{};
+
+    /**
+     * @param text "10.0.0.1" or "fd00::1"
+     * @throw std::invalid_argument if it is neither
+     */
+    static GuestAddress Parse(const std::string& text);
+
+    /** @return the usual text form */
+    std::string Print() const;
+};
+
+/** A socket address in the guest. */
+struct GuestEndpoint
+{
+    GuestAddress address;
+    uint16_t port{0};
+};
+
+/** Where packets go. Zero leaves an attribute to the kernel. */
+struct GuestRoute
+{
+    uint32_t nic{0};
+    GuestAddress destination; //!< all zero with prefix 0: the default route
+    uint8_t prefix{0};        //!< bits
+    bool hasGateway{false};
+    GuestAddress gateway;
+    uint32_t initialWindow{0};        //!< initcwnd, segments
+    uint32_t initialReceiveWindow{0}; //!< initrwnd, segments
+    uint32_t mtu{0};                  //!< bytes
+    bool quickAck{false};
+};
+
+/** Bulk data that the relay itself sends or receives; fields as in RelayStream. */
+struct GuestStream
+{
+    uint32_t direction{RELAY_STREAM_SINK};
+    uint64_t length{0};
+    uint32_t chunk{0};
+    uint32_t perWake{0};
+};
+
+/**
+ * A client of one relay.
+ *
+ * Call() and the methods above it are synchronous: the transport delivers the request in a turn,
+ * and the reply has come when the transport returns, at the same simulated time. They throw
+ * GuestError with the guest's errno, or VmError if the guest gave no answer.
+ */
+class RelayClient
+{
+  public:
+    /** Takes bytes to the relay, and hands what it sends to Receive() before it returns. */
+    using Transport = std::function<void(const uint8_t*, size_t)>;
+    using ReadyHandler = std::function<void(const RelayReady&)>;
+    using StreamHandler = std::function<void(const RelayStreamEnd&)>;
+
+    explicit RelayClient(Transport transport);
+
+    /**
+     * Take bytes from the relay. Events are kept for DispatchEvents().
+     * @throw VmError if they break the protocol
+     */
+    void Receive(const uint8_t* data, size_t length);
+
+    /**
+     * Tell the handlers of the events that have come, in order. A handler may make requests: what
+     * they bring is told after it, not within it.
+     */
+    void DispatchEvents();
+
+    /** @return true when the relay has said hello */
+    bool IsReady() const;
+    /** @return the guest kernel's release, as uname -r prints it */
+    const std::string& GetRelease() const;
+    /** @return how many NICs the relay found */
+    uint32_t GetNics() const;
+
+    void SetReadyHandler(ReadyHandler handler);
+    void SetStreamHandler(StreamHandler handler);
+
+    RelayClock GetClock();
+    /** @param realtime ns since 1970 */
+    void SetRealtime(int64_t realtime);
+    void SeedRng(const std::vector<uint8_t>& seed);
+    std::string GetSysctl(const std::string& name);
+    void SetSysctl(const std::string& name, const std::string& value);
+    std::vector<uint8_t> ReadFile(const std::string& path);
+
+    RelayLink GetLink(uint32_t nic, std::string* name = nullptr);
+    void SetLink(const RelayLinkSet& link);
+    void AddAddress(uint32_t nic, const GuestAddress& address, uint8_t prefix);
+    void AddRoute(const GuestRoute& route);
+
+    uint32_t Socket(uint32_t domain, uint32_t type, uint32_t protocol);
+    void Bind(uint32_t handle, const GuestEndpoint& local);
+    void Listen(uint32_t handle, uint32_t backlog);
+    /** @return the new connection's handle */
+    uint32_t Accept(uint32_t handle, GuestEndpoint* peer = nullptr);
+    void Connect(uint32_t handle, const GuestEndpoint& peer);
+    void SetOption(uint32_t handle, int level, int name, const std::vector<uint8_t>& value);
+    std::vector<uint8_t> GetOption(uint32_t handle, int level, int name, uint32_t length);
+    GuestEndpoint GetSocketName(uint32_t handle);
+    GuestEndpoint GetPeerName(uint32_t handle);
+    void Shutdown(uint32_t handle, uint32_t how);
+    void Close(uint32_t handle);
+    /** @param conditions RELAY_READABLE | RELAY_WRITABLE */
+    void Watch(uint32_t handle, uint32_t conditions);
+    void Stream(uint32_t handle, const GuestStream& stream);
+    RelayStreamStat GetStreamStat(uint32_t handle);
+
+    /**
+     * One request, and its reply's body.
+     * @param what what it is for, in errors
+     */
+    std::vector<uint8_t> Call(uint16_t type, const std::vector<uint8_t>& body, const std::string& what);
+
+  private:
+    struct Reply
+    {
+        int32_t status;
+        std::vector<uint8_t> body;
+    };
+
+    template <typename T>
+    T CallFor(uint16_t type, const std::vector<uint8_t>& body, const std::string& what);
+    template <typename T>
+    static T Read(const std::vector<uint8_t>& body, const std::string& what);
+    void HandleMessage(const RelayHeader& header, std::vector<uint8_t> body);
+    void HandleHello(const std::vector<uint8_t>& body);
+
+    struct Event
+    {
+        uint16_t type;
+        std::vector<uint8_t> body;
+    };
+
+    Transport m_transport;
+    ReadyHandler m_onReady;
+    StreamHandler m_onStream;
+    std::vector<uint8_t> m_input;
+    uint32_t m_nextId{1};
+    /* Requests under way, and the replies to them that have come. */
+    std::map<uint32_t, uint16_t> m_pending;
+    std::map<uint32_t, Reply> m_replies;
+    std::deque<Event> m_events;
+    bool m_dispatching{false};
+    bool m_ready{false};
+    uint32_t m_nics{0};
+    std::string m_release;
+};
+
+} // namespace ns3qemu
+
+#endif /* NS3_QEMU_RELAY_CLIENT_H */

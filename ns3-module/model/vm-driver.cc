@@ -1,0 +1,574 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "vm-driver.h"
+
+#include "vm-error.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iostream>
+#include <limits>
+
+namespace ns3qemu
+{
+
+namespace
+{
+
+constexpr size_t CONSOLE_TAIL_LINES = 30;
+constexpr size_t CONSOLE_LINE_MAX = 1000;
+
+/* How long QEMU may take to exit once it is told to, in ms of wall time. */
+constexpr int END_GRACE = 2000;
+
+std::string
+FormatSeconds(int64_t ns)
+{
+    char text[40];
+    const int64_t whole = ns / 1'000'000'000;
+    std::snprintf(text,
+                  sizeof(text),
+                  "%lld.%09lld s",
+                  static_cast<long long>(whole),
+                  static_cast<long long>(ns - whole * 1'000'000'000));
+    return text;
+}
+
+/* SplitMix64 (Steele, Lea, Flood 2014): spreads a small seed over the bytes for the guest's RNG. */
+std::vector<uint8_t>
+SeedBytes(uint64_t seed)
+{
+    std::vector<uint8_t> bytes;
+    for (int i = 0; i < 4; i++)
+    {
+        seed += 0x9e3779b97f4a7c15;
+        uint64_t z = seed;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+        z ^= z >> 31;
+        for (int shift = 0; shift < 64; shift += 8)
+        {
+            bytes.push_back(static_cast<uint8_t>(z >> shift));
+        }
+    }
+    return bytes;
+}
+
+} // namespace
+
+std::vector<std::string>
+ReadCommandFile(const std::string& path)
+{
+    std::ifstream file(path);
+    std::vector<std::string> arguments;
+    std::string line;
+    while (std::getline(file, line))
+    {
+        arguments.push_back(line);
+    }
+    if (arguments.empty())
+    {
+        throw VmError("cannot read the QEMU command of an image from '" + path + "'");
+    }
+    return arguments;
+}
+
+VmDriver::VmDriver(VmConfig config)
+    : m_config(std::move(config)),
+      m_reporter([](const std::string& text) { std::cerr << text << std::endl; }),
+      m_relay([this](const uint8_t* data, size_t length) { SendToRelay(data, length); })
+{
+}
+
+VmDriver::~VmDriver()
+{
+    End();
+}
+
+const VmConfig&
+VmDriver::GetConfig() const
+{
+    return m_config;
+}
+
+void
+VmDriver::SetFrameHandler(FrameHandler handler)
+{
+    m_onFrame = std::move(handler);
+}
+
+void
+VmDriver::SetInterrupt(Interrupt interrupt)
+{
+    m_interrupt = std::move(interrupt);
+}
+
+void
+VmDriver::SetReporter(Reporter reporter)
+{
+    m_reporter = std::move(reporter);
+}
+
+std::vector<std::string>
+VmDriver::BuildCommand() const
+{
+    std::vector<std::string> command = m_config.command;
+    const auto add = [&command](const std::string& option, const std::string& value) {
+        command.push_back(option);
+        command.push_back(value);
+    };
+    /* A comma would begin another property. */
+    std::string name;
+    for (const char c : m_config.name)
+    {
+        name += c;
+        if (c == ',')
+        {
+            name += c;
+        }
+    }
+    std::string link = "sim-link,id=sim,fd=" + std::to_string(VmProcess::LINK_FD);
+    if (m_config.spin > 0)
+    {
+        link += ",spin=" + std::to_string(m_config.spin);
+    }
+    for (const auto& option : m_config.linkOptions)
+    {
+        link += "," + option;
+    }
+    add("-name", name);
+    add("-object", link);
+    add("-machine", "sim-link=sim");
+    add("-seed", std::to_string(m_config.seed));
+    add("-chardev", "sim,id=relay,link=sim,port=" + std::to_string(SIM_LINK_RELAY_PORT));
+    add("-chardev", "sim,id=console,link=sim,port=" + std::to_string(SIM_LINK_CONSOLE_PORT));
+    for (size_t i = 0; i < m_config.nics.size(); i++)
+    {
+        const std::string number = std::to_string(i);
+        std::string device = m_config.nicModel + ",netdev=nic" + number + ",mac=" +
+                             m_config.nics[i] + ",romfile=";
+        if (m_config.nicModel.rfind("virtio-net", 0) == 0)
+        {
+            /* Frames are to leave the guest as they go onto the wire, in its own notification. */
+            device += ",ioeventfd=off,csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,"
+                      "guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,"
+                      "host_ufo=off,mrg_rxbuf=off,ctrl_guest_offloads=off";
+        }
+        else if (m_config.nicModel == "e1000")
+        {
+            device += ",mitigation=off";
+        }
+        add("-netdev", "sim,id=nic" + number + ",link=sim,nic=" + number);
+        add("-device", device);
+    }
+    return command;
+}
+
+void
+VmDriver::Start()
+{
+    if (m_state != State::NEW)
+    {
+        Fail("it was started twice");
+    }
+    if (!m_config.consoleLog.empty())
+    {
+        m_consoleLog.open(m_config.consoleLog, std::ios::binary | std::ios::trunc);
+        if (!m_consoleLog)
+        {
+            throw VmError("cannot write the console log '" + m_config.consoleLog +
+                          "': " + std::strerror(errno));
+        }
+    }
+    m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
+    m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
+    m_process = std::make_unique<VmProcess>(BuildCommand(), m_link->GetFileDescriptor());
+    m_state = State::BOOTING;
+}
+
+void
+VmDriver::WatchTurn(int64_t elapsed)
+{
+    if (!m_process->IsAlive())
+    {
+        std::string messages = m_process->GetMessages();
+        while (!messages.empty() && messages.back() == '\n')
+        {
+            messages.pop_back();
+        }
+        Fail("QEMU " + m_process->DescribeExit() +
+             (messages.empty() ? std::string(" without a message") : ":\n" + messages));
+    }
+    if (m_interrupt)
+    {
+        m_interrupt();
+    }
+    if (m_nextReport == 0 || elapsed < m_nextReport - m_config.watchdog)
+    {
+        m_nextReport = m_config.watchdog;
+    }
+    if (elapsed >= m_nextReport && m_reporter)
+    {
+        m_nextReport += m_config.watchdog;
+        std::string text = "VM '" + m_config.name + "' has kept its turn for " +
+                           std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
+                           (m_state == State::BOOTING ? "boot"
+                                                      : "simulated time " + FormatSeconds(GetTime())) +
+                           " after " + std::to_string(m_answer.instructions) +
+                           " instructions. Its last console lines:";
+        for (const auto& line : GetConsoleTail())
+        {
+            text += "\n  | " + line;
+        }
+        m_reporter(text);
+    }
+}
+
+void
+VmDriver::Take()
+{
+    m_nextReport = 0;
+    try
+    {
+        m_answer = m_link->Take(*this);
+    }
+    catch (const VmError& error)
+    {
+        if (m_state == State::ENDED)
+        {
+            throw; // a diagnosis already
+        }
+        Fail(error.what());
+    }
+    catch (...)
+    {
+        /* The VM still has its turn, and nobody will wait for it. */
+        m_state = State::ENDED;
+        m_process->End(0);
+        throw;
+    }
+    if (m_answer.kind == SIM_LINK_FAULT)
+    {
+        Fail(DescribeFault(m_answer.fault));
+    }
+}
+
+void
+VmDriver::GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags)
+{
+    m_link->Give(command, vmTime, flags);
+    Take();
+    if (m_answer.kind == SIM_LINK_HELLO)
+    {
+        Fail("QEMU broke the sim-link protocol: it said hello twice");
+    }
+}
+
+void
+VmDriver::Consume()
+{
+    std::vector<uint8_t> input;
+    input.swap(m_relayInput);
+    try
+    {
+        m_relay.Receive(input.data(), input.size());
+    }
+    catch (const VmError& error)
+    {
+        Fail(error.what());
+    }
+}
+
+void
+VmDriver::FinishBoot()
+{
+    if (m_state == State::NEW)
+    {
+        Start();
+    }
+    Take();
+    if (m_answer.kind != SIM_LINK_HELLO || m_answer.nics != m_config.nics.size())
+    {
+        Fail("QEMU did not introduce itself as agreed");
+    }
+    do
+    {
+        if (m_answer.time > m_config.bootLimit)
+        {
+            Fail("the guest has not finished booting after " +
+                 FormatSeconds(m_answer.time) + " of its own time");
+        }
+        GiveAndTake(SIM_LINK_BOOT, 0, 0);
+        Consume();
+    } while (m_answer.kind == SIM_LINK_BUSY);
+    if (!m_relay.IsReady())
+    {
+        Fail("the guest went to sleep before its relay was ready");
+    }
+    m_vmTime = m_answer.time;
+    GoToUptime();
+    m_state = State::RUNNING;
+    m_turns = 0;
+}
+
+void
+VmDriver::GoToUptime()
+{
+    /* The guest counts its uptime from some moment of its boot. */
+    const int64_t uptime = m_relay.GetClock().monotonic;
+    if (uptime > m_config.uptime)
+    {
+        Fail("the guest took " + FormatSeconds(uptime) +
+             " of its own time to boot, so its uptime cannot be " +
+             FormatSeconds(m_config.uptime) + " when the simulation begins");
+    }
+    m_base = m_vmTime + (m_config.uptime - uptime);
+    RunUntil(m_base);
+    m_relay.SetRealtime(m_config.epoch);
+    m_relay.SeedRng(SeedBytes(m_config.seed));
+    m_relay.SetSysctl("kernel.hostname", m_config.name);
+}
+
+void
+VmDriver::RunUntil(int64_t vmTime)
+{
+    while (m_answer.deadline < vmTime)
+    {
+        RunTurn(std::max(m_answer.deadline, m_vmTime), SIM_LINK_RUN_TIMERS);
+    }
+    RunTurn(vmTime, SIM_LINK_RUN_TIMERS);
+}
+
+void
+VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
+{
+    if (m_state != State::BOOTING && m_state != State::RUNNING)
+    {
+        throw VmError("VM '" + m_config.name + "' is not running");
+    }
+    m_vmTime = vmTime;
+    m_turns++;
+    GiveAndTake(SIM_LINK_RUN, vmTime, flags);
+    if (m_answer.kind == SIM_LINK_BUSY && m_answer.deadline <= vmTime)
+    {
+        Fail("QEMU broke the sim-link protocol: a busy guest must let time pass");
+    }
+    Consume();
+}
+
+void
+VmDriver::Run(int64_t time, bool timers)
+{
+    if (time < GetTime())
+    {
+        Fail("simulated time went back to " + FormatSeconds(time));
+    }
+    RunTurn(time + m_base, timers ? static_cast<uint32_t>(SIM_LINK_RUN_TIMERS) : 0U);
+    m_relay.DispatchEvents();
+}
+
+void
+VmDriver::SendToRelay(const uint8_t* data, size_t length)
+{
+    size_t sent = 0;
+    do
+    {
+        sent += m_link->AddSerial(SIM_LINK_RELAY_PORT, data + sent, length - sent);
+        RunTurn(m_vmTime, 0);
+    } while (sent < length);
+}
+
+void
+VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
+{
+    if (!m_link->AddFrame(nic, data, length))
+    {
+        /* The inbox is full: a turn of its own for what is in it. */
+        RunTurn(m_vmTime, 0);
+        m_link->AddFrame(nic, data, length);
+    }
+}
+
+int64_t
+VmDriver::GetDeadline() const
+{
+    return m_answer.deadline == SIM_LINK_NO_DEADLINE ? SIM_LINK_NO_DEADLINE
+                                                     : std::max(m_answer.deadline, m_vmTime) - m_base;
+}
+
+bool
+VmDriver::IsBusy() const
+{
+    return m_answer.kind == SIM_LINK_BUSY;
+}
+
+int64_t
+VmDriver::GetTime() const
+{
+    return m_vmTime - m_base;
+}
+
+uint64_t
+VmDriver::GetTurns() const
+{
+    return m_turns;
+}
+
+uint64_t
+VmDriver::GetInstructions() const
+{
+    return m_answer.instructions;
+}
+
+pid_t
+VmDriver::GetPid() const
+{
+    return m_process ? m_process->GetPid() : -1;
+}
+
+RelayClient&
+VmDriver::GetRelay()
+{
+    return m_relay;
+}
+
+void
+VmDriver::OnFrame(unsigned nic, const uint8_t* data, size_t length)
+{
+    /* What a machine sends before the simulation begins, it sends to nobody. */
+    if (m_state == State::RUNNING && m_onFrame)
+    {
+        m_onFrame(nic, data, length);
+    }
+}
+
+void
+VmDriver::OnSerial(unsigned port, const uint8_t* data, size_t length)
+{
+    if (port == SIM_LINK_RELAY_PORT)
+    {
+        m_relayInput.insert(m_relayInput.end(), data, data + length);
+    }
+    else if (port == SIM_LINK_CONSOLE_PORT)
+    {
+        LogConsole(data, length);
+    }
+}
+
+void
+VmDriver::LogConsole(const uint8_t* data, size_t length)
+{
+    if (m_consoleLog.is_open())
+    {
+        m_consoleLog.write(reinterpret_cast<const char*>(data),
+                           static_cast<std::streamsize>(length));
+    }
+    for (size_t i = 0; i < length; i++)
+    {
+        const char c = static_cast<char>(data[i]);
+        if (c == '\n' || m_consoleLine.size() >= CONSOLE_LINE_MAX)
+        {
+            m_consoleTail.push_back(m_consoleLine);
+            m_consoleLine.clear();
+            if (m_consoleTail.size() > CONSOLE_TAIL_LINES)
+            {
+                m_consoleTail.pop_front();
+            }
+        }
+        /* The guest may print anything; a terminal must not act on it. */
+        if (c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f))
+        {
+            m_consoleLine += c;
+        }
+    }
+}
+
+std::vector<std::string>
+VmDriver::GetConsoleTail() const
+{
+    std::vector<std::string> lines(m_consoleTail.begin(), m_consoleTail.end());
+    if (!m_consoleLine.empty())
+    {
+        lines.push_back(m_consoleLine);
+    }
+    return lines;
+}
+
+std::string
+VmDriver::DescribeFault(uint32_t fault) const
+{
+    for (const auto& line : m_consoleTail)
+    {
+        const size_t at = line.find("Kernel panic");
+        if (at != std::string::npos)
+        {
+            return "the guest's kernel has panicked: " + line.substr(at);
+        }
+    }
+    switch (fault)
+    {
+    case SIM_LINK_FAULT_RESET:
+        return "the guest has rebooted";
+    case SIM_LINK_FAULT_POWEROFF:
+        return "the guest has switched itself off";
+    case SIM_LINK_FAULT_PANIC:
+        return "the guest's kernel has panicked";
+    case SIM_LINK_FAULT_DEVICE:
+        return "a device of the machine has failed";
+    case SIM_LINK_FAULT_HOST:
+        return "QEMU was told to end by somebody else";
+    case SIM_LINK_FAULT_PROTOCOL:
+        return "QEMU says that the simulator broke the sim-link protocol";
+    default:
+        return "QEMU reports fault " + std::to_string(fault);
+    }
+}
+
+void
+VmDriver::Fail(const std::string& reason)
+{
+    std::string text = "VM '" + m_config.name + "' failed ";
+    text += m_state == State::RUNNING ? "at simulated time " + FormatSeconds(GetTime())
+                                      : "while it booted";
+    text += ": " + reason;
+    const auto tail = GetConsoleTail();
+    if (!tail.empty())
+    {
+        text += "\nThe last lines of its console:";
+        for (const auto& line : tail)
+        {
+            text += "\n  | " + line;
+        }
+    }
+    m_consoleLog.close();
+    m_state = State::ENDED;
+    if (m_process)
+    {
+        m_process->End(0);
+    }
+    throw VmError(text);
+}
+
+void
+VmDriver::End()
+{
+    if (m_state == State::ENDED || m_state == State::NEW)
+    {
+        return;
+    }
+    /* Quit is a command, and only whoever has the turn may give one; at boot, kill. */
+    if (m_state == State::RUNNING)
+    {
+        m_link->Give(SIM_LINK_QUIT, m_vmTime, 0);
+        m_process->End(END_GRACE);
+    }
+    else
+    {
+        m_process->End(0);
+    }
+    m_state = State::ENDED;
+    m_consoleLog.close();
+}
+
+} // namespace ns3qemu

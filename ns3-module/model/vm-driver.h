@@ -1,0 +1,156 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * One virtual machine as whoever drives it sees it: a process, its link, its relay and its console.
+ * POSIX only: an ns-3 simulation drives it through ns3::VirtualMachine, a test without one.
+ */
+#ifndef NS3_QEMU_VM_DRIVER_H
+#define NS3_QEMU_VM_DRIVER_H
+
+#include "relay-client.h"
+#include "vm-link.h"
+#include "vm-process.h"
+
+#include <cstdint>
+#include <deque>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ns3qemu
+{
+
+/** What a VM is made of. */
+struct VmConfig
+{
+    std::string name;                 //!< in messages, and the guest's host name
+    std::vector<std::string> command; //!< QEMU and the arguments that all VMs of an image share
+    std::string nicModel{"virtio-net-pci"}; //!< QEMU's name of the NICs' device
+    std::vector<std::string> nics;    //!< one MAC address for each NIC, "02:00:00:00:00:01"
+    std::string consoleLog;           //!< file for the guest's console, or empty
+    uint64_t seed{1};                 //!< of everything random in the machine
+    int64_t uptime{10'000'000'000};   //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
+    int64_t epoch{946'684'800'000'000'000}; //!< ns since 1970: its CLOCK_REALTIME at time 0
+    int64_t bootLimit{120'000'000'000};     //!< ns of guest time that booting may take
+    int64_t spin{0};   //!< ns of wall time to poll, on both sides, before sleeping
+    int64_t watchdog{30'000'000'000}; //!< ns of wall time after which a long turn is reported
+    std::vector<std::string> linkOptions;   //!< "busy-step=1000000": more properties of the sim-link
+};
+
+/** Read the QEMU command of an image: a file with one argument a line. */
+std::vector<std::string> ReadCommandFile(const std::string& path);
+
+/**
+ * Drives one VM, turn by turn.
+ *
+ * All times are simulated times in ns: at time 0 the guest is ready, its uptime is
+ * VmConfig::uptime and its date VmConfig::epoch, exactly.
+ *
+ * Any method may throw VmError, whose text says which VM, when, why, and the guest's last console
+ * lines. The VM is of no use afterwards.
+ */
+class VmDriver : private VmOutput
+{
+  public:
+    using FrameHandler = std::function<void(unsigned nic, const uint8_t* data, size_t length)>;
+    /** Called now and then while waiting; may throw to end the wait. */
+    using Interrupt = std::function<void()>;
+    /** What a long turn is reported to; the default writes to standard error. */
+    using Reporter = std::function<void(const std::string&)>;
+
+    explicit VmDriver(VmConfig config);
+    ~VmDriver() override;
+
+    const VmConfig& GetConfig() const;
+
+    /** Receives the frames that the guest sends, within the turn in which it does. */
+    void SetFrameHandler(FrameHandler handler);
+    void SetInterrupt(Interrupt interrupt);
+    void SetReporter(Reporter reporter);
+
+    /** Start QEMU; the machine boots while this process goes on. */
+    void Start();
+
+    /** Wait until the guest is ready, and bring its clocks to simulated time 0. */
+    void FinishBoot();
+
+    /**
+     * One turn. Everything queued is delivered first.
+     * @param time simulated time in ns, not less than the last turn's
+     * @param timers whether timers due at this very time expire
+     */
+    void Run(int64_t time, bool timers);
+
+    /** Queue a frame for the next turn. */
+    void QueueFrame(unsigned nic, const uint8_t* data, size_t length);
+
+    /** @return the simulated time at which the guest wants its next turn, or SIM_LINK_NO_DEADLINE */
+    int64_t GetDeadline() const;
+    /** @return whether the last turn ended because the guest had used it up */
+    bool IsBusy() const;
+    /** @return the simulated time of the last turn */
+    int64_t GetTime() const;
+    /** @return turns since simulated time 0 */
+    uint64_t GetTurns() const;
+    /** @return instructions executed since the start */
+    uint64_t GetInstructions() const;
+    /** @return QEMU's process id */
+    pid_t GetPid() const;
+    /** @return the last lines of the guest's console */
+    std::vector<std::string> GetConsoleTail() const;
+
+    /** The guest's relay. A call is a turn at the time of the last. */
+    RelayClient& GetRelay();
+
+    /** End the machine. It is ended by the destructor, too. */
+    void End();
+
+  private:
+    void OnFrame(unsigned nic, const uint8_t* data, size_t length) override;
+    void OnSerial(unsigned port, const uint8_t* data, size_t length) override;
+
+    std::vector<std::string> BuildCommand() const;
+    void SendToRelay(const uint8_t* data, size_t length);
+    void RunTurn(int64_t vmTime, uint32_t flags);
+    void GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags);
+    void Take();
+    void WatchTurn(int64_t elapsed);
+    void RunUntil(int64_t vmTime);
+    void GoToUptime();
+    void Consume();
+    void LogConsole(const uint8_t* data, size_t length);
+    [[noreturn]] void Fail(const std::string& reason);
+    std::string DescribeFault(uint32_t fault) const;
+
+    enum class State
+    {
+        NEW,
+        BOOTING,
+        RUNNING,
+        ENDED,
+    };
+
+    VmConfig m_config;
+    FrameHandler m_onFrame;
+    Interrupt m_interrupt;
+    Reporter m_reporter;
+    State m_state{State::NEW};
+    std::unique_ptr<VmLink> m_link;
+    std::unique_ptr<VmProcess> m_process;
+    RelayClient m_relay;
+    std::vector<uint8_t> m_relayInput;
+    VmAnswer m_answer;
+    int64_t m_base{0}; // VM time at simulated time 0
+    int64_t m_vmTime{0};
+    uint64_t m_turns{0};
+    int64_t m_nextReport{0};
+    std::ofstream m_consoleLog;
+    std::deque<std::string> m_consoleTail;
+    std::string m_consoleLine;
+};
+
+} // namespace ns3qemu
+
+#endif /* NS3_QEMU_VM_DRIVER_H */

@@ -1,0 +1,288 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "vm-link.h"
+
+#include "vm-error.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <ctime>
+#include <linux/futex.h>
+#include <string>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace ns3qemu
+{
+
+namespace
+{
+
+/* How often a sleeping simulator looks whether the VM is still alive, in ns. */
+constexpr int64_t WATCH_INTERVAL = 20'000'000;
+
+int64_t
+WallClock()
+{
+    timespec ts{};
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return static_cast<int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
+}
+
+[[noreturn]] void
+ThrowErrno(const std::string& what)
+{
+    throw VmError(what + ": " + std::strerror(errno));
+}
+
+} // namespace
+
+VmLink::VmLink(uint32_t boxSize, int64_t spin)
+    : m_boxSize(boxSize),
+      m_spin(spin)
+{
+    if (boxSize < SIM_LINK_BOX_MIN || boxSize > SIM_LINK_BOX_MAX || boxSize % 8 != 0)
+    {
+        throw VmError("a sim-link's box cannot have " + std::to_string(boxSize) +
+                      " bytes: it must be a multiple of 8 from " +
+                      std::to_string(SIM_LINK_BOX_MIN) + " to " + std::to_string(SIM_LINK_BOX_MAX));
+    }
+    m_fd = memfd_create("sim-link", MFD_CLOEXEC);
+    if (m_fd < 0)
+    {
+        ThrowErrno("cannot create a sim-link");
+    }
+    const size_t size = SimLinkRegionSize(boxSize);
+    void* region = MAP_FAILED;
+    if (ftruncate(m_fd, static_cast<off_t>(size)) == 0)
+    {
+        region = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, m_fd, 0);
+    }
+    if (region == MAP_FAILED)
+    {
+        const int error = errno;
+        close(m_fd);
+        errno = error;
+        ThrowErrno("cannot map a sim-link");
+    }
+    m_header = static_cast<SimLinkHeader*>(region);
+    m_inbox = static_cast<uint8_t*>(region) + SIM_LINK_HEADER_SIZE;
+    m_outbox = m_inbox + boxSize;
+    m_header->magic = SIM_LINK_MAGIC;
+    m_header->version = SIM_LINK_VERSION;
+    m_header->boxSize = boxSize;
+    m_header->turn = SIM_LINK_TURN_VM;
+}
+
+VmLink::~VmLink()
+{
+    munmap(m_header, SimLinkRegionSize(m_boxSize));
+    close(m_fd);
+}
+
+int
+VmLink::GetFileDescriptor() const
+{
+    return m_fd;
+}
+
+void
+VmLink::SetWatch(Watch watch)
+{
+    m_watch = std::move(watch);
+}
+
+bool
+VmLink::Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length)
+{
+    if (length > SIM_LINK_PAYLOAD_MAX || channel > UINT16_MAX)
+    {
+        throw VmError("a sim-link record cannot carry " + std::to_string(length) +
+                      " bytes for channel " + std::to_string(channel));
+    }
+    const SimLinkRecord record{type,
+                               static_cast<uint16_t>(channel),
+                               static_cast<uint32_t>(length)};
+    const uint32_t size = SimLinkRecordSize(record.length);
+    if (m_boxSize - m_inboxLength < size)
+    {
+        return false;
+    }
+    std::memcpy(m_inbox + m_inboxLength, &record, sizeof(record));
+    if (length > 0)
+    {
+        std::memcpy(m_inbox + m_inboxLength + sizeof(record), data, length);
+    }
+    m_inboxLength += size;
+    return true;
+}
+
+bool
+VmLink::AddFrame(unsigned nic, const uint8_t* data, size_t length)
+{
+    return Add(SIM_LINK_FRAME, nic, data, length);
+}
+
+size_t
+VmLink::AddSerial(unsigned port, const uint8_t* data, size_t length)
+{
+    size_t taken = 0;
+    while (taken < length)
+    {
+        const size_t part = std::min<size_t>(length - taken, SIM_LINK_PAYLOAD_MAX);
+        if (!Add(SIM_LINK_SERIAL, port, data + taken, part))
+        {
+            break;
+        }
+        taken += part;
+    }
+    return taken;
+}
+
+bool
+VmLink::IsInboxEmpty() const
+{
+    return m_inboxLength == 0;
+}
+
+uint32_t
+VmLink::LoadTurn() const
+{
+    return __atomic_load_n(&m_header->turn, __ATOMIC_ACQUIRE);
+}
+
+void
+VmLink::Give(uint32_t command, int64_t time, uint32_t flags)
+{
+    m_header->time = time;
+    m_header->command = command;
+    m_header->flags = flags;
+    m_header->inboxLength = m_inboxLength;
+    m_inboxLength = 0;
+    __atomic_store_n(&m_header->turn, SIM_LINK_TURN_VM, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&m_header->vmSleeps, __ATOMIC_SEQ_CST) != 0)
+    {
+        syscall(SYS_futex, &m_header->turn, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+    }
+}
+
+void
+VmLink::WaitForTurn()
+{
+    if (m_spin > 0)
+    {
+        const int64_t end = WallClock() + m_spin;
+        do
+        {
+            for (int i = 0; i < 64; i++)
+            {
+                if (LoadTurn() == SIM_LINK_TURN_SIMULATOR)
+                {
+                    return;
+                }
+                __builtin_ia32_pause();
+            }
+        } while (WallClock() < end);
+    }
+
+    __atomic_store_n(&m_header->simulatorSleeps, 1, __ATOMIC_SEQ_CST);
+    int64_t begin = 0;
+    while (LoadTurn() != SIM_LINK_TURN_SIMULATOR)
+    {
+        const timespec interval{0, WATCH_INTERVAL};
+        const long result = syscall(SYS_futex,
+                                    &m_header->turn,
+                                    FUTEX_WAIT,
+                                    SIM_LINK_TURN_VM,
+                                    &interval,
+                                    nullptr,
+                                    0);
+        if (result < 0 && errno == ETIMEDOUT && m_watch)
+        {
+            const int64_t now = WallClock();
+            if (begin == 0)
+            {
+                begin = now - WATCH_INTERVAL;
+            }
+            m_watch(now - begin);
+        }
+    }
+    __atomic_store_n(&m_header->simulatorSleeps, 0, __ATOMIC_RELAXED);
+}
+
+void
+VmLink::ReadOutbox(uint32_t length, VmOutput& output) const
+{
+    if (length > m_boxSize)
+    {
+        throw VmError("the VM broke the sim-link protocol: its outbox has " +
+                      std::to_string(length) + " bytes");
+    }
+    uint32_t at = 0;
+    while (at < length)
+    {
+        SimLinkRecord record;
+        if (length - at < sizeof(record))
+        {
+            throw VmError("the VM broke the sim-link protocol: a record is cut off");
+        }
+        std::memcpy(&record, m_outbox + at, sizeof(record));
+        if (record.length > SIM_LINK_PAYLOAD_MAX || SimLinkRecordSize(record.length) > length - at)
+        {
+            throw VmError("the VM broke the sim-link protocol: a record has " +
+                          std::to_string(record.length) + " bytes");
+        }
+        const uint8_t* payload = m_outbox + at + sizeof(record);
+        switch (record.type)
+        {
+        case SIM_LINK_FRAME:
+            output.OnFrame(record.channel, payload, record.length);
+            break;
+        case SIM_LINK_SERIAL:
+            output.OnSerial(record.channel, payload, record.length);
+            break;
+        default:
+            throw VmError("the VM broke the sim-link protocol: record type " +
+                          std::to_string(record.type));
+        }
+        at += SimLinkRecordSize(record.length);
+    }
+}
+
+VmAnswer
+VmLink::Take(VmOutput& output)
+{
+    for (;;)
+    {
+        WaitForTurn();
+        VmAnswer answer;
+        answer.kind = __atomic_load_n(&m_header->answer, __ATOMIC_RELAXED);
+        answer.fault = m_header->fault;
+        answer.time = m_header->vmTime;
+        answer.deadline = m_header->deadline;
+        answer.instructions = m_header->instructions;
+        answer.nics = m_header->nics;
+        answer.ports = m_header->ports;
+        ReadOutbox(__atomic_load_n(&m_header->outboxLength, __ATOMIC_RELAXED), output);
+        switch (answer.kind)
+        {
+        case SIM_LINK_MORE:
+            Give(SIM_LINK_CONTINUE, 0, 0);
+            break;
+        case SIM_LINK_HELLO:
+        case SIM_LINK_IDLE:
+        case SIM_LINK_BUSY:
+        case SIM_LINK_FAULT:
+            return answer;
+        default:
+            throw VmError("the VM broke the sim-link protocol: answer " +
+                          std::to_string(answer.kind));
+        }
+    }
+}
+
+} // namespace ns3qemu

@@ -1,0 +1,130 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The simulator's end of a sim-link (sim-link.h). POSIX only: it knows neither ns-3 nor processes.
+ */
+#ifndef NS3_QEMU_VM_LINK_H
+#define NS3_QEMU_VM_LINK_H
+
+#include "sim-link.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace ns3qemu
+{
+
+/** Receives what a VM has sent, in the order in which it did. The data lives during the call. */
+class VmOutput
+{
+  public:
+    virtual ~VmOutput() = default;
+
+    /**
+     * @param nic the NIC's index
+     * @param data an Ethernet frame, from the destination address on, without FCS
+     * @param length its length in bytes
+     */
+    virtual void OnFrame(unsigned nic, const uint8_t* data, size_t length) = 0;
+
+    /**
+     * @param port the serial port's index
+     * @param data bytes that the guest wrote
+     * @param length how many
+     */
+    virtual void OnSerial(unsigned port, const uint8_t* data, size_t length) = 0;
+};
+
+/** How a VM's turn ended. */
+struct VmAnswer
+{
+    uint32_t kind{0};         //!< SIM_LINK_HELLO, _IDLE, _BUSY or _FAULT
+    uint32_t fault{0};        //!< SIM_LINK_FAULT_..., with SIM_LINK_FAULT
+    int64_t time{0};          //!< the VM's clock in ns
+    int64_t deadline{0};      //!< VM time in ns of its next timer, or SIM_LINK_NO_DEADLINE
+    uint64_t instructions{0}; //!< executed since the hello
+    uint16_t nics{0};         //!< how many NICs there are, with SIM_LINK_HELLO
+    uint16_t ports{0};        //!< how many serial ports there are, with SIM_LINK_HELLO
+};
+
+/**
+ * The shared region and the exchange of turns with one VM.
+ *
+ * A turn is: any number of AddFrame() and AddSerial(), one Give(), one Take(). All fields that the
+ * VM writes are checked; a violation throws VmError.
+ */
+class VmLink
+{
+  public:
+    /**
+     * Called now and then while the VM keeps its turn for long; may throw to end the wait.
+     * The argument is how long it has had the turn, in ns of wall time.
+     */
+    using Watch = std::function<void(int64_t)>;
+
+    /**
+     * @param boxSize size of inbox and outbox in bytes, a multiple of 8 from SIM_LINK_BOX_MIN to
+     *        SIM_LINK_BOX_MAX
+     * @param spin for how many ns of wall time to poll before sleeping
+     */
+    explicit VmLink(uint32_t boxSize = 1024 * 1024, int64_t spin = 0);
+    ~VmLink();
+    VmLink(const VmLink&) = delete;
+    VmLink& operator=(const VmLink&) = delete;
+
+    /** @return the descriptor of the shared region, for QEMU to inherit. It closes on exec. */
+    int GetFileDescriptor() const;
+
+    void SetWatch(Watch watch);
+
+    /**
+     * Put a frame into the inbox of the next turn.
+     * @return false if the inbox is full: give the turn first
+     */
+    bool AddFrame(unsigned nic, const uint8_t* data, size_t length);
+
+    /**
+     * Put serial bytes into the inbox of the next turn.
+     * @return how many were taken; fewer than length if the inbox is full
+     */
+    size_t AddSerial(unsigned port, const uint8_t* data, size_t length);
+
+    /** @return true if the inbox is empty */
+    bool IsInboxEmpty() const;
+
+    /**
+     * Give the turn to the VM.
+     * @param command SIM_LINK_BOOT, _RUN or _QUIT
+     * @param time VM time in ns
+     * @param flags of the command
+     */
+    void Give(uint32_t command, int64_t time, uint32_t flags);
+
+    /**
+     * Wait until the VM ends its turn, and read all that it sent.
+     * @param output receives frames and serial bytes
+     * @return how the turn ended
+     */
+    VmAnswer Take(VmOutput& output);
+
+  private:
+    bool Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length);
+    void WaitForTurn();
+    void ReadOutbox(uint32_t length, VmOutput& output) const;
+    uint32_t LoadTurn() const;
+
+    int m_fd{-1};
+    uint32_t m_boxSize;
+    int64_t m_spin;
+    SimLinkHeader* m_header{nullptr};
+    uint8_t* m_inbox{nullptr};
+    uint8_t* m_outbox{nullptr};
+    uint32_t m_inboxLength{0};
+    Watch m_watch;
+};
+
+} // namespace ns3qemu
+
+#endif /* NS3_QEMU_VM_LINK_H */

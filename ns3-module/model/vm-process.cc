@@ -1,0 +1,192 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "vm-process.h"
+
+#include "vm-error.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace ns3qemu
+{
+
+namespace
+{
+
+/* What is shown of a process's output when it has failed, in bytes. */
+constexpr off_t MESSAGES_MAX = 4096;
+
+/*
+ * In the child, between fork and exec: only calls that are safe there. Reports by its exit status,
+ * the reason goes to the output that the parent keeps.
+ */
+[[noreturn]] void
+RunChild(char* const* argv, int linkFd, int outputFd, pid_t parent)
+{
+    /* The child must not be left alone if the parent died before this call. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+    {
+        _exit(126);
+    }
+    setpgid(0, 0);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+
+    const int null = open("/dev/null", O_RDONLY);
+    /* Out of the way of the numbers that are assigned next; these copies close on exec. */
+    const int link = fcntl(linkFd, F_DUPFD_CLOEXEC, 10);
+    const int output = fcntl(outputFd, F_DUPFD_CLOEXEC, 10);
+    if (null < 0 || link < 0 || output < 0 || dup2(null, STDIN_FILENO) < 0 ||
+        dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0 ||
+        dup2(link, VmProcess::LINK_FD) < 0)
+    {
+        _exit(126);
+    }
+    /* Nothing else is inherited; the copies above are closed here, too. */
+    syscall(SYS_close_range, VmProcess::LINK_FD + 1, ~0U, 0);
+    execv(argv[0], argv);
+    const char* reason = std::strerror(errno);
+    (void)!write(STDERR_FILENO, "cannot be executed: ", 20);
+    (void)!write(STDERR_FILENO, reason, std::strlen(reason));
+    _exit(127);
+}
+
+} // namespace
+
+VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
+{
+    if (arguments.empty() || access(arguments[0].c_str(), X_OK) != 0)
+    {
+        throw VmError("cannot start '" + (arguments.empty() ? std::string() : arguments[0]) +
+                      "': " + std::strerror(arguments.empty() ? ENOENT : errno));
+    }
+    std::vector<char*> argv;
+    for (const auto& argument : arguments)
+    {
+        argv.push_back(const_cast<char*>(argument.c_str()));
+    }
+    argv.push_back(nullptr);
+
+    m_outputFd = memfd_create("vm-output", MFD_CLOEXEC);
+    if (m_outputFd < 0)
+    {
+        throw VmError(std::string("cannot start a VM: ") + std::strerror(errno));
+    }
+    const pid_t parent = getpid();
+    m_pid = fork();
+    if (m_pid == 0)
+    {
+        RunChild(argv.data(), linkFd, m_outputFd, parent);
+    }
+    if (m_pid > 0)
+    {
+        m_pidFd = static_cast<int>(syscall(SYS_pidfd_open, m_pid, 0));
+    }
+    if (m_pid < 0 || m_pidFd < 0)
+    {
+        const std::string reason = std::strerror(errno);
+        if (m_pid > 0)
+        {
+            kill(m_pid, SIGKILL);
+            waitpid(m_pid, nullptr, 0);
+        }
+        close(m_outputFd);
+        throw VmError("cannot start a VM: " + reason);
+    }
+}
+
+VmProcess::~VmProcess()
+{
+    End(0);
+    close(m_pidFd);
+    close(m_outputFd);
+}
+
+pid_t
+VmProcess::GetPid() const
+{
+    return m_pid;
+}
+
+bool
+VmProcess::Reap(int timeout)
+{
+    if (m_exited)
+    {
+        return true;
+    }
+    pollfd fd{m_pidFd, POLLIN, 0};
+    if (poll(&fd, 1, timeout) <= 0)
+    {
+        return false;
+    }
+    pid_t result;
+    do
+    {
+        result = waitpid(m_pid, &m_status, 0);
+    } while (result < 0 && errno == EINTR);
+    m_exited = true;
+    return true;
+}
+
+bool
+VmProcess::IsAlive()
+{
+    return !Reap(0);
+}
+
+void
+VmProcess::End(int grace)
+{
+    if (!Reap(grace))
+    {
+        kill(m_pid, SIGKILL);
+        /* SIGKILL cannot be refused; poll again if a signal of our own interrupts the wait. */
+        while (!Reap(-1))
+        {
+        }
+    }
+}
+
+std::string
+VmProcess::DescribeExit()
+{
+    if (IsAlive())
+    {
+        return "is running";
+    }
+    if (WIFSIGNALED(m_status))
+    {
+        return "was killed by signal " + std::to_string(WTERMSIG(m_status)) + " (" +
+               strsignal(WTERMSIG(m_status)) + ")";
+    }
+    return "exited with status " + std::to_string(WEXITSTATUS(m_status));
+}
+
+std::string
+VmProcess::GetMessages() const
+{
+    /* Not lseek: the child writes at the same file offset. */
+    struct stat status{};
+    fstat(m_outputFd, &status);
+    const off_t size = status.st_size;
+    const off_t length = std::min(size, MESSAGES_MAX);
+    std::string text(static_cast<size_t>(std::max<off_t>(length, 0)), '\0');
+    const ssize_t n = pread(m_outputFd, text.data(), text.size(), size - length);
+    text.resize(static_cast<size_t>(std::max<ssize_t>(n, 0)));
+    return text;
+}
+
+} // namespace ns3qemu

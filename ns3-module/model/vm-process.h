@@ -1,0 +1,71 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * One QEMU process: started, watched and ended. POSIX only: it knows neither ns-3 nor the wire.
+ */
+#ifndef NS3_QEMU_VM_PROCESS_H
+#define NS3_QEMU_VM_PROCESS_H
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace ns3qemu
+{
+
+/**
+ * A child process that cannot outlive this one.
+ *
+ * It gets /dev/null as standard input, a process group of its own (so that Ctrl-C reaches only the
+ * simulator, which then ends its VMs in order), and is killed by the kernel when the thread that
+ * started it ends. Its output is kept for diagnoses.
+ */
+class VmProcess
+{
+  public:
+    /** The number that the inherited file descriptor has in the child. */
+    static constexpr int LINK_FD = 3;
+
+    /**
+     * Start a process.
+     * @param arguments the program's path and its arguments
+     * @param linkFd a descriptor that the child inherits as LINK_FD
+     * @throw VmError if it cannot be started
+     */
+    VmProcess(const std::vector<std::string>& arguments, int linkFd);
+
+    /** Kills the process if it still runs. */
+    ~VmProcess();
+    VmProcess(const VmProcess&) = delete;
+    VmProcess& operator=(const VmProcess&) = delete;
+
+    pid_t GetPid() const;
+
+    /** @return true while the process runs */
+    bool IsAlive();
+
+    /**
+     * Wait for the process to exit of itself, then kill it.
+     * @param grace how long to wait, in ms of wall time
+     */
+    void End(int grace);
+
+    /** @return how the process ended, for people: "exited with status 1", "was killed by signal 9" */
+    std::string DescribeExit();
+
+    /** @return the end of what the process has written to its standard output and error */
+    std::string GetMessages() const;
+
+  private:
+    bool Reap(int timeout);
+
+    pid_t m_pid{-1};
+    int m_pidFd{-1};
+    int m_outputFd{-1};
+    bool m_exited{false};
+    int m_status{0};
+};
+
+} // namespace ns3qemu
+
+#endif /* NS3_QEMU_VM_PROCESS_H */

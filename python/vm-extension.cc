@@ -1,0 +1,421 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * ns3_qemu._vm: the part of the C++ code below ns-3, for Python. Tests drive a VM with it turn by
+ * turn; its types are declared in python/ns3_qemu/_vm.pyi.
+ */
+#include "relay-client.h"
+#include "vm-driver.h"
+#include "vm-error.h"
+
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+namespace py = pybind11;
+using namespace ns3qemu;
+
+namespace
+{
+
+py::bytes
+ToBytes(const std::vector<uint8_t>& data)
+{
+    return {reinterpret_cast<const char*>(data.data()), data.size()};
+}
+
+std::vector<uint8_t>
+FromBytes(const py::bytes& data)
+{
+    const std::string_view view = data;
+    return {view.begin(), view.end()};
+}
+
+GuestEndpoint
+Endpoint(const std::string& address, uint16_t port)
+{
+    return {GuestAddress::Parse(address), port};
+}
+
+py::tuple
+EndpointTuple(const GuestEndpoint& endpoint)
+{
+    return py::make_tuple(endpoint.address.Print(), endpoint.port);
+}
+
+/* "10.0.0.0/8" */
+std::pair<GuestAddress, uint8_t>
+Prefix(const std::string& text)
+{
+    const size_t slash = text.find('/');
+    if (slash == std::string::npos)
+    {
+        throw std::invalid_argument("'" + text + "' has no prefix length, as in 10.0.0.0/8");
+    }
+    return {GuestAddress::Parse(text.substr(0, slash)),
+            static_cast<uint8_t>(std::stoul(text.substr(slash + 1)))};
+}
+
+/* A VM that keeps what it has sent until it is asked for. */
+class PyVm
+{
+  public:
+    explicit PyVm(VmConfig config)
+        : m_driver(std::move(config))
+    {
+        m_driver.SetFrameHandler([this](unsigned nic, const uint8_t* data, size_t length) {
+            m_frames.emplace_back(nic, std::vector<uint8_t>(data, data + length));
+        });
+        m_driver.SetInterrupt([]() {
+            py::gil_scoped_acquire gil;
+            if (PyErr_CheckSignals() != 0)
+            {
+                throw py::error_already_set();
+            }
+        });
+        m_driver.GetRelay().SetReadyHandler(
+            [this](const RelayReady& ready) { m_ready.push_back(ready); });
+        m_driver.GetRelay().SetStreamHandler(
+            [this](const RelayStreamEnd& end) { m_streams.push_back(end); });
+    }
+
+    VmDriver& Driver()
+    {
+        return m_driver;
+    }
+
+    py::list TakeFrames()
+    {
+        py::list frames;
+        for (const auto& [nic, data] : m_frames)
+        {
+            frames.append(py::make_tuple(nic, ToBytes(data)));
+        }
+        m_frames.clear();
+        return frames;
+    }
+
+    py::list TakeReady()
+    {
+        py::list events;
+        for (const auto& ready : m_ready)
+        {
+            events.append(py::make_tuple(ready.handle, ready.conditions, ready.error));
+        }
+        m_ready.clear();
+        return events;
+    }
+
+    py::list TakeStreamEnds()
+    {
+        py::list events;
+        for (const auto& end : m_streams)
+        {
+            events.append(py::make_tuple(end.handle, end.error, end.bytes, end.wrong));
+        }
+        m_streams.clear();
+        return events;
+    }
+
+  private:
+    VmDriver m_driver;
+    std::vector<std::pair<unsigned, std::vector<uint8_t>>> m_frames;
+    std::vector<RelayReady> m_ready;
+    std::vector<RelayStreamEnd> m_streams;
+};
+
+} // namespace
+
+PYBIND11_MODULE(_vm, m)
+{
+    m.doc() = "A virtual machine in simulated time, driven turn by turn without ns-3.";
+
+    py::register_exception<VmError>(m, "VmError", PyExc_RuntimeError);
+    static py::exception<GuestError> guestError(m, "GuestError", PyExc_OSError);
+    py::register_exception_translator([](std::exception_ptr pointer) {
+        try
+        {
+            if (pointer)
+            {
+                std::rethrow_exception(pointer);
+            }
+        }
+        catch (const GuestError& error)
+        {
+            const py::tuple arguments = py::make_tuple(error.GetErrno(), error.what());
+            PyErr_SetObject(guestError.ptr(), arguments.ptr());
+        }
+    });
+
+    m.attr("NO_DEADLINE") = SIM_LINK_NO_DEADLINE;
+    m.attr("READABLE") = static_cast<int>(RELAY_READABLE);
+    m.attr("WRITABLE") = static_cast<int>(RELAY_WRITABLE);
+    m.attr("ERROR") = static_cast<int>(RELAY_ERROR);
+    m.attr("HANGUP") = static_cast<int>(RELAY_HANGUP);
+    m.attr("SOURCE") = static_cast<int>(RELAY_STREAM_SOURCE);
+    m.attr("SINK") = static_cast<int>(RELAY_STREAM_SINK);
+    m.attr("VERIFY") = static_cast<int>(RELAY_STREAM_VERIFY);
+    m.def("read_command_file", &ReadCommandFile, py::arg("path"));
+
+    py::class_<PyVm>(m, "Vm")
+        .def(py::init([](std::vector<std::string> command,
+                         std::vector<std::string> nics,
+                         std::string name,
+                         std::string consoleLog,
+                         uint64_t seed,
+                         std::string nicModel,
+                         int64_t spin,
+                         std::vector<std::string> linkOptions) {
+                 VmConfig config;
+                 config.command = std::move(command);
+                 config.nics = std::move(nics);
+                 config.name = std::move(name);
+                 config.consoleLog = std::move(consoleLog);
+                 config.seed = seed;
+                 config.nicModel = std::move(nicModel);
+                 config.spin = spin;
+                 config.linkOptions = std::move(linkOptions);
+                 return std::make_unique<PyVm>(std::move(config));
+             }),
+             py::arg("command"),
+             py::kw_only(),
+             py::arg("nics") = std::vector<std::string>{},
+             py::arg("name") = "vm",
+             py::arg("console_log") = "",
+             py::arg("seed") = 1,
+             py::arg("nic_model") = "virtio-net-pci",
+             py::arg("spin") = 0,
+             py::arg("link_options") = std::vector<std::string>{})
+        .def("start", [](PyVm& vm) { vm.Driver().Start(); })
+        .def(
+            "finish_boot",
+            [](PyVm& vm) { vm.Driver().FinishBoot(); },
+            py::call_guard<py::gil_scoped_release>())
+        .def(
+            "run",
+            [](PyVm& vm, int64_t time, bool timers) { vm.Driver().Run(time, timers); },
+            py::arg("time"),
+            py::arg("timers") = true,
+            py::call_guard<py::gil_scoped_release>())
+        .def(
+            "run_until",
+            [](PyVm& vm, int64_t time) {
+                while (vm.Driver().GetDeadline() <= time)
+                {
+                    vm.Driver().Run(vm.Driver().GetDeadline(), true);
+                }
+                vm.Driver().Run(time, true);
+            },
+            py::arg("time"),
+            py::call_guard<py::gil_scoped_release>())
+        .def(
+            "queue_frame",
+            [](PyVm& vm, unsigned nic, const py::bytes& frame) {
+                const std::string_view view = frame;
+                vm.Driver().QueueFrame(nic,
+                                       reinterpret_cast<const uint8_t*>(view.data()),
+                                       view.size());
+            },
+            py::arg("nic"),
+            py::arg("frame"))
+        .def("take_frames", &PyVm::TakeFrames)
+        .def("take_ready", &PyVm::TakeReady)
+        .def("take_stream_ends", &PyVm::TakeStreamEnds)
+        .def("end", [](PyVm& vm) { vm.Driver().End(); })
+        .def_property_readonly("deadline", [](PyVm& vm) { return vm.Driver().GetDeadline(); })
+        .def_property_readonly("busy", [](PyVm& vm) { return vm.Driver().IsBusy(); })
+        .def_property_readonly("time", [](PyVm& vm) { return vm.Driver().GetTime(); })
+        .def_property_readonly("turns", [](PyVm& vm) { return vm.Driver().GetTurns(); })
+        .def_property_readonly("instructions",
+                               [](PyVm& vm) { return vm.Driver().GetInstructions(); })
+        .def_property_readonly("pid", [](PyVm& vm) { return vm.Driver().GetPid(); })
+        .def_property_readonly("console_tail",
+                               [](PyVm& vm) { return vm.Driver().GetConsoleTail(); })
+        .def_property_readonly(
+            "relay",
+            [](PyVm& vm) -> RelayClient& { return vm.Driver().GetRelay(); },
+            py::return_value_policy::reference_internal);
+
+    py::class_<RelayClient>(m, "Relay")
+        .def_property_readonly("release", &RelayClient::GetRelease)
+        .def_property_readonly("nics", &RelayClient::GetNics)
+        .def("clock",
+             [](RelayClient& relay) {
+                 const RelayClock clock = relay.GetClock();
+                 return py::make_tuple(clock.realtime, clock.monotonic, clock.boottime);
+             })
+        .def("set_realtime", &RelayClient::SetRealtime, py::arg("realtime"))
+        .def("sysctl", &RelayClient::GetSysctl, py::arg("name"))
+        .def("set_sysctl", &RelayClient::SetSysctl, py::arg("name"), py::arg("value"))
+        .def(
+            "read_file",
+            [](RelayClient& relay, const std::string& path) {
+                return ToBytes(relay.ReadFile(path));
+            },
+            py::arg("path"))
+        .def(
+            "link",
+            [](RelayClient& relay, uint32_t nic) {
+                std::string name;
+                const RelayLink link = relay.GetLink(nic, &name);
+                return py::make_tuple(name, link.flags, link.mtu, ToBytes({link.address, link.address + 6}));
+            },
+            py::arg("nic"))
+        .def(
+            "set_link",
+            [](RelayClient& relay,
+               uint32_t nic,
+               std::optional<bool> up,
+               std::optional<bool> arp,
+               std::optional<uint32_t> mtu,
+               std::optional<uint32_t> gsoMaxSegments) {
+                RelayLinkSet link{};
+                link.nic = nic;
+                if (up)
+                {
+                    link.set |= RELAY_LINK_UP;
+                    link.up = *up;
+                }
+                if (arp)
+                {
+                    link.set |= RELAY_LINK_ARP;
+                    link.arp = *arp;
+                }
+                if (mtu)
+                {
+                    link.set |= RELAY_LINK_MTU;
+                    link.mtu = *mtu;
+                }
+                if (gsoMaxSegments)
+                {
+                    link.set |= RELAY_LINK_GSO_MAX_SEGMENTS;
+                    link.gsoMaxSegments = *gsoMaxSegments;
+                }
+                relay.SetLink(link);
+            },
+            py::arg("nic"),
+            py::kw_only(),
+            py::arg("up") = std::nullopt,
+            py::arg("arp") = std::nullopt,
+            py::arg("mtu") = std::nullopt,
+            py::arg("gso_max_segments") = std::nullopt)
+        .def(
+            "add_address",
+            [](RelayClient& relay, uint32_t nic, const std::string& address) {
+                const auto [bytes, prefix] = Prefix(address);
+                relay.AddAddress(nic, bytes, prefix);
+            },
+            py::arg("nic"),
+            py::arg("address"))
+        .def(
+            "add_route",
+            [](RelayClient& relay,
+               const std::string& destination,
+               uint32_t nic,
+               std::optional<std::string> gateway,
+               uint32_t initialWindow,
+               bool quickAck) {
+                GuestRoute route;
+                std::tie(route.destination, route.prefix) = Prefix(destination);
+                route.nic = nic;
+                route.hasGateway = gateway.has_value();
+                if (gateway)
+                {
+                    route.gateway = GuestAddress::Parse(*gateway);
+                }
+                route.initialWindow = initialWindow;
+                route.quickAck = quickAck;
+                relay.AddRoute(route);
+            },
+            py::arg("destination"),
+            py::kw_only(),
+            py::arg("nic"),
+            py::arg("gateway") = std::nullopt,
+            py::arg("initial_window") = 0,
+            py::arg("quick_ack") = false)
+        .def("socket",
+             &RelayClient::Socket,
+             py::arg("domain"),
+             py::arg("type"),
+             py::arg("protocol") = 0)
+        .def(
+            "bind",
+            [](RelayClient& relay, uint32_t handle, const std::string& address, uint16_t port) {
+                relay.Bind(handle, Endpoint(address, port));
+            },
+            py::arg("handle"),
+            py::arg("address"),
+            py::arg("port"))
+        .def("listen", &RelayClient::Listen, py::arg("handle"), py::arg("backlog") = 128)
+        .def(
+            "accept",
+            [](RelayClient& relay, uint32_t handle) {
+                GuestEndpoint peer;
+                const uint32_t connection = relay.Accept(handle, &peer);
+                return py::make_tuple(connection, EndpointTuple(peer));
+            },
+            py::arg("handle"))
+        .def(
+            "connect",
+            [](RelayClient& relay, uint32_t handle, const std::string& address, uint16_t port) {
+                relay.Connect(handle, Endpoint(address, port));
+            },
+            py::arg("handle"),
+            py::arg("address"),
+            py::arg("port"))
+        .def(
+            "setsockopt",
+            [](RelayClient& relay, uint32_t handle, int level, int name, const py::bytes& value) {
+                relay.SetOption(handle, level, name, FromBytes(value));
+            },
+            py::arg("handle"),
+            py::arg("level"),
+            py::arg("name"),
+            py::arg("value"))
+        .def(
+            "getsockopt",
+            [](RelayClient& relay, uint32_t handle, int level, int name, uint32_t length) {
+                return ToBytes(relay.GetOption(handle, level, name, length));
+            },
+            py::arg("handle"),
+            py::arg("level"),
+            py::arg("name"),
+            py::arg("length"))
+        .def(
+            "getsockname",
+            [](RelayClient& relay, uint32_t handle) {
+                return EndpointTuple(relay.GetSocketName(handle));
+            },
+            py::arg("handle"))
+        .def(
+            "getpeername",
+            [](RelayClient& relay, uint32_t handle) {
+                return EndpointTuple(relay.GetPeerName(handle));
+            },
+            py::arg("handle"))
+        .def("shutdown", &RelayClient::Shutdown, py::arg("handle"), py::arg("how"))
+        .def("close", &RelayClient::Close, py::arg("handle"))
+        .def("watch", &RelayClient::Watch, py::arg("handle"), py::arg("conditions"))
+        .def(
+            "stream",
+            [](RelayClient& relay,
+               uint32_t handle,
+               uint32_t direction,
+               uint64_t length,
+               uint32_t chunk,
+               uint32_t perWake) {
+                relay.Stream(handle, GuestStream{direction, length, chunk, perWake});
+            },
+            py::arg("handle"),
+            py::arg("direction"),
+            py::arg("length") = 0,
+            py::arg("chunk") = 0,
+            py::arg("per_wake") = 0)
+        .def(
+            "stream_stat",
+            [](RelayClient& relay, uint32_t handle) {
+                const RelayStreamStat stat = relay.GetStreamStat(handle);
+                return py::make_tuple(stat.bytes, stat.wrong);
+            },
+            py::arg("handle"));
+}
