@@ -1,0 +1,307 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The byte stream to the simulator, and the messages in it. It knows where a message begins and
+ * ends and nothing of what it says.
+ *
+ * A write costs much more than the bytes in it (each one leaves the virtual machine), so messages
+ * are queued and written together. The queue has a fixed size; as long as it has no room for one
+ * more message, no request is read, and the simulator's own writes begin to wait.
+ */
+#include "relay.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "The protocol's integers are those of a little-endian machine."
+#endif
+
+#define MESSAGE_MAX (sizeof(RelayHeader) + RELAY_BODY_MAX)
+
+static int g_fd = -1;
+static bool g_endIsFatal;   /* an inherited descriptor; a port only loses its other side */
+static bool g_disconnected; /* nobody is at the port's other side */
+
+static uint8_t g_in[2 * MESSAGE_MAX];
+static size_t g_inStart; /* of what has not been handed out */
+static size_t g_inEnd;
+
+static uint8_t g_out[4 * MESSAGE_MAX];
+static size_t g_outStart; /* of what has not been written */
+static size_t g_outEnd;
+
+static void
+SetFlags(int fd)
+{
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+    {
+        Fatal("cannot make the relay port non-blocking: %s", strerror(errno));
+    }
+}
+
+/* The virtio-serial port of the relay's name; -1: there is none yet. */
+static int
+OpenVirtioPort(void)
+{
+    static const char ports[] = "/sys/class/virtio-ports";
+    DIR* directory = opendir(ports);
+    if (!directory)
+    {
+        return -1;
+    }
+    int fd = -1;
+    const struct dirent* entry;
+    while (fd < 0 && (entry = readdir(directory)) != NULL)
+    {
+        char path[320];
+        char name[128];
+        (void)snprintf(path, sizeof(path), "%s/%s/name", ports, entry->d_name);
+        if (entry->d_name[0] != '.' && ReadText(path, name, sizeof(name)) &&
+            strcmp(name, RELAY_PORT_NAME) == 0)
+        {
+            fd = InitOpenDevice("virtio-ports", entry->d_name, O_RDWR | O_CLOEXEC | O_NOCTTY);
+        }
+    }
+    (void)closedir(directory);
+    return fd;
+}
+
+/* Eight bits, nothing interpreted. */
+static void
+SetRaw(int fd, const char* name)
+{
+    struct termios mode;
+    if (tcgetattr(fd, &mode) != 0)
+    {
+        Fatal("%s is not a terminal line: %s", name, strerror(errno));
+    }
+    cfmakeraw(&mode);
+    mode.c_cflag |= CLOCAL | CREAD | CS8;
+    mode.c_cflag &= ~(tcflag_t)CRTSCTS;
+    mode.c_cc[VMIN] = 1; /* so that "nothing there" is an error, not an end of file */
+    mode.c_cc[VTIME] = 0;
+    /* No emulated UART sends at a rate. But below 2400 the 8250 driver has the receiver interrupt
+     * for each byte, and not only for the eighth or after a time without any: a request that ends
+     * in between would otherwise wait, in simulated time. */
+    (void)cfsetispeed(&mode, B1200);
+    (void)cfsetospeed(&mode, B1200);
+    if (tcsetattr(fd, TCSANOW, &mode) != 0)
+    {
+        Fatal("cannot set up %s: %s", name, strerror(errno));
+    }
+    (void)tcflush(fd, TCIOFLUSH);
+}
+
+void
+ChannelOpenPort(void)
+{
+    char device[128] = "";
+    const char* parameter = InitParameter("ns3_qemu.port");
+    if (parameter)
+    {
+        const char* name = strncmp(parameter, "/dev/", 5) == 0 ? parameter + 5 : parameter;
+        (void)snprintf(device, sizeof(device), "%s", name);
+    }
+    for (int pause = 0; g_fd < 0; ++pause)
+    {
+        g_fd = device[0] ? InitOpenDevice("tty", device, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+                         : OpenVirtioPort();
+        if (g_fd >= 0)
+        {
+            break;
+        }
+        if (pause >= INIT_PAUSES)
+        {
+            Fatal("no relay port: %s%s does not appear",
+                  device[0] ? "/dev/" : "a virtio-serial port named ",
+                  device[0] ? device : RELAY_PORT_NAME);
+        }
+        InitPause();
+    }
+    SetFlags(g_fd);
+    if (device[0])
+    {
+        SetRaw(g_fd, device);
+    }
+}
+
+void
+ChannelOpenDescriptor(int fd)
+{
+    g_fd = fd;
+    g_endIsFatal = true;
+    SetFlags(fd);
+}
+
+int
+ChannelDescriptor(void)
+{
+    return g_fd;
+}
+
+static size_t
+OutRoom(void)
+{
+    return sizeof(g_out) - (g_outEnd - g_outStart);
+}
+
+bool
+ChannelHasRoom(void)
+{
+    return OutRoom() >= MESSAGE_MAX;
+}
+
+uint32_t
+ChannelConditions(bool* edges)
+{
+    /* A port without its other side hangs up for as long as that lasts: hear changes only. */
+    *edges = g_disconnected;
+    uint32_t conditions = 0;
+    if (ChannelHasRoom() || g_disconnected)
+    {
+        conditions |= POLLIN;
+    }
+    if (g_outEnd > g_outStart)
+    {
+        conditions |= POLLOUT;
+    }
+    return conditions;
+}
+
+bool
+ChannelRead(void)
+{
+    if (g_inStart > 0)
+    {
+        g_inEnd -= g_inStart;
+        memmove(g_in, g_in + g_inStart, g_inEnd);
+        g_inStart = 0;
+    }
+    size_t space = sizeof(g_in) - g_inEnd;
+    if (space == 0)
+    {
+        return false; /* whole requests wait for room for their replies */
+    }
+    ssize_t got = read(g_fd, g_in + g_inEnd, space);
+    if (got > 0)
+    {
+        g_disconnected = false;
+        g_inEnd += (size_t)got;
+        /* A virtio-serial port gives at most a page for each read(2). Another one is worth it only
+         * if there may be more; if not, the next poll finds what there is. */
+        return got >= 2048 || !ChannelHasRequest();
+    }
+    if (got < 0 && errno == EINTR)
+    {
+        return true;
+    }
+    if (got < 0 && errno == EAGAIN)
+    {
+        g_disconnected = false;
+        return false;
+    }
+    if (g_endIsFatal)
+    {
+        if (got < 0 && errno != ECONNRESET)
+        {
+            Fatal("cannot read from the simulator: %s", strerror(errno));
+        }
+        _exit(0);
+    }
+    /* What comes after the other side's return does not continue what it sent before. */
+    g_disconnected = true;
+    g_inEnd = 0;
+    return false;
+}
+
+bool
+ChannelHasRequest(void)
+{
+    RelayHeader header;
+    if (g_inEnd - g_inStart < sizeof(header))
+    {
+        return false;
+    }
+    memcpy(&header, g_in + g_inStart, sizeof(header));
+    if (header.length > RELAY_BODY_MAX)
+    {
+        Fatal("protocol violation: a message of type 0x%x with %u bytes",
+              (unsigned int)header.type,
+              (unsigned int)header.length);
+    }
+    return g_inEnd - g_inStart - sizeof(header) >= header.length;
+}
+
+bool
+ChannelNext(RelayHeader* header, const uint8_t** body)
+{
+    if (!ChannelHasRequest())
+    {
+        return false;
+    }
+    memcpy(header, g_in + g_inStart, sizeof(*header));
+    *body = g_in + g_inStart + sizeof(*header);
+    g_inStart += sizeof(*header) + header->length;
+    return true;
+}
+
+uint8_t*
+ChannelBody(void)
+{
+    if (sizeof(g_out) - g_outEnd < MESSAGE_MAX)
+    {
+        g_outEnd -= g_outStart;
+        memmove(g_out, g_out + g_outStart, g_outEnd);
+        g_outStart = 0;
+    }
+    return g_out + g_outEnd + sizeof(RelayHeader);
+}
+
+void
+ChannelCommit(uint16_t type, uint32_t id, int status, uint32_t length)
+{
+    const RelayHeader header = {.length = length, .type = type, .id = id, .status = status};
+    memcpy(g_out + g_outEnd, &header, sizeof(header));
+    g_outEnd += sizeof(header) + length;
+}
+
+void
+ChannelEvent(uint16_t type, const void* body, uint32_t length)
+{
+    memcpy(ChannelBody(), body, length);
+    ChannelCommit(type, 0, 0, length);
+}
+
+void
+ChannelFlush(void)
+{
+    while (g_outEnd > g_outStart)
+    {
+        ssize_t written = write(g_fd, g_out + g_outStart, g_outEnd - g_outStart);
+        if (written < 0 && errno == EINTR)
+        {
+            continue;
+        }
+        if (written < 0 && g_endIsFatal && errno != EAGAIN)
+        {
+            _exit(0); /* the simulator has ended, and what it would have read is of no use */
+        }
+        if (written <= 0)
+        {
+            return;
+        }
+        g_outStart += (size_t)written;
+    }
+    g_outStart = 0;
+    g_outEnd = 0;
+}

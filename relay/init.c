@@ -1,0 +1,335 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * What the first process of a machine owes it: file systems, device nodes, kernel modules, the
+ * loopback interface, and the burial of children. It must not know the protocol.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MODULE_LIST "/etc/ns3-qemu/modules"
+
+static int g_childPipe[2] = {-1, -1};
+
+void
+InitPause(void)
+{
+    (void)poll(NULL, 0, 10);
+}
+
+/* A directory that cannot be made shows when something is mounted or opened there. */
+static void
+MakeDirectory(const char* path, mode_t mode)
+{
+    (void)mkdir(path, mode);
+}
+
+static int
+Mount(const char* type, const char* path, const char* options)
+{
+    MakeDirectory(path, 0755);
+    if (mount(type, path, type, 0, options) == 0 || errno == EBUSY)
+    {
+        return 0;
+    }
+    return errno;
+}
+
+static void
+MakeNode(const char* path, mode_t mode, unsigned int major, unsigned int minor)
+{
+    if (mknod(path, S_IFCHR | mode, makedev(major, minor)) != 0 && errno != EEXIST)
+    {
+        Fatal("cannot make %s: %s", path, strerror(errno));
+    }
+}
+
+/* The kernel fills devtmpfs; those before 2.6.32 have none, and some are built without. */
+static void
+MountDevices(void)
+{
+    if (Mount("devtmpfs", "/dev", "mode=0755") == 0)
+    {
+        return;
+    }
+    /* Without tmpfs the initramfs's own /dev does. */
+    (void)Mount("tmpfs", "/dev", "mode=0755");
+    MakeNode("/dev/null", 0666, 1, 3);
+    MakeNode("/dev/zero", 0666, 1, 5);
+    MakeNode("/dev/full", 0666, 1, 7);
+    MakeNode("/dev/random", 0666, 1, 8);
+    MakeNode("/dev/urandom", 0666, 1, 9);
+    MakeNode("/dev/kmsg", 0600, 1, 11);
+    MakeNode("/dev/tty", 0666, 5, 0);
+    MakeNode("/dev/console", 0600, 5, 1);
+    MakeNode("/dev/ptmx", 0666, 5, 2);
+}
+
+/* Standard input is nothing, output goes to the console; whatever the kernel had opened. Where
+ * there is no console, output is nothing, too: no descriptor of ours may end up as number 1 or 2.
+ */
+static void
+OpenConsole(void)
+{
+    int null = open("/dev/null", O_RDWR | O_NOCTTY);
+    int console = open("/dev/console", O_WRONLY | O_NOCTTY);
+    if (null < 0)
+    {
+        Fatal("cannot open /dev/null: %s", strerror(errno));
+    }
+    if (console < 0)
+    {
+        console = dup(null);
+    }
+    /* Above the standard ones first, so that neither dup2 closes what the other needs. */
+    int high = fcntl(console, F_DUPFD, 3);
+    (void)dup2(null, STDIN_FILENO);
+    (void)dup2(high, STDOUT_FILENO);
+    (void)dup2(high, STDERR_FILENO);
+    (void)close(high);
+    if (null > STDERR_FILENO)
+    {
+        (void)close(null);
+    }
+    if (console > STDERR_FILENO)
+    {
+        (void)close(console);
+    }
+}
+
+/* The contents of a file in allocated memory, terminated; NULL: errno. */
+static char*
+ReadWhole(const char* path, size_t* length)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+    {
+        return NULL;
+    }
+    char* data = NULL;
+    size_t used = 0;
+    size_t size = 0;
+    int error = 0;
+    for (;;)
+    {
+        if (size - used < 65536)
+        {
+            size = size * 2 + 131072;
+            char* larger = realloc(data, size);
+            if (!larger)
+            {
+                error = ENOMEM;
+                break;
+            }
+            data = larger;
+        }
+        ssize_t got = read(fd, data + used, size - used - 1);
+        if (got < 0 && errno == EINTR)
+        {
+            continue;
+        }
+        if (got <= 0)
+        {
+            error = got < 0 ? errno : 0;
+            break;
+        }
+        used += (size_t)got;
+    }
+    (void)close(fd);
+    if (error != 0)
+    {
+        free(data);
+        errno = error;
+        return NULL;
+    }
+    data[used] = '\0';
+    *length = used;
+    return data;
+}
+
+static void
+LoadModule(const char* path, const char* parameters)
+{
+    size_t length = 0;
+    char* image = ReadWhole(path, &length);
+    if (!image)
+    {
+        Fatal("cannot read module %s: %s", path, strerror(errno));
+    }
+    /* finit_module(2) is newer than the kernels that this is for. */
+    if (syscall(SYS_init_module, image, length, parameters) != 0 && errno != EEXIST)
+    {
+        Fatal("cannot load module %s: %s", path, strerror(errno));
+    }
+    free(image);
+}
+
+/* One module a line: its path and, after it, its parameters. The order is that of the file. */
+static void
+LoadModules(void)
+{
+    size_t length = 0;
+    char* list = ReadWhole(MODULE_LIST, &length);
+    if (!list)
+    {
+        if (errno != ENOENT)
+        {
+            Fatal("cannot read %s: %s", MODULE_LIST, strerror(errno));
+        }
+        return; /* everything is built into the kernel */
+    }
+    char* next = NULL;
+    for (char* line = strtok_r(list, "\n", &next); line; line = strtok_r(NULL, "\n", &next))
+    {
+        char* path = line + strspn(line, " \t\r");
+        char* end = path + strcspn(path, " \t\r");
+        const char* parameters = end + strspn(end, " \t\r");
+        *end = '\0';
+        if (*path != '\0' && *path != '#')
+        {
+            LoadModule(path, parameters);
+        }
+    }
+    free(list);
+}
+
+static void
+OnChild(int signal)
+{
+    (void)signal;
+    int error = errno;
+    /* Full means that it is readable, which is all that is needed. */
+    (void)!write(g_childPipe[1], "", 1);
+    errno = error;
+}
+
+static void
+HearChildren(void)
+{
+    if (pipe(g_childPipe) != 0)
+    {
+        Fatal("cannot make a pipe: %s", strerror(errno));
+    }
+    for (int i = 0; i < 2; ++i)
+    {
+        (void)fcntl(g_childPipe[i], F_SETFD, FD_CLOEXEC);
+        (void)fcntl(g_childPipe[i], F_SETFL, O_NONBLOCK);
+    }
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = OnChild;
+    action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
+    (void)sigaction(SIGCHLD, &action, NULL);
+}
+
+int
+InitChildPipe(void)
+{
+    return g_childPipe[0];
+}
+
+void
+InitReap(void)
+{
+    char discarded[64];
+    while (read(g_childPipe[0], discarded, sizeof(discarded)) > 0)
+    {
+    }
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+    {
+    }
+}
+
+const char*
+InitParameter(const char* name)
+{
+    static char line[4096];
+    if (!ReadText("/proc/cmdline", line, sizeof(line)))
+    {
+        return NULL;
+    }
+    size_t length = strlen(name);
+    const char* found = NULL;
+    char* next = NULL;
+    for (char* word = strtok_r(line, " \n", &next); word; word = strtok_r(NULL, " \n", &next))
+    {
+        if (strncmp(word, name, length) == 0 && word[length] == '=')
+        {
+            found = word + length + 1; /* the last one counts, as for the kernel's own */
+        }
+    }
+    return found;
+}
+
+int
+InitOpenDevice(const char* class, const char* name, int flags)
+{
+    char path[320];
+    (void)snprintf(path, sizeof(path), "/dev/%s", name);
+    int fd = open(path, flags);
+    if (fd >= 0 || errno != ENOENT)
+    {
+        return fd;
+    }
+    char numberPath[320];
+    char number[32];
+    (void)snprintf(numberPath, sizeof(numberPath), "/sys/class/%s/%s/dev", class, name);
+    unsigned int major = 0;
+    unsigned int minor = 0;
+    if (!ReadText(numberPath, number, sizeof(number)) ||
+        sscanf(number, "%u:%u", &major, &minor) != 2)
+    {
+        errno = ENOENT;
+        return -1;
+    }
+    if (mknod(path, S_IFCHR | 0600, makedev(major, minor)) != 0)
+    {
+        return -1;
+    }
+    return open(path, flags);
+}
+
+void
+InitMachine(void)
+{
+    (void)umask(022);
+    (void)chdir("/");
+    int proc = Mount("proc", "/proc", NULL);
+    int sys = Mount("sysfs", "/sys", NULL);
+    MountDevices();
+    OpenConsole();
+    if (proc != 0)
+    {
+        Fatal("cannot mount /proc: %s", strerror(proc));
+    }
+    if (sys != 0)
+    {
+        Fatal("cannot mount /sys: %s", strerror(sys));
+    }
+    /* These the machine can do without: programs may miss them, the relay does not. */
+    (void)Mount("devpts", "/dev/pts", "mode=0620,ptmxmode=0666");
+    (void)Mount("tmpfs", "/tmp", "mode=1777");
+    (void)Mount("tmpfs", "/run", "mode=0755");
+
+    /* The simulation may want many sockets. */
+    const struct rlimit files = {65536, 65536};
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+
+    HearChildren();
+    LoadModules();
+    LoopbackUp();
+}

@@ -1,0 +1,199 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The relay: it serves the relay protocol, as the first process of a virtual machine, or with
+ * "--fd N" as an ordinary program on a descriptor that it has inherited, on the kernel at hand.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* What a request does to what has been told about its socket. */
+typedef enum Effect
+{
+    LOOKS,  /* nothing */
+    ACTS,   /* what is still true is told again */
+    RENEWS, /* and what is true, but was of no interest before */
+} Effect;
+
+typedef struct Operation
+{
+    int (*carryOut)(Request* request);
+    uint32_t length; /* of the struct in the body */
+    bool more;       /* text or a value follows it */
+    Effect effect;   /* other than LOOKS: the body begins with a handle */
+} Operation;
+
+static const Operation g_operations[] = {
+    [RELAY_CLOCK_GET] = {MachineClockGet, 0, false, LOOKS},
+    [RELAY_CLOCK_SET] = {MachineClockSet, sizeof(RelayClockSet), false, LOOKS},
+    [RELAY_RNG_SEED] = {MachineRngSeed, 0, true, LOOKS},
+    [RELAY_SYSCTL_GET] = {MachineSysctlGet, 0, true, LOOKS},
+    [RELAY_SYSCTL_SET] = {MachineSysctlSet, sizeof(RelaySysctlSet), true, LOOKS},
+    [RELAY_FILE_GET] = {MachineFileGet, sizeof(RelayFileGet), true, LOOKS},
+    [RELAY_LINK_GET] = {LinkGet, sizeof(RelayNic), false, LOOKS},
+    [RELAY_LINK_SET] = {LinkSet, sizeof(RelayLinkSet), false, LOOKS},
+    [RELAY_ADDRESS_ADD] = {AddressAdd, sizeof(RelayAddress), false, LOOKS},
+    [RELAY_ROUTE_ADD] = {RouteAdd, sizeof(RelayRoute), false, LOOKS},
+    [RELAY_SOCKET] = {SocketOpen, sizeof(RelaySocket), false, LOOKS},
+    [RELAY_BIND] = {SocketBind, sizeof(RelaySocketAddress), false, ACTS},
+    [RELAY_LISTEN] = {SocketListen, sizeof(RelayListen), false, ACTS},
+    [RELAY_ACCEPT] = {SocketAccept, sizeof(RelayHandle), false, ACTS},
+    [RELAY_CONNECT] = {SocketConnect, sizeof(RelaySocketAddress), false, RENEWS},
+    [RELAY_SETSOCKOPT] = {SocketSetOption, sizeof(RelaySocketOption), true, ACTS},
+    [RELAY_GETSOCKOPT] = {SocketGetOption, sizeof(RelaySocketOption), false, LOOKS},
+    [RELAY_GETSOCKNAME] = {SocketGetName, sizeof(RelayHandle), false, LOOKS},
+    [RELAY_GETPEERNAME] = {SocketGetPeerName, sizeof(RelayHandle), false, LOOKS},
+    [RELAY_SHUTDOWN] = {SocketShutdown, sizeof(RelayShutdown), false, ACTS},
+    [RELAY_CLOSE] = {SocketClose, sizeof(RelayHandle), false, ACTS},
+    [RELAY_WATCH] = {SocketWatch, sizeof(RelayWatch), false, RENEWS},
+    [RELAY_STREAM] = {SocketStream, sizeof(RelayStream), false, ACTS},
+    [RELAY_STREAM_STAT] = {SocketStreamStat, sizeof(RelayHandle), false, LOOKS},
+};
+
+static int
+CarryOut(const RelayHeader* header, Request* request)
+{
+    const Operation* operation = NULL;
+    if (header->type < sizeof(g_operations) / sizeof(g_operations[0]))
+    {
+        operation = &g_operations[header->type];
+    }
+    if (!operation || !operation->carryOut)
+    {
+        return ENOSYS;
+    }
+    if (header->id == 0 || request->length < operation->length ||
+        (request->length > operation->length && !operation->more))
+    {
+        return EBADMSG;
+    }
+    const int error = operation->carryOut(request);
+    if (operation->effect != LOOKS)
+    {
+        uint32_t handle;
+        memcpy(&handle, request->body, sizeof(handle));
+        Socket* socket = SocketFind(handle);
+        if (socket)
+        {
+            ReadyRearm(socket, operation->effect == RENEWS);
+        }
+    }
+    return error;
+}
+
+static void
+ServeRequests(bool channelReady)
+{
+    bool more = channelReady;
+    do
+    {
+        RelayHeader header;
+        Request request = {0};
+        more = more && ChannelRead();
+        while (ChannelHasRoom() && ChannelNext(&header, &request.body))
+        {
+            request.length = header.length;
+            request.reply = ChannelBody();
+            request.replyLength = 0;
+            const int error = CarryOut(&header, &request);
+            ChannelCommit(header.type, header.id, error, error == 0 ? request.replyLength : 0);
+        }
+    } while (more && ChannelHasRoom());
+}
+
+static void
+SayHello(void)
+{
+    const RelayHello hello = {.version = RELAY_PROTOCOL_VERSION, .nics = NicsCount()};
+    struct utsname system;
+    if (uname(&system) != 0)
+    {
+        Fatal("cannot tell the kernel's release: %s", strerror(errno));
+    }
+    const uint32_t length = (uint32_t)strlen(system.release);
+    uint8_t* body = ChannelBody();
+    memcpy(body, &hello, sizeof(hello));
+    memcpy(body + sizeof(hello), system.release, length);
+    ChannelCommit(RELAY_HELLO, 0, 0, (uint32_t)sizeof(hello) + length);
+}
+
+/* The drivers find their devices in their own time. */
+static void
+WaitForNics(void)
+{
+    const char* parameter = InitParameter("ns3_qemu.nics");
+    const uint32_t expected = parameter ? (uint32_t)strtoul(parameter, NULL, 10) : 0;
+    uint32_t found = NicsFind();
+    for (int pause = 0; found < expected; ++pause)
+    {
+        if (pause >= INIT_PAUSES)
+        {
+            Fatal("%u of %u network interfaces found", (unsigned int)found, (unsigned int)expected);
+        }
+        InitPause();
+        found = NicsFind();
+    }
+}
+
+static void
+TakeArguments(int count, char** arguments)
+{
+    int fd = -1;
+    for (int i = 1; i < count; ++i)
+    {
+        if (strcmp(arguments[i], "--fd") == 0 && i + 1 < count)
+        {
+            fd = atoi(arguments[++i]);
+        }
+        else if (strcmp(arguments[i], "--nic") == 0 && i + 1 < count)
+        {
+            NicsAdd(arguments[++i]);
+        }
+        else
+        {
+            Fatal("unknown argument %s", arguments[i]);
+        }
+    }
+    if (fd < 0)
+    {
+        Fatal("not the first process; usage: ns3-qemu-relay --fd N [--nic INTERFACE]...");
+    }
+    ChannelOpenDescriptor(fd);
+}
+
+int
+main(int count, char** arguments)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    StreamPrepare();
+    if (getpid() == 1)
+    {
+        /* What the kernel does not know of its command line it passes on to us; it means nothing.
+         */
+        InitMachine();
+        ChannelOpenPort();
+        WaitForNics();
+        ConsoleLine("ready");
+    }
+    else
+    {
+        TakeArguments(count, arguments);
+    }
+    ReadyPrepare();
+    SayHello();
+    ChannelFlush();
+    for (;;)
+    {
+        const bool channelReady = ReadyWait();
+        ReadyServe();
+        ServeRequests(channelReady);
+        ReadyServe();
+        ChannelFlush();
+    }
+}

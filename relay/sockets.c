@@ -1,0 +1,466 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Sockets: the handles that the simulator knows them by, and the POSIX calls on them. When a socket
+ * is ready, and for what, is ready.c's business.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+/* In the order of the handles, which is that in which they were made. */
+static Socket** g_sockets;
+static size_t g_count;
+static size_t g_capacity;
+static uint32_t g_lastHandle;
+
+typedef union SocketAddress {
+    struct sockaddr any;
+    struct sockaddr_in inet;
+    struct sockaddr_in6 inet6;
+    struct sockaddr_storage storage;
+} SocketAddress;
+
+/* Where the handle is, or would be. */
+static size_t
+Position(uint32_t handle)
+{
+    size_t low = 0;
+    size_t high = g_count;
+    while (low < high)
+    {
+        const size_t middle = low + (high - low) / 2;
+        if (g_sockets[middle]->handle < handle)
+        {
+            low = middle + 1;
+        }
+        else
+        {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+Socket*
+SocketFind(uint32_t handle)
+{
+    const size_t at = Position(handle);
+    return at < g_count && g_sockets[at]->handle == handle ? g_sockets[at] : NULL;
+}
+
+/* Takes the descriptor into the table; closes it if that fails. NULL: errno */
+static Socket*
+AddSocket(int fd, SocketNature nature)
+{
+    int error = 0;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0)
+    {
+        error = errno;
+    }
+    if (error == 0 && g_lastHandle == UINT32_MAX)
+    {
+        error = ENFILE; /* handles are not used twice */
+    }
+    if (error == 0 && g_count == g_capacity)
+    {
+        const size_t capacity = g_capacity * 2 + 16;
+        Socket** larger = realloc(g_sockets, capacity * sizeof(g_sockets[0]));
+        if (larger)
+        {
+            g_sockets = larger;
+            g_capacity = capacity;
+        }
+        else
+        {
+            error = ENOMEM;
+        }
+    }
+    Socket* added = error == 0 && ReadyReserve(g_count + 1) ? calloc(1, sizeof(Socket)) : NULL;
+    if (!added)
+    {
+        (void)close(fd);
+        errno = error != 0 ? error : ENOMEM;
+        return NULL;
+    }
+    added->handle = ++g_lastHandle;
+    added->fd = fd;
+    added->nature = nature;
+    g_sockets[g_count++] = added;
+    return added;
+}
+
+static void
+RemoveSocket(Socket* socket)
+{
+    const size_t at = Position(socket->handle);
+    ReadyForget(socket);
+    (void)close(socket->fd);
+    free(socket);
+    --g_count;
+    memmove(g_sockets + at, g_sockets + at + 1, (g_count - at) * sizeof(g_sockets[0]));
+}
+
+/* The socket that a request is about: every body here begins with its handle. */
+static Socket*
+RequestSocket(const Request* request)
+{
+    uint32_t handle;
+    memcpy(&handle, request->body, sizeof(handle));
+    return SocketFind(handle);
+}
+
+/* 0: not a family that has such addresses. */
+static socklen_t
+ToSystem(const RelaySocketAddress* from, SocketAddress* to)
+{
+    memset(to, 0, sizeof(*to));
+    switch (from->family)
+    {
+    case AF_INET:
+        to->inet.sin_family = AF_INET;
+        to->inet.sin_port = htons(from->port);
+        memcpy(&to->inet.sin_addr, from->address, sizeof(to->inet.sin_addr));
+        return sizeof(to->inet);
+    case AF_INET6:
+        to->inet6.sin6_family = AF_INET6;
+        to->inet6.sin6_port = htons(from->port);
+        to->inet6.sin6_scope_id = from->scope;
+        memcpy(&to->inet6.sin6_addr, from->address, sizeof(to->inet6.sin6_addr));
+        return sizeof(to->inet6);
+    case AF_UNSPEC: /* connect(2): without a peer again */
+        to->any.sa_family = AF_UNSPEC;
+        return sizeof(to->any);
+    default:
+        return 0;
+    }
+}
+
+static int
+FromSystem(const SocketAddress* from, uint32_t handle, Request* request)
+{
+    RelaySocketAddress to = {.handle = handle, .family = from->any.sa_family};
+    switch (from->any.sa_family)
+    {
+    case AF_INET:
+        to.port = ntohs(from->inet.sin_port);
+        memcpy(to.address, &from->inet.sin_addr, sizeof(from->inet.sin_addr));
+        break;
+    case AF_INET6:
+        to.port = ntohs(from->inet6.sin6_port);
+        to.scope = from->inet6.sin6_scope_id;
+        memcpy(to.address, &from->inet6.sin6_addr, sizeof(from->inet6.sin6_addr));
+        break;
+    default:
+        return EAFNOSUPPORT;
+    }
+    memcpy(request->reply, &to, sizeof(to));
+    request->replyLength = sizeof(to);
+    return 0;
+}
+
+int
+SocketOpen(Request* request)
+{
+    RelaySocket wanted;
+    memcpy(&wanted, request->body, sizeof(wanted));
+    if (wanted.domain > INT32_MAX || wanted.type > 0xf || wanted.protocol > INT32_MAX)
+    {
+        return EINVAL; /* flags in the type are newer than some kernels */
+    }
+    int fd = socket((int)wanted.domain, (int)wanted.type, (int)wanted.protocol);
+    if (fd < 0)
+    {
+        return errno;
+    }
+    const bool inet = wanted.domain == AF_INET || wanted.domain == AF_INET6;
+    const bool tcp =
+        wanted.protocol == 0 || wanted.protocol == IPPROTO_TCP || wanted.protocol == IPPROTO_MPTCP;
+    const SocketNature nature = {
+        .connection = wanted.type == SOCK_STREAM || wanted.type == SOCK_SEQPACKET,
+        .bytes = wanted.type == SOCK_STREAM && inet && tcp,
+    };
+    Socket* added = AddSocket(fd, nature);
+    if (!added)
+    {
+        return errno;
+    }
+    if (!nature.connection)
+    {
+        int error = ReadyRegister(added);
+        if (error != 0)
+        {
+            RemoveSocket(added);
+            return error;
+        }
+    }
+    const RelayHandle handle = {added->handle};
+    memcpy(request->reply, &handle, sizeof(handle));
+    request->replyLength = sizeof(handle);
+    return 0;
+}
+
+int
+SocketBind(Request* request)
+{
+    RelaySocketAddress wanted;
+    SocketAddress address;
+    memcpy(&wanted, request->body, sizeof(wanted));
+    const Socket* socket = SocketFind(wanted.handle);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    const socklen_t size = ToSystem(&wanted, &address);
+    if (size == 0)
+    {
+        return EAFNOSUPPORT;
+    }
+    return bind(socket->fd, &address.any, size) == 0 ? 0 : errno;
+}
+
+int
+SocketListen(Request* request)
+{
+    RelayListen wanted;
+    memcpy(&wanted, request->body, sizeof(wanted));
+    Socket* socket = SocketFind(wanted.handle);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    const int backlog = (int)(wanted.backlog <= INT32_MAX ? wanted.backlog : INT32_MAX);
+    if (listen(socket->fd, backlog) != 0)
+    {
+        return errno;
+    }
+    return ReadyRegister(socket);
+}
+
+int
+SocketAccept(Request* request)
+{
+    const Socket* listener = RequestSocket(request);
+    if (!listener)
+    {
+        return EBADF;
+    }
+    SocketAddress peer;
+    socklen_t size = sizeof(peer);
+    memset(&peer, 0, sizeof(peer));
+    int fd = accept(listener->fd, &peer.any, &size);
+    if (fd < 0)
+    {
+        return errno;
+    }
+    Socket* added = AddSocket(fd, listener->nature);
+    if (!added)
+    {
+        return errno;
+    }
+    int error = ReadyRegister(added);
+    if (error == 0)
+    {
+        error = FromSystem(&peer, added->handle, request);
+    }
+    if (error != 0)
+    {
+        RemoveSocket(added);
+    }
+    return error;
+}
+
+int
+SocketConnect(Request* request)
+{
+    RelaySocketAddress wanted;
+    SocketAddress address;
+    memcpy(&wanted, request->body, sizeof(wanted));
+    Socket* socket = SocketFind(wanted.handle);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    const socklen_t size = ToSystem(&wanted, &address);
+    if (size == 0)
+    {
+        return EAFNOSUPPORT;
+    }
+    if (connect(socket->fd, &address.any, size) != 0 && errno != EINPROGRESS)
+    {
+        return errno;
+    }
+    /* Even one that has succeeded at once is told of by an event: there is one way only. */
+    socket->connecting = wanted.family != AF_UNSPEC;
+    socket->closed = false;
+    socket->error = 0;
+    return ReadyRegister(socket);
+}
+
+int
+SocketSetOption(Request* request)
+{
+    RelaySocketOption option;
+    memcpy(&option, request->body, sizeof(option));
+    if (option.length != request->length - sizeof(option))
+    {
+        return EBADMSG;
+    }
+    const Socket* socket = SocketFind(option.handle);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    return setsockopt(socket->fd,
+                      option.level,
+                      option.name,
+                      request->body + sizeof(option),
+                      option.length) == 0
+               ? 0
+               : errno;
+}
+
+int
+SocketGetOption(Request* request)
+{
+    RelaySocketOption option;
+    memcpy(&option, request->body, sizeof(option));
+    const Socket* socket = SocketFind(option.handle);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    socklen_t length = option.length < RELAY_BODY_MAX ? option.length : RELAY_BODY_MAX;
+    if (getsockopt(socket->fd, option.level, option.name, request->reply, &length) != 0)
+    {
+        return errno;
+    }
+    request->replyLength = length;
+    return 0;
+}
+
+int
+SocketGetName(Request* request)
+{
+    const Socket* socket = RequestSocket(request);
+    SocketAddress address;
+    socklen_t size = sizeof(address);
+    memset(&address, 0, sizeof(address));
+    if (!socket)
+    {
+        return EBADF;
+    }
+    if (getsockname(socket->fd, &address.any, &size) != 0)
+    {
+        return errno;
+    }
+    return FromSystem(&address, socket->handle, request);
+}
+
+int
+SocketGetPeerName(Request* request)
+{
+    const Socket* socket = RequestSocket(request);
+    SocketAddress address;
+    socklen_t size = sizeof(address);
+    memset(&address, 0, sizeof(address));
+    if (!socket)
+    {
+        return EBADF;
+    }
+    if (getpeername(socket->fd, &address.any, &size) != 0)
+    {
+        return errno;
+    }
+    return FromSystem(&address, socket->handle, request);
+}
+
+int
+SocketShutdown(Request* request)
+{
+    RelayShutdown wanted;
+    memcpy(&wanted, request->body, sizeof(wanted));
+    const Socket* socket = SocketFind(wanted.handle);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    if (wanted.how > SHUT_RDWR)
+    {
+        return EINVAL;
+    }
+    return shutdown(socket->fd, (int)wanted.how) == 0 ? 0 : errno;
+}
+
+int
+SocketClose(Request* request)
+{
+    Socket* socket = RequestSocket(request);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    RemoveSocket(socket);
+    return 0;
+}
+
+int
+SocketWatch(Request* request)
+{
+    RelayWatch wanted;
+    memcpy(&wanted, request->body, sizeof(wanted));
+    Socket* socket = SocketFind(wanted.handle);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    const uint32_t known = RELAY_READABLE | RELAY_WRITABLE | RELAY_ERROR | RELAY_HANGUP;
+    if ((wanted.conditions & ~known) != 0)
+    {
+        return EINVAL;
+    }
+    socket->watched = wanted.conditions;
+    return 0;
+}
+
+int
+SocketStream(Request* request)
+{
+    RelayStream wanted;
+    memcpy(&wanted, request->body, sizeof(wanted));
+    Socket* socket = SocketFind(wanted.handle);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    int error = StreamStart(&socket->stream, &wanted);
+    if (error == 0 && socket->stream.active)
+    {
+        ReadyQueue(socket);
+    }
+    return error;
+}
+
+int
+SocketStreamStat(Request* request)
+{
+    const Socket* socket = RequestSocket(request);
+    if (!socket)
+    {
+        return EBADF;
+    }
+    const RelayStreamStat stat = {.bytes = socket->stream.bytes, .wrong = socket->stream.wrong};
+    memcpy(request->reply, &stat, sizeof(stat));
+    request->replyLength = sizeof(stat);
+    return 0;
+}

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The simulator's end of the relay protocol (relay-protocol.h), for tests.
+
+It is written from the protocol's definition alone, and on purpose shares nothing with the
+simulator's own end of it: the two must not agree on a mistake.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import ipaddress
+import socket
+import struct
+import subprocess
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+HELLO = 0x01
+CLOCK_GET, CLOCK_SET, RNG_SEED, SYSCTL_GET, SYSCTL_SET, FILE_GET = range(0x10, 0x16)
+LINK_GET, LINK_SET, ADDRESS_ADD, ROUTE_ADD = range(0x20, 0x24)
+SOCKET, BIND, LISTEN, ACCEPT, CONNECT, SETSOCKOPT = range(0x30, 0x36)
+GETSOCKOPT, GETSOCKNAME, GETPEERNAME, SHUTDOWN, CLOSE, WATCH = range(0x36, 0x3C)
+STREAM, STREAM_STAT = 0x48, 0x49
+EVENT_READY, EVENT_STREAM = 0x80, 0x81
+
+READABLE, WRITABLE, ERROR, HANGUP = 1, 2, 4, 8
+SOURCE, SINK, VERIFY, STOP = 1, 2, 3, 4
+LINK_UP, LINK_ARP, LINK_MTU, LINK_ADDRESS, LINK_GSO, LINK_GRO = (1 << bit for bit in range(6))
+
+BODY_MAX = 65536
+HEADER = struct.Struct("<IHHIi")
+SOCKET_ADDRESS = struct.Struct("<IHHI16s")
+
+
+def relay_path() -> Path:
+    """Where the installed package has its relay; an error if it has none."""
+    path = Path(str(importlib.resources.files("ns3_qemu"))) / "relay" / "ns3-qemu-relay"
+    if not path.is_file():
+        message = f"{path} is missing: the package is not installed whole (pip install .)"
+        raise FileNotFoundError(message)
+    return path
+
+
+@dataclass(frozen=True)
+class Message:
+    type: int
+    id: int
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Ready:
+    handle: int
+    conditions: int
+    error: int
+
+
+@dataclass(frozen=True)
+class StreamEnd:
+    handle: int
+    error: int
+    bytes: int
+    wrong: int
+
+
+class RelayError(OSError):
+    """The errno that a request was answered with."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status, "the relay's answer")
+
+
+class RelayPeer:
+    """Speaks with one relay over a connected stream socket."""
+
+    def __init__(self, connection: socket.socket, timeout: float = 20) -> None:
+        self._connection = connection
+        self._connection.settimeout(timeout)
+        self._received = b""
+        self._last_id = 0
+        self.events: deque[Ready | StreamEnd] = deque()
+
+    def hello(self) -> tuple[int, int, str]:
+        """Version, number of NICs, the kernel's release."""
+        message = self.receive()
+        assert (message.type, message.id, message.status) == (HELLO, 0, 0)
+        version, nics = struct.unpack_from("<II", message.body)
+        return version, nics, message.body[8:].decode()
+
+    # --- messages
+
+    def send_bytes(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+    def frame(self, kind: int, body: bytes = b"") -> tuple[int, bytes]:
+        """Bring a request into its form on the wire, with a new id."""
+        self._last_id += 1
+        return self._last_id, HEADER.pack(len(body), kind, 0, self._last_id, 0) + body
+
+    def receive(self) -> Message:
+        """Wait for the next message, whatever it is."""
+        header = self._take(HEADER.size)
+        length, kind, _, number, status = HEADER.unpack(header)
+        return Message(kind, number, status, self._take(length))
+
+    def at_end(self) -> bool:
+        """Whether the relay has closed its end; waits for that or for data."""
+        return not self._received and not self._connection.recv(1, socket.MSG_PEEK)
+
+    def request(self, kind: int, body: bytes = b"") -> bytes:
+        """Make a request, keep the events before its reply, and return the reply's body."""
+        number, data = self.frame(kind, body)
+        self.send_bytes(data)
+        while (message := self.receive()).id == 0:
+            self.events.append(self._event(message))
+        assert (message.type, message.id) == (kind, number)
+        if message.status:
+            assert message.body == b""
+            raise RelayError(message.status)
+        return message.body
+
+    def event(self) -> Ready | StreamEnd:
+        """Wait for the next event."""
+        if self.events:
+            return self.events.popleft()
+        return self._event(self.receive())
+
+    def no_event(self) -> bool:
+        """Whether nothing has been told up to now: events do not overtake a later reply."""
+        self.request(CLOCK_GET)
+        self.request(CLOCK_GET)
+        return not self.events
+
+    def _take(self, length: int) -> bytes:
+        while len(self._received) < length:
+            got = self._connection.recv(1 << 20)
+            if not got:
+                raise EOFError
+            self._received += got
+        taken, self._received = self._received[:length], self._received[length:]
+        return taken
+
+    @staticmethod
+    def _event(message: Message) -> Ready | StreamEnd:
+        assert (message.id, message.status) == (0, 0)
+        if message.type == EVENT_READY:
+            return Ready(*struct.unpack("<IIi", message.body))
+        assert message.type == EVENT_STREAM
+        return StreamEnd(*struct.unpack("<IiQQ", message.body))
+
+    # --- the machine
+
+    def sysctl(self, name: str) -> str:
+        return self.request(SYSCTL_GET, name.encode()).decode()
+
+    def sysctl_set(self, name: str, value: str) -> None:
+        self.request(SYSCTL_SET, struct.pack("<I", len(name)) + name.encode() + value.encode())
+
+    def file(self, path: str, offset: int = 0) -> bytes:
+        return self.request(FILE_GET, struct.pack("<Q", offset) + path.encode())
+
+    # --- interfaces
+
+    def link(self, nic: int) -> tuple[int, int, int, bytes, str]:
+        """Interface index, flags, MTU, hardware address, name."""
+        body = self.request(LINK_GET, struct.pack("<I", nic))
+        index, flags, mtu, address = struct.unpack_from("<III6s", body)
+        return index, flags, mtu, address, body[20:].decode()
+
+    def link_set(
+        self,
+        nic: int,
+        *,
+        up: bool | None = None,
+        arp: bool | None = None,
+        mtu: int | None = None,
+        address: bytes | None = None,
+        gso_max_segments: int | None = None,
+        gro: bool | None = None,
+    ) -> None:
+        values = {
+            LINK_UP: up,
+            LINK_ARP: arp,
+            LINK_MTU: mtu,
+            LINK_ADDRESS: address,
+            LINK_GSO: gso_max_segments,
+            LINK_GRO: gro,
+        }
+        which = sum(bit for bit, value in values.items() if value is not None)
+        self.request(
+            LINK_SET,
+            struct.pack(
+                "<IIIIBBBx6s2x",
+                nic,
+                which,
+                mtu or 0,
+                gso_max_segments or 0,
+                bool(up),
+                bool(arp),
+                bool(gro),
+                address or b"",
+            ),
+        )
+
+    def address_add(self, nic: int, address: str) -> None:
+        interface = ipaddress.ip_interface(address)
+        family = socket.AF_INET if interface.version == 4 else socket.AF_INET6
+        prefix = interface.network.prefixlen
+        body = struct.pack("<IBB2x16s", nic, family, prefix, interface.ip.packed)
+        self.request(ADDRESS_ADD, body)
+
+    def route_add(
+        self,
+        nic: int,
+        destination: str,
+        gateway: str | None = None,
+        *,
+        initcwnd: int = 0,
+        initrwnd: int = 0,
+        mtu: int = 0,
+        quickack: int = 0,
+    ) -> None:
+        network = ipaddress.ip_network(destination, strict=False)
+        family = socket.AF_INET if network.version == 4 else socket.AF_INET6
+        self.request(
+            ROUTE_ADD,
+            struct.pack(
+                "<IBBBx16s16sIIIB3x",
+                nic,
+                family,
+                network.prefixlen,
+                gateway is not None,
+                network.network_address.packed,
+                ipaddress.ip_address(gateway).packed if gateway else b"",
+                initcwnd,
+                initrwnd,
+                mtu,
+                quickack,
+            ),
+        )
+
+    # --- sockets
+
+    def open_socket(self, domain: int, kind: int, protocol: int = 0) -> int:
+        body = self.request(SOCKET, struct.pack("<III", domain, kind, protocol))
+        return struct.unpack("<I", body)[0]
+
+    def _with_address(self, kind: int, handle: int, address: str, port: int) -> None:
+        ip = ipaddress.ip_address(address)
+        family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
+        self.request(kind, SOCKET_ADDRESS.pack(handle, family, port, 0, ip.packed))
+
+    def bind(self, handle: int, address: str, port: int = 0) -> None:
+        self._with_address(BIND, handle, address, port)
+
+    def connect(self, handle: int, address: str, port: int) -> None:
+        self._with_address(CONNECT, handle, address, port)
+
+    def listen(self, handle: int, backlog: int = 16) -> None:
+        self.request(LISTEN, struct.pack("<II", handle, backlog))
+
+    def accept(self, handle: int) -> tuple[int, tuple[str, int]]:
+        """Return the new handle and its peer."""
+        new, address = self._address(self.request(ACCEPT, struct.pack("<I", handle)))
+        return new, address
+
+    def name(self, handle: int) -> tuple[str, int]:
+        return self._address(self.request(GETSOCKNAME, struct.pack("<I", handle)))[1]
+
+    def peer_name(self, handle: int) -> tuple[str, int]:
+        return self._address(self.request(GETPEERNAME, struct.pack("<I", handle)))[1]
+
+    @staticmethod
+    def _address(body: bytes) -> tuple[int, tuple[str, int]]:
+        handle, family, port, _, address = SOCKET_ADDRESS.unpack(body)
+        size = 4 if family == socket.AF_INET else 16
+        return handle, (str(ipaddress.ip_address(address[:size])), port)
+
+    def getsockopt(self, handle: int, level: int, name: int, length: int = 4) -> bytes:
+        return self.request(GETSOCKOPT, struct.pack("<IiiI", handle, level, name, length))
+
+    def setsockopt(self, handle: int, level: int, name: int, value: bytes) -> None:
+        body = struct.pack("<IiiI", handle, level, name, len(value)) + value
+        self.request(SETSOCKOPT, body)
+
+    def shutdown(self, handle: int, how: int = socket.SHUT_WR) -> None:
+        self.request(SHUTDOWN, struct.pack("<II", handle, how))
+
+    def close(self, handle: int) -> None:
+        self.request(CLOSE, struct.pack("<I", handle))
+
+    def watch(self, handle: int, conditions: int) -> None:
+        self.request(WATCH, struct.pack("<II", handle, conditions))
+
+    def stream(
+        self, handle: int, direction: int, length: int = 0, chunk: int = 0, per_wake: int = 0
+    ) -> None:
+        body = struct.pack("<IIQII", handle, direction, length, chunk, per_wake)
+        self.request(STREAM, body)
+
+    def stream_stat(self, handle: int) -> tuple[int, int]:
+        """Bytes so far, and how many of them differ from the pattern."""
+        return struct.unpack("<QQ", self.request(STREAM_STAT, struct.pack("<I", handle)))
+
+
+class RelayProcess(RelayPeer):
+    """A relay that runs as an ordinary program on this machine's kernel."""
+
+    def __init__(self, binary: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(
+                [*prefix, str(binary), "--fd", str(theirs.fileno()), *arguments],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+        super().__init__(ours)
+
+    def end(self) -> tuple[int, str]:
+        """Close the connection; exit status and what was printed."""
+        self._connection.close()
+        _, printed = self.process.communicate(timeout=20)
+        return self.process.returncode, printed.decode()
