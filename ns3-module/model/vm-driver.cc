@@ -358,12 +358,19 @@ VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
 }
 
 void
-VmDriver::Run(int64_t time, bool timers)
+VmDriver::MoveTo(int64_t time)
 {
     if (time < GetTime())
     {
         Fail("simulated time went back to " + FormatSeconds(time));
     }
+    m_vmTime = time + m_base;
+}
+
+void
+VmDriver::Run(int64_t time, bool timers)
+{
+    MoveTo(time);
     RunTurn(time + m_base, timers ? static_cast<uint32_t>(SIM_LINK_RUN_TIMERS) : 0U);
     m_relay.DispatchEvents();
 }

@@ -83,6 +83,12 @@ class VmDriver : private VmOutput
      */
     void Run(int64_t time, bool timers);
 
+    /**
+     * Let the clock go on without a turn; requests to the relay are made at this time from now on.
+     * @param time simulated time in ns, not less than the last turn's
+     */
+    void MoveTo(int64_t time);
+
     /** Queue a frame for the next turn. */
     void QueueFrame(unsigned nic, const uint8_t* data, size_t length);
 

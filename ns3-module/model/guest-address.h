@@ -1,0 +1,25 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#ifndef NS3_QEMU_GUEST_ADDRESS_H
+#define NS3_QEMU_GUEST_ADDRESS_H
+
+#include "relay-client.h"
+
+#include "ns3/address.h"
+
+namespace ns3
+{
+
+/**
+ * @ingroup qemu
+ * @param address an InetSocketAddress or Inet6SocketAddress
+ * @param what which attribute it is, for the error
+ * @return it as the guest takes it
+ * @throw std::invalid_argument if it is of another type
+ */
+ns3qemu::GuestEndpoint ToGuestEndpoint(const Address& address, const char* what);
+
+} // namespace ns3
+
+#endif /* NS3_QEMU_GUEST_ADDRESS_H */

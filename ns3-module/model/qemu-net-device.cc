@@ -1,0 +1,366 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "qemu-net-device.h"
+
+#include "virtual-machine.h"
+
+#include "ns3/boolean.h"
+#include "ns3/channel.h"
+#include "ns3/log.h"
+#include "ns3/mac48-address.h"
+#include "ns3/node.h"
+
+#include <array>
+#include <cstring>
+
+namespace ns3
+{
+
+NS_LOG_COMPONENT_DEFINE("QemuNetDevice");
+
+NS_OBJECT_ENSURE_REGISTERED(QemuNetDevice);
+
+namespace
+{
+
+constexpr size_t ETHERNET_HEADER = 14;
+constexpr uint16_t ETHERTYPE_MIN = 0x0600; // below it, the field is a length (IEEE 802.3)
+constexpr uint16_t ETHERTYPE_IPV4 = 0x0800;
+constexpr uint16_t ETHERTYPE_IPV6 = 0x86dd;
+
+} // namespace
+
+TypeId
+QemuNetDevice::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::QemuNetDevice")
+            .SetParent<NetDevice>()
+            .SetGroupName("Qemu")
+            .AddConstructor<QemuNetDevice>()
+            .AddAttribute("Promiscuous",
+                          "Whether the guest also gets frames that are for other stations.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&QemuNetDevice::m_promiscuous),
+                          MakeBooleanChecker())
+            .AddTraceSource("MacTx",
+                            "The guest has sent a frame.",
+                            MakeTraceSourceAccessor(&QemuNetDevice::m_macTxTrace),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("MacTxDrop",
+                            "A frame that the guest has sent is dropped: it is malformed, cannot be "
+                            "framed for this link, or the joined device refuses it.",
+                            MakeTraceSourceAccessor(&QemuNetDevice::m_macTxDropTrace),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("MacRx",
+                            "A frame is given to the guest.",
+                            MakeTraceSourceAccessor(&QemuNetDevice::m_macRxTrace),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("MacRxDrop",
+                            "A frame for the guest is dropped: its machine does not run.",
+                            MakeTraceSourceAccessor(&QemuNetDevice::m_macRxDropTrace),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("Sniffer",
+                            "What a packet sniffer in the guest would see.",
+                            MakeTraceSourceAccessor(&QemuNetDevice::m_snifferTrace),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("PromiscSniffer",
+                            "What a promiscuous packet sniffer in the guest would see.",
+                            MakeTraceSourceAccessor(&QemuNetDevice::m_promiscSnifferTrace),
+                            "ns3::Packet::TracedCallback");
+    return tid;
+}
+
+QemuNetDevice::QemuNetDevice()
+{
+    NS_LOG_FUNCTION(this);
+}
+
+QemuNetDevice::~QemuNetDevice()
+{
+    NS_LOG_FUNCTION(this);
+}
+
+void
+QemuNetDevice::DoDispose()
+{
+    NS_LOG_FUNCTION(this);
+    m_node = nullptr;
+    m_device = nullptr;
+    m_machine = nullptr;
+    NetDevice::DoDispose();
+}
+
+void
+QemuNetDevice::Join(Ptr<VirtualMachine> machine, uint32_t nic, Ptr<NetDevice> device)
+{
+    NS_LOG_FUNCTION(this << machine << nic << device);
+    if (!Mac48Address::IsMatchingType(device->GetAddress()))
+    {
+        throw std::invalid_argument("a VM's NIC needs a device with a 48-bit MAC address, which " +
+                                    device->GetInstanceTypeId().GetName() + " has not");
+    }
+    m_machine = PeekPointer(machine);
+    m_nic = nic;
+    m_device = device;
+    /* Promiscuous, because only then the callback learns the real destination and packet type. */
+    device->GetNode()->RegisterProtocolHandler(
+        MakeCallback(&QemuNetDevice::ReceiveFromDevice, this),
+        0,
+        device,
+        true);
+}
+
+uint32_t
+QemuNetDevice::GetNic() const
+{
+    return m_nic;
+}
+
+Ptr<NetDevice>
+QemuNetDevice::GetJoinedDevice() const
+{
+    return m_device;
+}
+
+bool
+QemuNetDevice::CanBeFramed(uint16_t protocol) const
+{
+    if (m_device->IsPointToPoint())
+    {
+        return protocol == ETHERTYPE_IPV4 || protocol == ETHERTYPE_IPV6;
+    }
+    return protocol >= ETHERTYPE_MIN;
+}
+
+void
+QemuNetDevice::TransmitFromGuest(const uint8_t* frame, size_t length)
+{
+    NS_LOG_FUNCTION(this << length);
+    const bool traced = !m_macTxTrace.IsEmpty() || !m_macTxDropTrace.IsEmpty() ||
+                        !m_snifferTrace.IsEmpty() || !m_promiscSnifferTrace.IsEmpty();
+    const Ptr<Packet> whole =
+        traced ? Create<Packet>(frame, static_cast<uint32_t>(length)) : nullptr;
+    if (traced)
+    {
+        m_macTxTrace(whole);
+        m_promiscSnifferTrace(whole);
+        m_snifferTrace(whole);
+    }
+    bool sent = false;
+    if (length >= ETHERNET_HEADER && length - ETHERNET_HEADER <= m_device->GetMtu())
+    {
+        Mac48Address destination;
+        Mac48Address source;
+        destination.CopyFrom(frame);
+        source.CopyFrom(frame + 6);
+        const auto protocol = static_cast<uint16_t>(frame[12] << 8 | frame[13]);
+        if (CanBeFramed(protocol))
+        {
+            auto packet = Create<Packet>(frame + ETHERNET_HEADER,
+                                         static_cast<uint32_t>(length - ETHERNET_HEADER));
+            sent = m_device->SupportsSendFrom()
+                       ? m_device->SendFrom(packet, source, destination, protocol)
+                       : m_device->Send(packet, destination, protocol);
+        }
+    }
+    if (!sent && traced)
+    {
+        m_macTxDropTrace(whole);
+    }
+}
+
+void
+QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
+                                 Ptr<const Packet> packet,
+                                 uint16_t protocol,
+                                 const Address& from,
+                                 const Address& to,
+                                 NetDevice::PacketType type)
+{
+    NS_LOG_FUNCTION(this << device << packet << protocol << from << to << type);
+    if (type == NetDevice::PACKET_OTHERHOST && !m_promiscuous)
+    {
+        return;
+    }
+    const uint32_t length = packet->GetSize();
+    std::vector<uint8_t> frame(ETHERNET_HEADER + length);
+    const auto destination = type == NetDevice::PACKET_HOST
+                                 ? Mac48Address::ConvertFrom(m_device->GetAddress())
+                                 : Mac48Address::ConvertFrom(to);
+    destination.CopyTo(frame.data());
+    Mac48Address::ConvertFrom(from).CopyTo(frame.data() + 6);
+    frame[12] = static_cast<uint8_t>(protocol >> 8);
+    frame[13] = static_cast<uint8_t>(protocol);
+    packet->CopyData(frame.data() + ETHERNET_HEADER, length);
+
+    const bool running = m_machine && m_machine->IsRunning();
+    auto& trace = running ? m_macRxTrace : m_macRxDropTrace;
+    if (!trace.IsEmpty() || !m_snifferTrace.IsEmpty() || !m_promiscSnifferTrace.IsEmpty())
+    {
+        const auto whole = Create<Packet>(frame.data(), static_cast<uint32_t>(frame.size()));
+        trace(whole);
+        m_promiscSnifferTrace(whole);
+        if (type != NetDevice::PACKET_OTHERHOST)
+        {
+            m_snifferTrace(whole);
+        }
+    }
+    if (running)
+    {
+        m_machine->Receive(m_nic, frame.data(), frame.size());
+    }
+}
+
+void
+QemuNetDevice::SetIfIndex(const uint32_t index)
+{
+    m_ifIndex = index;
+}
+
+uint32_t
+QemuNetDevice::GetIfIndex() const
+{
+    return m_ifIndex;
+}
+
+Ptr<Channel>
+QemuNetDevice::GetChannel() const
+{
+    return nullptr;
+}
+
+void
+QemuNetDevice::SetAddress(Address address)
+{
+    NS_LOG_FUNCTION(this << address);
+    m_device->SetAddress(address);
+}
+
+Address
+QemuNetDevice::GetAddress() const
+{
+    return m_device->GetAddress();
+}
+
+bool
+QemuNetDevice::SetMtu(const uint16_t mtu)
+{
+    return m_device->SetMtu(mtu);
+}
+
+uint16_t
+QemuNetDevice::GetMtu() const
+{
+    return m_device->GetMtu();
+}
+
+bool
+QemuNetDevice::IsLinkUp() const
+{
+    return m_device->IsLinkUp();
+}
+
+void
+QemuNetDevice::AddLinkChangeCallback(Callback<void> callback)
+{
+    m_device->AddLinkChangeCallback(callback);
+}
+
+bool
+QemuNetDevice::IsBroadcast() const
+{
+    return m_device->IsBroadcast();
+}
+
+Address
+QemuNetDevice::GetBroadcast() const
+{
+    return m_device->GetBroadcast();
+}
+
+bool
+QemuNetDevice::IsMulticast() const
+{
+    return m_device->IsMulticast();
+}
+
+Address
+QemuNetDevice::GetMulticast(Ipv4Address multicastGroup) const
+{
+    return m_device->GetMulticast(multicastGroup);
+}
+
+Address
+QemuNetDevice::GetMulticast(Ipv6Address addr) const
+{
+    return m_device->GetMulticast(addr);
+}
+
+bool
+QemuNetDevice::IsPointToPoint() const
+{
+    return m_device->IsPointToPoint();
+}
+
+bool
+QemuNetDevice::IsBridge() const
+{
+    return false;
+}
+
+bool
+QemuNetDevice::Send(Ptr<Packet> packet, const Address& dest, uint16_t protocolNumber)
+{
+    NS_LOG_FUNCTION(this << packet << dest << protocolNumber);
+    /* The guest is this device's only user. */
+    return false;
+}
+
+bool
+QemuNetDevice::SendFrom(Ptr<Packet> packet,
+                        const Address& source,
+                        const Address& dest,
+                        uint16_t protocolNumber)
+{
+    NS_LOG_FUNCTION(this << packet << source << dest << protocolNumber);
+    return false;
+}
+
+Ptr<Node>
+QemuNetDevice::GetNode() const
+{
+    return m_node;
+}
+
+void
+QemuNetDevice::SetNode(Ptr<Node> node)
+{
+    m_node = node;
+}
+
+bool
+QemuNetDevice::NeedsArp() const
+{
+    return m_device->NeedsArp();
+}
+
+void
+QemuNetDevice::SetReceiveCallback(NetDevice::ReceiveCallback cb)
+{
+    /* Nothing is received on the node's side: frames end in the guest. */
+}
+
+void
+QemuNetDevice::SetPromiscReceiveCallback(NetDevice::PromiscReceiveCallback cb)
+{
+}
+
+bool
+QemuNetDevice::SupportsSendFrom() const
+{
+    return false;
+}
+
+} // namespace ns3

@@ -1,0 +1,221 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "qemu-tcp-source.h"
+
+#include "guest-address.h"
+#include "relay-client.h"
+
+#include "ns3/log.h"
+#include "ns3/node.h"
+#include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/uinteger.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace ns3
+{
+
+NS_LOG_COMPONENT_DEFINE("QemuTcpSource");
+
+NS_OBJECT_ENSURE_REGISTERED(QemuTcpSource);
+
+TypeId
+QemuTcpSource::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::QemuTcpSource")
+            .SetParent<Application>()
+            .SetGroupName("Qemu")
+            .AddConstructor<QemuTcpSource>()
+            .AddAttribute("Remote",
+                          "Where to connect to: an InetSocketAddress or Inet6SocketAddress.",
+                          AddressValue(),
+                          MakeAddressAccessor(&QemuTcpSource::m_remote),
+                          MakeAddressChecker())
+            .AddAttribute("Local",
+                          "Where to connect from. Unset: the guest chooses.",
+                          AddressValue(),
+                          MakeAddressAccessor(&QemuTcpSource::m_local),
+                          MakeAddressChecker())
+            .AddAttribute("MaxBytes",
+                          "How many bytes to send; 0: until the application stops.",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&QemuTcpSource::m_maxBytes),
+                          MakeUintegerChecker<uint64_t>())
+            .AddAttribute("WriteSize",
+                          "How many bytes the guest's program passes to each write(2); 0: its own "
+                          "choice.",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&QemuTcpSource::m_writeSize),
+                          MakeUintegerChecker<uint32_t>())
+            .AddAttribute("CongestionControl",
+                          "TCP_CONGESTION of the socket. Empty: the guest's sysctl decides.",
+                          StringValue(""),
+                          MakeStringAccessor(&QemuTcpSource::m_congestionControl),
+                          MakeStringChecker())
+            .AddTraceSource("TcpInfo",
+                            "The state of the connection has changed.",
+                            MakeTraceSourceAccessor(&QemuTcpSource::m_infoTrace),
+                            "ns3::QemuTcpSource::TcpInfoTracedCallback")
+            .AddTraceSource("CongestionWindow",
+                            "The kernel's snd_cwnd, in bytes.",
+                            MakeTraceSourceAccessor(&QemuTcpSource::m_cwnd),
+                            "ns3::TracedValueCallback::Uint32")
+            .AddTraceSource("SlowStartThreshold",
+                            "The kernel's snd_ssthresh, in bytes; 0xffffffff: infinite.",
+                            MakeTraceSourceAccessor(&QemuTcpSource::m_ssthresh),
+                            "ns3::TracedValueCallback::Uint32")
+            .AddTraceSource("RTT",
+                            "The kernel's smoothed round-trip time.",
+                            MakeTraceSourceAccessor(&QemuTcpSource::m_rtt),
+                            "ns3::TracedValueCallback::Time");
+    return tid;
+}
+
+QemuTcpSource::QemuTcpSource()
+{
+    NS_LOG_FUNCTION(this);
+}
+
+QemuTcpSource::~QemuTcpSource()
+{
+    NS_LOG_FUNCTION(this);
+}
+
+void
+QemuTcpSource::DoDispose()
+{
+    NS_LOG_FUNCTION(this);
+    m_machine = nullptr;
+    Application::DoDispose();
+}
+
+const ns3qemu::GuestTcpInfo&
+QemuTcpSource::GetTcpInfo() const
+{
+    return m_info;
+}
+
+int
+QemuTcpSource::GetErrno() const
+{
+    return m_errno;
+}
+
+void
+QemuTcpSource::StartApplication()
+{
+    NS_LOG_FUNCTION(this);
+    m_machine = VirtualMachine::Of(m_node);
+    NS_ABORT_MSG_UNLESS(m_machine, "QemuTcpSource needs a node with a VirtualMachine");
+    if (m_machine->IsRunning())
+    {
+        Open();
+    }
+}
+
+void
+QemuTcpSource::Open()
+{
+    const auto remote = ToGuestEndpoint(m_remote, "Remote");
+    m_machine->Request([&](ns3qemu::RelayClient& relay) {
+        m_handle = relay.Socket(remote.address.family, SOCK_STREAM, 0);
+        m_open = true;
+        m_machine->Watch(m_handle, MakeCallback(&QemuTcpSource::OnReady, this));
+        if (!m_congestionControl.empty())
+        {
+            relay.SetOption(m_handle,
+                            IPPROTO_TCP,
+                            TCP_CONGESTION,
+                            {m_congestionControl.begin(), m_congestionControl.end()});
+        }
+        if (!m_local.IsInvalid())
+        {
+            relay.Bind(m_handle, ToGuestEndpoint(m_local, "Local"));
+        }
+        relay.Watch(m_handle, RELAY_WRITABLE);
+        relay.Connect(m_handle, remote);
+    });
+    m_machine->TraceConnectWithoutContext("Turn", MakeCallback(&QemuTcpSource::OnTurn, this));
+    Sample();
+}
+
+void
+QemuTcpSource::OnReady(const RelayReady& ready)
+{
+    NS_LOG_FUNCTION(this << ready.conditions << ready.error);
+    if (ready.conditions & RELAY_ERROR)
+    {
+        m_errno = ready.error;
+    }
+    else if ((ready.conditions & RELAY_WRITABLE) && !m_connected)
+    {
+        m_connected = true;
+        ns3qemu::GuestStream stream;
+        stream.direction = RELAY_STREAM_SOURCE;
+        stream.length = m_maxBytes;
+        stream.chunk = m_writeSize;
+        m_machine->Request(
+            [&](ns3qemu::RelayClient& relay) { relay.Stream(m_handle, stream); });
+    }
+}
+
+void
+QemuTcpSource::OnTurn(VirtualMachine::TurnCause cause, uint64_t instructions)
+{
+    /* What the simulation asks of a guest, this question among it, is no event of the network. */
+    if (m_open && cause != VirtualMachine::REQUEST)
+    {
+        Sample();
+    }
+}
+
+void
+QemuTcpSource::Sample()
+{
+    std::vector<uint8_t> raw;
+    m_machine->Request([&](ns3qemu::RelayClient& relay) {
+        raw = relay.GetOption(m_handle, IPPROTO_TCP, TCP_INFO, ns3qemu::GuestTcpInfo::SIZE);
+    });
+    if (raw.empty())
+    {
+        return; // the machine has failed, and the run ends
+    }
+    const auto info = ns3qemu::GuestTcpInfo::Parse(raw);
+    const bool changed = info.cwnd != m_info.cwnd || info.ssthresh != m_info.ssthresh ||
+                         info.rtt != m_info.rtt || info.rttvar != m_info.rttvar ||
+                         info.caState != m_info.caState || info.state != m_info.state ||
+                         info.totalRetrans != m_info.totalRetrans;
+    if (!changed)
+    {
+        return;
+    }
+    m_info = info;
+    m_infoTrace(m_info);
+    m_cwnd = info.cwnd * info.sndMss;
+    m_ssthresh = info.ssthresh >= 0x7fffffff ? UINT32_MAX : info.ssthresh * info.sndMss;
+    m_rtt = MicroSeconds(info.rtt);
+}
+
+void
+QemuTcpSource::StopApplication()
+{
+    NS_LOG_FUNCTION(this);
+    if (!m_open)
+    {
+        return;
+    }
+    m_open = false;
+    m_machine->TraceDisconnectWithoutContext("Turn", MakeCallback(&QemuTcpSource::OnTurn, this));
+    m_machine->Unwatch(m_handle);
+    if (m_machine->IsRunning())
+    {
+        m_machine->Request([&](ns3qemu::RelayClient& relay) { relay.Close(m_handle); });
+    }
+}
+
+} // namespace ns3

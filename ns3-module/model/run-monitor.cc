@@ -1,0 +1,163 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "run-monitor.h"
+
+#include "ns3/fatal-error.h"
+#include "ns3/log.h"
+#include "ns3/simulator.h"
+
+#include <chrono>
+#include <csignal>
+#include <stdexcept>
+
+namespace ns3
+{
+
+NS_LOG_COMPONENT_DEFINE("QemuRunMonitor");
+
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+
+volatile std::sig_atomic_t g_interrupted = 0;
+bool g_catching = false;
+struct sigaction g_previous = {};
+
+RunMonitor::Progress g_progress;
+Clock::duration g_interval{};
+Clock::time_point g_nextReport{};
+RunMonitor::OnFailure g_policy = RunMonitor::OnFailure::FATAL;
+std::string g_failure;
+
+extern "C" void
+OnInterrupt(int signal)
+{
+    if (g_interrupted && g_previous.sa_handler == SIG_DFL)
+    {
+        /* The second Ctrl-C: somebody is in earnest. */
+        std::signal(signal, SIG_DFL);
+        std::raise(signal);
+        return;
+    }
+    g_interrupted = 1;
+    if (!(g_previous.sa_flags & SA_SIGINFO) && g_previous.sa_handler != SIG_DFL &&
+        g_previous.sa_handler != SIG_IGN)
+    {
+        /* Python's handler only takes note, and raises KeyboardInterrupt when it runs again. */
+        g_previous.sa_handler(signal);
+    }
+}
+
+} // namespace
+
+void
+RunMonitor::SetProgress(Progress progress, double interval)
+{
+    g_progress = std::move(progress);
+    g_interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(interval));
+    g_nextReport = {};
+}
+
+void
+RunMonitor::SetOnFailure(OnFailure policy)
+{
+    g_policy = policy;
+}
+
+std::string
+RunMonitor::GetFailure()
+{
+    return g_failure;
+}
+
+bool
+RunMonitor::WasInterrupted()
+{
+    return g_interrupted != 0;
+}
+
+void
+RunMonitor::Reset()
+{
+    g_failure.clear();
+    g_interrupted = 0;
+}
+
+void
+RunMonitor::CatchInterrupts()
+{
+    if (g_catching)
+    {
+        return;
+    }
+    Reset();
+    struct sigaction action = {};
+    action.sa_handler = OnInterrupt;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    g_catching = sigaction(SIGINT, &action, &g_previous) == 0;
+}
+
+void
+RunMonitor::ReleaseInterrupts()
+{
+    if (g_catching)
+    {
+        sigaction(SIGINT, &g_previous, nullptr);
+        g_catching = false;
+    }
+}
+
+void
+RunMonitor::Poll()
+{
+    if (g_interrupted)
+    {
+        Interrupted();
+        return;
+    }
+    if (g_progress)
+    {
+        const auto now = Clock::now();
+        if (now >= g_nextReport)
+        {
+            g_nextReport = now + g_interval;
+            g_progress(Simulator::Now().GetSeconds());
+        }
+    }
+}
+
+void
+RunMonitor::CheckInterrupt()
+{
+    if (g_interrupted)
+    {
+        throw std::runtime_error("interrupted");
+    }
+}
+
+void
+RunMonitor::Fail(const std::string& diagnosis)
+{
+    NS_LOG_FUNCTION(diagnosis);
+    if (g_policy == OnFailure::FATAL)
+    {
+        NS_FATAL_ERROR(diagnosis);
+    }
+    if (g_failure.empty())
+    {
+        g_failure = diagnosis;
+    }
+    Simulator::Stop();
+}
+
+void
+RunMonitor::Interrupted()
+{
+    NS_LOG_FUNCTION_NOARGS();
+    Simulator::Stop();
+}
+
+} // namespace ns3

@@ -1,0 +1,71 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#ifndef NS3_QEMU_RUN_MONITOR_H
+#define NS3_QEMU_RUN_MONITOR_H
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace ns3
+{
+
+/**
+ * @ingroup qemu
+ * @brief What people expect of a long run: Ctrl-C, progress, and a diagnosis when a VM fails.
+ *
+ * Simulator::Run keeps the Python interpreter from seeing signals, so the module looks for them
+ * between turns. Nothing here schedules an event or changes the order of events.
+ */
+class RunMonitor
+{
+  public:
+    /** Gets the simulated time in seconds. */
+    using Progress = std::function<void(double)>;
+
+    /** What to do with the diagnosis of a VM that has failed. */
+    enum class OnFailure
+    {
+        FATAL, //!< NS_FATAL_ERROR: what C++ programs of ns-3 expect
+        STOP,  //!< stop the simulation and keep the diagnosis for GetFailure(): Python raises it
+    };
+
+    /**
+     * Report progress.
+     * @param progress called from within the event loop, or empty for no reports
+     * @param interval the least wall time in s between two calls
+     */
+    static void SetProgress(Progress progress, double interval = 0.1);
+
+    static void SetOnFailure(OnFailure policy);
+
+    /** @return the diagnosis of the VM that ended the run, or "" */
+    static std::string GetFailure();
+
+    /** @return whether a signal (SIGINT) ended the run */
+    static bool WasInterrupted();
+
+    /** Forget how the last run ended. */
+    static void Reset();
+
+  private:
+    friend class VirtualMachine;
+
+    /** Begin to look for SIGINT; whoever handled it before still does. */
+    static void CatchInterrupts();
+    /** Hand SIGINT back. */
+    static void ReleaseInterrupts();
+    /** Between turns: report progress, stop the simulation if it was interrupted. */
+    static void Poll();
+    /** While a VM keeps its turn: throws if the run was interrupted. */
+    static void CheckInterrupt();
+    /** A VM has failed. */
+    static void Fail(const std::string& diagnosis);
+    /** The run is over because of SIGINT. */
+    static void Interrupted();
+};
+
+} // namespace ns3
+
+#endif /* NS3_QEMU_RUN_MONITOR_H */

@@ -1,0 +1,644 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "virtual-machine.h"
+
+#include "qemu-net-device.h"
+#include "run-monitor.h"
+#include "vm-error.h"
+
+#include "ns3/boolean.h"
+#include "ns3/log.h"
+#include "ns3/loopback-net-device.h"
+#include "ns3/mac48-address.h"
+#include "ns3/names.h"
+#include "ns3/net-device.h"
+#include "ns3/node.h"
+#include "ns3/rng-seed-manager.h"
+#include "ns3/simulator.h"
+#include "ns3/string.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace ns3
+{
+
+NS_LOG_COMPONENT_DEFINE("VirtualMachine");
+
+NS_OBJECT_ENSURE_REGISTERED(VirtualMachine);
+
+namespace
+{
+
+/* All machines of this simulation, so that they boot side by side. */
+std::vector<VirtualMachine*> g_machines;
+
+std::pair<ns3qemu::GuestAddress, uint8_t>
+ParsePrefix(const std::string& text)
+{
+    const size_t slash = text.find('/');
+    int prefix = -1;
+    if (slash != std::string::npos && slash + 1 < text.size() &&
+        text.find_first_not_of("0123456789", slash + 1) == std::string::npos &&
+        text.size() - slash <= 4)
+    {
+        prefix = std::stoi(text.substr(slash + 1));
+    }
+    const auto address = ns3qemu::GuestAddress::Parse(text.substr(0, slash));
+    if (prefix < 0 || prefix > (address.family == RELAY_INET ? 32 : 128))
+    {
+        throw std::invalid_argument("'" + text + "' needs a prefix length, as in " +
+                                    (address.family == RELAY_INET ? "10.0.1.1/24" : "fd00::1/64"));
+    }
+    return {address, static_cast<uint8_t>(prefix)};
+}
+
+} // namespace
+
+TypeId
+VirtualMachine::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::VirtualMachine")
+            .SetParent<Object>()
+            .SetGroupName("Qemu")
+            .AddConstructor<VirtualMachine>()
+            .AddAttribute("Name",
+                          "The guest's host name. Empty: the node's name, or node0, node1, ...",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_name),
+                          MakeStringChecker())
+            .AddAttribute("Image",
+                          "Directory of the image that the machine is started from.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_image),
+                          MakeStringChecker())
+            .AddAttribute("NicModel",
+                          "QEMU's name of the machine's NICs: virtio-net-pci or e1000.",
+                          StringValue("virtio-net-pci"),
+                          MakeStringAccessor(&VirtualMachine::m_nicModel),
+                          MakeStringChecker())
+            .AddAttribute("ConsoleLog",
+                          "File for the guest's console. Empty: none.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_consoleLog),
+                          MakeStringChecker())
+            .AddAttribute("Uptime",
+                          "The guest's uptime when the simulation begins.",
+                          TimeValue(Seconds(10)),
+                          MakeTimeAccessor(&VirtualMachine::m_uptime),
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("Epoch",
+                          "The guest's date when the simulation begins, as time since 1970. The "
+                          "default is 2000-01-01 00:00:00 UTC.",
+                          TimeValue(Seconds(946684800)),
+                          MakeTimeAccessor(&VirtualMachine::m_epoch),
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("SegmentationOffload",
+                          "Whether the guest's stack may build packets larger than the MTU and "
+                          "segment them when they leave it.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_segmentationOffload),
+                          MakeBooleanChecker())
+            .AddAttribute("Spin",
+                          "Wall time for which simulator and machine poll for their turn before "
+                          "they sleep. Only of use where each has a CPU of its own.",
+                          TimeValue(Seconds(0)),
+                          MakeTimeAccessor(&VirtualMachine::m_spin),
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("Watchdog",
+                          "A turn that lasts longer than this wall time is reported. It changes "
+                          "nothing in the simulation.",
+                          TimeValue(Seconds(30)),
+                          MakeTimeAccessor(&VirtualMachine::m_watchdog),
+                          MakeTimeChecker(MilliSeconds(1)))
+            .AddTraceSource("Turn",
+                            "The machine has had a turn.",
+                            MakeTraceSourceAccessor(&VirtualMachine::m_turnTrace),
+                            "ns3::VirtualMachine::TurnTracedCallback");
+    return tid;
+}
+
+VirtualMachine::VirtualMachine()
+{
+    NS_LOG_FUNCTION(this);
+    g_machines.push_back(this);
+    /* The node may outlive the simulation: the machine must not. */
+    Simulator::ScheduleDestroy(&VirtualMachine::End, Ptr<VirtualMachine>(this));
+}
+
+VirtualMachine::~VirtualMachine()
+{
+    NS_LOG_FUNCTION(this);
+    End();
+}
+
+Ptr<VirtualMachine>
+VirtualMachine::Of(Ptr<Node> node)
+{
+    return node->GetObject<VirtualMachine>();
+}
+
+std::string
+VirtualMachine::GetName() const
+{
+    if (!m_name.empty())
+    {
+        return m_name;
+    }
+    const auto node = GetObject<Node>();
+    if (!node)
+    {
+        return "vm";
+    }
+    const std::string name = Names::FindName(node);
+    return name.empty() ? "node" + std::to_string(node->GetId()) : name;
+}
+
+Ptr<QemuNetDevice>
+VirtualMachine::GetNic(Ptr<NetDevice> device)
+{
+    NS_LOG_FUNCTION(this << device);
+    for (const auto& nic : m_nics)
+    {
+        if (nic == device || nic->GetJoinedDevice() == device)
+        {
+            return nic;
+        }
+    }
+    const auto node = GetObject<Node>();
+    if (!node || device->GetNode() != node)
+    {
+        throw std::invalid_argument("VM '" + GetName() + "': the device belongs to another node");
+    }
+    if (m_driver)
+    {
+        throw std::logic_error("VM '" + GetName() +
+                               "': a NIC cannot be added once the simulation has begun");
+    }
+    auto nic = CreateObject<QemuNetDevice>();
+    nic->Join(Ptr<VirtualMachine>(this), static_cast<uint32_t>(m_nics.size()), device);
+    m_nics.push_back(nic);
+    node->AddDevice(nic);
+    return nic;
+}
+
+uint32_t
+VirtualMachine::GetNNics() const
+{
+    return static_cast<uint32_t>(m_nics.size());
+}
+
+uint32_t
+VirtualMachine::FindNic(Ptr<NetDevice> device)
+{
+    return GetNic(device)->GetNic();
+}
+
+void
+VirtualMachine::Configure(const std::function<void(ns3qemu::RelayClient&)>& request, bool early)
+{
+    if (m_running)
+    {
+        Request(request);
+    }
+    else
+    {
+        (early ? m_sysctls : m_configuration).push_back(request);
+    }
+}
+
+void
+VirtualMachine::AddAddress(Ptr<NetDevice> device, const std::string& address)
+{
+    NS_LOG_FUNCTION(this << device << address);
+    const uint32_t nic = FindNic(device);
+    const auto parsed = ParsePrefix(address);
+    Configure(
+        [nic, parsed](ns3qemu::RelayClient& relay) {
+            relay.AddAddress(nic, parsed.first, parsed.second);
+        },
+        false);
+}
+
+void
+VirtualMachine::AddRoute(const std::string& destination,
+                         const std::string& gateway,
+                         Ptr<NetDevice> device,
+                         uint32_t initialWindow)
+{
+    NS_LOG_FUNCTION(this << destination << gateway << device << initialWindow);
+    ns3qemu::GuestRoute route;
+    route.nic = FindNic(device);
+    std::tie(route.destination, route.prefix) = ParsePrefix(destination);
+    route.hasGateway = !gateway.empty();
+    if (route.hasGateway)
+    {
+        route.gateway = ns3qemu::GuestAddress::Parse(gateway);
+    }
+    route.initialWindow = initialWindow;
+    Configure([route](ns3qemu::RelayClient& relay) { relay.AddRoute(route); }, false);
+}
+
+void
+VirtualMachine::SetSysctl(const std::string& name, const std::string& value)
+{
+    NS_LOG_FUNCTION(this << name << value);
+    Configure([name, value](ns3qemu::RelayClient& relay) { relay.SetSysctl(name, value); }, true);
+}
+
+std::string
+VirtualMachine::GetSysctl(const std::string& name)
+{
+    std::string value;
+    Request([&](ns3qemu::RelayClient& relay) { value = relay.GetSysctl(name); });
+    return value;
+}
+
+std::string
+VirtualMachine::ReadFile(const std::string& path)
+{
+    std::string content;
+    Request([&](ns3qemu::RelayClient& relay) {
+        const auto bytes = relay.ReadFile(path);
+        content.assign(bytes.begin(), bytes.end());
+    });
+    return content;
+}
+
+Time
+VirtualMachine::GetRealtime()
+{
+    int64_t ns = 0;
+    Request([&](ns3qemu::RelayClient& relay) { ns = relay.GetClock().realtime; });
+    return NanoSeconds(ns);
+}
+
+Time
+VirtualMachine::GetUptime()
+{
+    int64_t ns = 0;
+    Request([&](ns3qemu::RelayClient& relay) { ns = relay.GetClock().monotonic; });
+    return NanoSeconds(ns);
+}
+
+std::string
+VirtualMachine::GetRelease()
+{
+    std::string release;
+    Request([&](ns3qemu::RelayClient& relay) { release = relay.GetRelease(); });
+    return release;
+}
+
+uint64_t
+VirtualMachine::GetTurns() const
+{
+    return m_driver ? m_driver->GetTurns() : 0;
+}
+
+uint64_t
+VirtualMachine::GetInstructions() const
+{
+    return m_driver ? m_driver->GetInstructions() : 0;
+}
+
+int
+VirtualMachine::GetPid() const
+{
+    return m_driver ? m_driver->GetPid() : -1;
+}
+
+bool
+VirtualMachine::IsRunning() const
+{
+    return m_running;
+}
+
+void
+VirtualMachine::Watch(uint32_t handle, Callback<void, const RelayReady&> callback)
+{
+    m_watchers[handle] = callback;
+}
+
+void
+VirtualMachine::Unwatch(uint32_t handle)
+{
+    m_watchers.erase(handle);
+}
+
+/* ---- beginning and end ---- */
+
+uint64_t
+VirtualMachine::DeriveSeed() const
+{
+    /* Fowler, Noll and Vo's FNV-1a, 64 bit: distinct for each seed, run and node. */
+    uint64_t hash = 0xcbf29ce484222325;
+    for (const uint64_t value : {uint64_t{RngSeedManager::GetSeed()},
+                                 RngSeedManager::GetRun(),
+                                 uint64_t{m_node->GetId()}})
+    {
+        for (int shift = 0; shift < 64; shift += 8)
+        {
+            hash = (hash ^ ((value >> shift) & 0xff)) * 0x100000001b3;
+        }
+    }
+    return hash;
+}
+
+ns3qemu::VmConfig
+VirtualMachine::BuildConfig()
+{
+    if (m_image.empty())
+    {
+        throw ns3qemu::VmError("VM '" + GetName() +
+                               "' has no image: set the attribute Image, or use QemuHelper");
+    }
+    ns3qemu::VmConfig config;
+    config.name = GetName();
+    config.command = ns3qemu::ReadCommandFile(m_image + "/qemu.args");
+    config.nicModel = m_nicModel;
+    config.consoleLog = m_consoleLog;
+    config.seed = DeriveSeed();
+    config.uptime = m_uptime.GetNanoSeconds();
+    config.epoch = m_epoch.GetNanoSeconds();
+    config.spin = m_spin.GetNanoSeconds();
+    config.watchdog = m_watchdog.GetNanoSeconds();
+    for (const auto& nic : m_nics)
+    {
+        std::ostringstream address;
+        address << Mac48Address::ConvertFrom(nic->GetAddress());
+        config.nics.push_back(address.str());
+    }
+    return config;
+}
+
+void
+VirtualMachine::JoinDevices()
+{
+    /* By index: joining a device adds one. */
+    const uint32_t n = m_node->GetNDevices();
+    for (uint32_t i = 0; i < n; i++)
+    {
+        const auto device = m_node->GetDevice(i);
+        if (!DynamicCast<LoopbackNetDevice>(device) && !DynamicCast<QemuNetDevice>(device))
+        {
+            GetNic(device);
+        }
+    }
+}
+
+void
+VirtualMachine::StartMachine()
+{
+    NS_LOG_FUNCTION(this);
+    if (m_driver)
+    {
+        return;
+    }
+    m_node = GetObject<Node>();
+    if (!m_node)
+    {
+        throw ns3qemu::VmError("a VirtualMachine must be aggregated to a node; use QemuHelper");
+    }
+    JoinDevices();
+    auto driver = std::make_unique<ns3qemu::VmDriver>(BuildConfig());
+    driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
+    driver->SetFrameHandler([this](unsigned nic, const uint8_t* data, size_t length) {
+        OnFrame(nic, data, length);
+    });
+    driver->GetRelay().SetReadyHandler([this](const RelayReady& ready) { OnReady(ready); });
+    driver->Start();
+    m_driver = std::move(driver);
+}
+
+void
+VirtualMachine::ConfigureNics()
+{
+    for (const auto& nic : m_nics)
+    {
+        RelayLinkSet link{};
+        link.nic = nic->GetNic();
+        link.set = RELAY_LINK_UP | RELAY_LINK_MTU | RELAY_LINK_ARP;
+        link.up = 1;
+        link.mtu = nic->GetMtu();
+        link.arp = nic->NeedsArp();
+        if (!m_segmentationOffload)
+        {
+            link.set |= RELAY_LINK_GSO_MAX_SEGMENTS;
+            link.gsoMaxSegments = 1;
+        }
+        m_driver->GetRelay().SetLink(link);
+    }
+}
+
+void
+VirtualMachine::BootMachine()
+{
+    NS_LOG_FUNCTION(this);
+    m_driver->FinishBoot();
+    m_running = true;
+    TakeTurn(REQUEST, [this]() {
+        for (const auto& request : m_sysctls)
+        {
+            request(m_driver->GetRelay());
+        }
+        ConfigureNics();
+        for (const auto& request : m_configuration)
+        {
+            request(m_driver->GetRelay());
+        }
+        m_driver->GetRelay().DispatchEvents();
+    });
+    m_sysctls.clear();
+    m_configuration.clear();
+}
+
+void
+VirtualMachine::DoInitialize()
+{
+    NS_LOG_FUNCTION(this);
+    RunMonitor::CatchInterrupts();
+    try
+    {
+        /* The first to be initialised starts all of them; each then waits for its own. */
+        for (auto* machine : g_machines)
+        {
+            if (machine->GetObject<Node>())
+            {
+                machine->StartMachine();
+            }
+        }
+        BootMachine();
+    }
+    catch (const std::exception& error)
+    {
+        m_running = false;
+        if (RunMonitor::WasInterrupted())
+        {
+            RunMonitor::Interrupted();
+        }
+        else
+        {
+            /* The driver's own diagnoses name the machine; a refused request does not. */
+            const bool named = dynamic_cast<const ns3qemu::VmError*>(&error) != nullptr;
+            RunMonitor::Fail((named ? "" : "VM '" + GetName() + "': ") + error.what());
+        }
+    }
+    Object::DoInitialize();
+}
+
+void
+VirtualMachine::End()
+{
+    NS_LOG_FUNCTION(this);
+    const auto self = std::find(g_machines.begin(), g_machines.end(), this);
+    if (self != g_machines.end())
+    {
+        g_machines.erase(self);
+    }
+    if (g_machines.empty())
+    {
+        RunMonitor::ReleaseInterrupts();
+    }
+    m_running = false;
+    m_timer.Cancel();
+    if (m_driver)
+    {
+        m_driver->End();
+    }
+}
+
+void
+VirtualMachine::DoDispose()
+{
+    NS_LOG_FUNCTION(this);
+    End();
+    m_node = nullptr;
+    m_nics.clear();
+    m_watchers.clear();
+    Object::DoDispose();
+}
+
+/* ---- turns ---- */
+
+void
+VirtualMachine::TakeTurn(TurnCause cause, const std::function<void()>& turn)
+{
+    NS_ASSERT_MSG(!m_inTurn, "a VM got a turn within its turn");
+    m_inTurn = true;
+    try
+    {
+        m_driver->MoveTo(Simulator::Now().GetNanoSeconds());
+        turn();
+    }
+    catch (const ns3qemu::VmError& error)
+    {
+        m_inTurn = false;
+        m_running = false;
+        RunMonitor::Fail(error.what());
+        return;
+    }
+    catch (...)
+    {
+        m_inTurn = false;
+        if (!RunMonitor::WasInterrupted())
+        {
+            ScheduleDeadline();
+            throw;
+        }
+        m_running = false;
+        RunMonitor::Interrupted();
+        return;
+    }
+    m_inTurn = false;
+    ScheduleDeadline();
+    const uint64_t before = m_instructions;
+    m_instructions = m_driver->GetInstructions();
+    m_turnTrace(cause, m_instructions - before);
+    RunMonitor::Poll();
+}
+
+void
+VirtualMachine::ScheduleDeadline()
+{
+    const int64_t deadline = m_driver->GetDeadline();
+    if (m_timer.IsPending() && m_timerAt == deadline)
+    {
+        return; // keep its place among the events of that time
+    }
+    m_timer.Cancel();
+    m_timerAt = deadline;
+    if (deadline == SIM_LINK_NO_DEADLINE)
+    {
+        return;
+    }
+    const Time delay = NanoSeconds(deadline) - Simulator::Now();
+    m_timer = Simulator::Schedule(delay, &VirtualMachine::OnTimer, this);
+}
+
+void
+VirtualMachine::OnTimer()
+{
+    NS_LOG_FUNCTION(this);
+    if (m_running)
+    {
+        TakeTurn(TIMER, [this]() { m_driver->Run(Simulator::Now().GetNanoSeconds(), true); });
+    }
+}
+
+void
+VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
+{
+    NS_LOG_FUNCTION(this << nic << length);
+    if (m_running)
+    {
+        TakeTurn(FRAME, [&]() {
+            m_driver->QueueFrame(nic, frame, length);
+            m_driver->Run(Simulator::Now().GetNanoSeconds(), false);
+        });
+    }
+}
+
+void
+VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& request)
+{
+    NS_LOG_FUNCTION(this);
+    if (!m_running)
+    {
+        throw std::logic_error("VM '" + GetName() + "' is not running");
+    }
+    if (m_inTurn)
+    {
+        /* From a handler of this machine's own events: part of the same turn. */
+        request(m_driver->GetRelay());
+        return;
+    }
+    TakeTurn(REQUEST, [&]() {
+        request(m_driver->GetRelay());
+        m_driver->GetRelay().DispatchEvents();
+    });
+}
+
+void
+VirtualMachine::OnFrame(uint32_t nic, const uint8_t* frame, size_t length)
+{
+    if (nic < m_nics.size())
+    {
+        m_nics[nic]->TransmitFromGuest(frame, length);
+    }
+}
+
+void
+VirtualMachine::OnReady(const RelayReady& ready)
+{
+    const auto watcher = m_watchers.find(ready.handle);
+    if (watcher != m_watchers.end())
+    {
+        /* A copy: the callback may unwatch itself. */
+        const auto callback = watcher->second;
+        callback(ready);
+    }
+}
+
+} // namespace ns3

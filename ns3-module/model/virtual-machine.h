@@ -1,0 +1,189 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#ifndef NS3_QEMU_VIRTUAL_MACHINE_H
+#define NS3_QEMU_VIRTUAL_MACHINE_H
+
+#include "relay-client.h"
+#include "vm-driver.h"
+
+#include "ns3/callback.h"
+#include "ns3/event-id.h"
+#include "ns3/nstime.h"
+#include "ns3/object.h"
+#include "ns3/traced-callback.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ns3
+{
+
+class NetDevice;
+class Node;
+class QemuNetDevice;
+
+/**
+ * @ingroup qemu
+ * @brief A real machine as a node's network stack: couples the turns of one VM to the scheduler.
+ *
+ * It is aggregated to a Node (see QemuHelper). Each of the node's NetDevices gets a NIC of the
+ * machine, joined to it by a QemuNetDevice. All machines boot when the simulation begins, at time
+ * 0; from then on the machine runs only when a frame arrives, a timer of the guest expires, or the
+ * simulation asks something of it. A turn takes no simulated time.
+ *
+ * What is said before the simulation begins (addresses, routes, sysctls) is carried out at time 0,
+ * sysctls first; later it is carried out at once.
+ */
+class VirtualMachine : public Object
+{
+  public:
+    /** @return the TypeId */
+    static TypeId GetTypeId();
+
+    VirtualMachine();
+    ~VirtualMachine() override;
+
+    /** @return the machine of a node, or nullptr */
+    static Ptr<VirtualMachine> Of(Ptr<Node> node);
+
+    /** @return the machine's name: the attribute Name, or the node's name, or "nodeN" */
+    std::string GetName() const;
+
+    /** @return the QemuNetDevice that joins one of the node's devices; it is made when first asked for */
+    Ptr<QemuNetDevice> GetNic(Ptr<NetDevice> device);
+    /** @return the number of NICs so far */
+    uint32_t GetNNics() const;
+
+    /**
+     * Give an interface an address.
+     * @param device a device of this node
+     * @param address "10.0.1.1/24" or "fd00::1/64"
+     */
+    void AddAddress(Ptr<NetDevice> device, const std::string& address);
+
+    /**
+     * Add a route.
+     * @param destination "10.0.2.0/24", or "0.0.0.0/0" or "::/0" for the default route
+     * @param gateway "10.0.1.2", or "" for a destination on the link
+     * @param device a device of this node
+     * @param initialWindow initcwnd in segments; 0 leaves it to the kernel
+     */
+    void AddRoute(const std::string& destination,
+                  const std::string& gateway,
+                  Ptr<NetDevice> device,
+                  uint32_t initialWindow = 0);
+
+    /**
+     * Set a kernel parameter.
+     * @param name "net.ipv4.tcp_sack"
+     * @param value as one would write it to /proc/sys
+     */
+    void SetSysctl(const std::string& name, const std::string& value);
+    /** @return a kernel parameter's value. The machine must run. */
+    std::string GetSysctl(const std::string& name);
+    /** @return the contents of a file of the guest. The machine must run. */
+    std::string ReadFile(const std::string& path);
+    /** @return the guest's CLOCK_REALTIME, time since 1970. The machine must run. */
+    Time GetRealtime();
+    /** @return the guest's CLOCK_MONOTONIC. The machine must run. */
+    Time GetUptime();
+    /** @return the guest kernel's release, as uname -r prints it. The machine must run. */
+    std::string GetRelease();
+
+    /** @return turns since time 0 */
+    uint64_t GetTurns() const;
+    /** @return instructions that the guest has executed since it was started */
+    uint64_t GetInstructions() const;
+    /** @return QEMU's process id, or -1 */
+    int GetPid() const;
+
+    /** End the machine. Simulator::Destroy does it, too. */
+    void End();
+
+    /* ---- for the devices, sockets and applications of this module ---- */
+
+    /** What a turn was for. */
+    enum TurnCause
+    {
+        FRAME,   //!< a frame arrived
+        TIMER,   //!< a timer of the guest expired, or a busy guest goes on
+        REQUEST, //!< the simulation asked the guest for something
+    };
+
+    /**
+     * TracedCallback signature of a turn.
+     * @param cause what it was for
+     * @param instructions how many the guest executed in it
+     */
+    typedef void (*TurnTracedCallback)(TurnCause cause, uint64_t instructions);
+
+    /** A frame arrives at a NIC; the machine gets the turn. */
+    void Receive(uint32_t nic, const uint8_t* frame, size_t length);
+
+    /**
+     * Ask something of the guest, now.
+     * @param request gets the relay; what it throws ends up here
+     * @throw ns3qemu::GuestError if the guest refuses
+     */
+    void Request(const std::function<void(ns3qemu::RelayClient&)>& request);
+
+    /** Be told what becomes of a socket. @param handle the relay's handle */
+    void Watch(uint32_t handle, Callback<void, const RelayReady&> callback);
+    /** No longer. */
+    void Unwatch(uint32_t handle);
+
+    /** @return true while the machine runs */
+    bool IsRunning() const;
+
+  protected:
+    void DoInitialize() override;
+    void DoDispose() override;
+
+  private:
+    void StartMachine();
+    void BootMachine();
+    void JoinDevices();
+    void ConfigureNics();
+    ns3qemu::VmConfig BuildConfig();
+    uint64_t DeriveSeed() const;
+    void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
+    void OnReady(const RelayReady& ready);
+    void OnTimer();
+    void TakeTurn(TurnCause cause, const std::function<void()>& turn);
+    void ScheduleDeadline();
+    void Configure(const std::function<void(ns3qemu::RelayClient&)>& request, bool early);
+    uint32_t FindNic(Ptr<NetDevice> device);
+
+    /* attributes */
+    std::string m_name;
+    std::string m_image;
+    std::string m_nicModel;
+    std::string m_consoleLog;
+    Time m_uptime;
+    Time m_epoch;
+    Time m_spin;
+    Time m_watchdog;
+    bool m_segmentationOffload;
+
+    Ptr<Node> m_node;
+    std::vector<Ptr<QemuNetDevice>> m_nics;
+    std::unique_ptr<ns3qemu::VmDriver> m_driver;
+    bool m_running{false};
+    bool m_inTurn{false};
+    std::vector<std::function<void(ns3qemu::RelayClient&)>> m_sysctls;
+    std::vector<std::function<void(ns3qemu::RelayClient&)>> m_configuration;
+    std::map<uint32_t, Callback<void, const RelayReady&>> m_watchers;
+    EventId m_timer;
+    int64_t m_timerAt{0};
+    uint64_t m_instructions{0};
+    TracedCallback<TurnCause, uint64_t> m_turnTrace;
+};
+
+} // namespace ns3
+
+#endif /* NS3_QEMU_VIRTUAL_MACHINE_H */
