@@ -321,7 +321,10 @@ InitMachine(void)
         Fatal("cannot mount /sys: %s", strerror(sys));
     }
     /* These the machine can do without: programs may miss them, the relay does not. */
-    (void)Mount("devpts", "/dev/pts", "mode=0620,ptmxmode=0666");
+    if (Mount("devpts", "/dev/pts", "mode=0620,ptmxmode=0666") != 0)
+    {
+        (void)Mount("devpts", "/dev/pts", "mode=0620"); /* before 2.6.29 */
+    }
     (void)Mount("tmpfs", "/tmp", "mode=1777");
     (void)Mount("tmpfs", "/run", "mode=0755");
 
