@@ -307,12 +307,14 @@ Acquire::Retries "3";
     def _run(self, step: Step, *command: str, cwd: Path | None = None) -> None:
         """Run apt-get, with its own account of how far it is as the step's progress."""
 
-        def on_line(line: str) -> None:
+        def on_line(line: str) -> bool:
             # dlstatus:<number>:<percent>:<what>
             kind, *fields = line.split(":", 3)
             if kind == "dlstatus" and len(fields) == 3:
                 with contextlib.suppress(ValueError):
                     step.progress(float(fields[1]) / 100)
+                return True
+            return False
 
         name, *arguments = command
         full = [name, "--quiet", "-o", "APT::Status-Fd=1", *arguments]

@@ -23,6 +23,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 
 def default_root() -> Path:
@@ -55,11 +56,8 @@ class Cache:
 
         The operating system gives a lock back when its process ends, however it ends.
         """
-        self._locks.mkdir(parents=True, exist_ok=True)
-        with (self._locks / name).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with self._open_lock(name) as file:
+            if not self._take(file):
                 if on_wait:
                     on_wait()
                 fcntl.flock(file, fcntl.LOCK_EX)
@@ -79,10 +77,10 @@ class Cache:
         if final.is_dir():
             return final
         name = "-".join(final.relative_to(self.root).parts)
+        self._sweep()
         with self.lock(name, on_wait):
             if final.is_dir():  # made by the process that had the lock before
                 return final
-            self._sweep(name)
             with self._scratch(name) as directory:
                 result, work = directory / "result", directory / "work"
                 result.mkdir()
@@ -94,13 +92,12 @@ class Cache:
 
     def remove(self, final: Path) -> None:
         """Remove a directory; at no time is a part of it seen under its name."""
-        self._work.mkdir(parents=True, exist_ok=True)
-        doomed = Path(tempfile.mkdtemp(prefix="removed.", dir=self._work))
-        final.rename(doomed / "it")
-        shutil.rmtree(doomed)
+        with self.lock("removed"), self._scratch("removed") as directory:
+            final.rename(directory / final.name)
 
     @contextlib.contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
+        """Give an empty directory to who holds the lock `name`."""
         self._work.mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=self._work))
         try:
@@ -108,7 +105,22 @@ class Cache:
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _sweep(self, name: str) -> None:
-        """Remove what a killed process left; only for who holds the lock `name`."""
-        for left_over in self._work.glob(f"{name}@*"):
-            shutil.rmtree(left_over, ignore_errors=True)
+    def _sweep(self) -> None:
+        """Remove what killed processes left: directories whose lock nobody holds."""
+        for left_over in self._work.glob("*@*"):
+            with self._open_lock(left_over.name.partition("@")[0]) as file:
+                if self._take(file):
+                    shutil.rmtree(left_over, ignore_errors=True)
+
+    def _open_lock(self, name: str) -> TextIO:
+        self._locks.mkdir(parents=True, exist_ok=True)
+        return (self._locks / name).open("w")
+
+    @staticmethod
+    def _take(file: TextIO) -> bool:
+        """Take a lock if nobody holds it."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -75,6 +75,11 @@ def _kernel_spec(kernel: str, modules: Path | None) -> str:
     return f"file:{path}" + (f",modules={modules.expanduser().absolute()}" if modules else "")
 
 
+def _print_table(table: Table) -> None:
+    """Print a table: within the terminal's width, or a line for each row where there is none."""
+    Console(highlight=False, width=None if sys.stdout.isatty() else 1000).print(table)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"ns3-qemu {__version__}")
@@ -115,7 +120,7 @@ def _doctor(kernel: _Kernel = image.DEFAULT_KERNEL, modules: _Modules = None) ->
         state = "[green]ok[/]" if finding.ok else "[red]missing[/]"
         table.add_row(finding.part, state, finding.detail, finding.advice)
         complete = complete and finding.ok
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+    _print_table(table)
     if not complete:
         raise typer.Exit(1)
 
@@ -170,7 +175,7 @@ def list_() -> None:
             manifest.qemu_version,
             " ".join(spec.cmdline_extra),
         )
-    Console(highlight=False).print(table)
+    _print_table(table)
 
 
 @images.command()

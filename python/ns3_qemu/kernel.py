@@ -216,7 +216,8 @@ def of_file(bzimage: Path, modules: Path | None = None) -> Kernel:
         data = bzimage.read_bytes()
     except OSError as error:
         message = f"cannot read the kernel {bzimage}: {error.strerror}"
-        raise KernelError(message, "Give the path of a bzImage (vmlinuz).") from error
+        advice = "Give debian:SERIES or the path of a bzImage (vmlinuz)."
+        raise KernelError(message, advice) from error
     release = _release(data)
     if release is None:
         message = f"{bzimage} is not a bzImage"

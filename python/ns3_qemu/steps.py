@@ -65,12 +65,12 @@ class Step:
         *,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
-        on_line: Callable[[str], None] | None = None,
+        on_line: Callable[[str], bool | None] | None = None,
     ) -> None:
-        """Run a command with its output in the log; `on_line` sees each line of it.
+        """Run a command with its output in the log; `on_line` sees each line of it first.
 
-        The command ends when this process does, and with it all that it started. Raises
-        CommandError if it cannot be started or fails.
+        A line for which `on_line` returns true is not logged. The command ends when this process
+        does, and with it all that it started. Raises CommandError if it cannot be started or fails.
         """
         words = [str(word) for word in command]
         self.note("$ " + " ".join(words))
@@ -94,9 +94,8 @@ class Step:
         try:
             assert process.stdout
             for line in process.stdout:
-                self._log.write(line)
-                if on_line:
-                    on_line(line.rstrip("\n"))
+                if not (on_line and on_line(line.rstrip("\n"))):
+                    self._log.write(line)
             status = process.wait()
         except BaseException:
             with contextlib.suppress(ProcessLookupError):

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The checkout as a whole: what its files promise each other."""
+
+import re
+import subprocess
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from ns3_qemu import apt, doctor
+
+TREE = Path(__file__).resolve().parents[1]
+
+
+@cache
+def tracked() -> tuple[Path, ...]:
+    """Return the files that git knows, except for those that are removed just now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=TREE, check=True, capture_output=True, text=True
+    )
+    paths = (TREE / name for name in listed.stdout.split("\0") if name)
+    return tuple(path for path in paths if path.is_file())
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_every_requirement_is_pinned() -> None:
+    lines = (TREE / "requirements.txt").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    names = {normal(name) for name in pinned}
+    project = tomllib.loads((TREE / "pyproject.toml").read_text())
+    wanted = [
+        *project["build-system"]["requires"],
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["dev"],
+    ]
+    for requirement in wanted:
+        name = re.split(r"[<>=!~ ]", requirement)[0]
+        assert normal(name) in names
+        if "==" in requirement:
+            assert requirement in lines, "pinned to two versions"
+
+
+def test_the_bootstrap_installs_what_the_doctor_looks_for() -> None:
+    bootstrap = (TREE / "scripts" / "bootstrap").read_text()
+    declared = re.search(r"^packages=\((.*?)\)", bootstrap, re.MULTILINE | re.DOTALL)
+    assert declared
+    installed = set(declared[1].split())
+    # What every Debian machine with a compiler has anyway.
+    essential = {"apt", "binutils", "util-linux"}
+    assert {*doctor.TOOLS.values(), *doctor.LIBRARIES.values()} <= installed | essential
+
+
+def test_no_file_names_the_mirror_of_this_machine() -> None:
+    uris = [source.uri for source in apt.machine_sources()]
+    hosts = {match[1] for uri in uris if (match := re.match(r"\w[\w+]*://([^/:]+)", uri))}
+    hosts -= {"localhost"}
+    for file in tracked():
+        content = file.read_bytes()
+        for host in hosts:
+            assert host.encode() not in content, f"{file} names {host}"
+
+
+def sources() -> list[Path]:
+    """Return the tracked files that are programs or describe how one is built."""
+    suffixes = {".c", ".cc", ".h", ".mak", ".py", ".pyi", ".sh", ".toml", ".txt"}
+    names = {"Makefile", ".clang-format"}
+
+    def is_source(file: Path) -> bool:
+        return file.suffix in suffixes or file.name in names or file.read_bytes()[:2] == b"#!"
+
+    return [file for file in tracked() if is_source(file)]
+
+
+@pytest.mark.parametrize("file", sources(), ids=lambda file: str(file.relative_to(TREE)))
+def test_every_source_file_says_its_license(file: Path) -> None:
+    assert b"SPDX-License-Identifier: GPL-2.0-only" in file.read_bytes()[:300]
