@@ -165,10 +165,13 @@ QemuTcpSource::OnReady(const RelayReady& ready)
 }
 
 void
-QemuTcpSource::OnTurn(VirtualMachine::TurnCause cause, uint64_t instructions)
+QemuTcpSource::OnTurn(VirtualMachine::TurnCause cause, uint32_t frames, uint64_t instructions)
 {
-    /* What the simulation asks of a guest, this question among it, is no event of the network. */
-    if (m_open && cause != VirtualMachine::REQUEST)
+    /*
+     * TCP changes its state when a segment arrives, or when it sends one because a timer has
+     * expired. Asking after a mere tick would keep the guest from stopping its tick.
+     */
+    if (m_open && (cause == VirtualMachine::FRAME || (cause == VirtualMachine::TIMER && frames > 0)))
     {
         Sample();
     }

@@ -56,7 +56,7 @@ class QemuTcpSource : public Application
     void StopApplication() override;
     void Open();
     void OnReady(const RelayReady& ready);
-    void OnTurn(VirtualMachine::TurnCause cause, uint64_t instructions);
+    void OnTurn(VirtualMachine::TurnCause cause, uint32_t frames, uint64_t instructions);
     void Sample();
 
     /* attributes */

@@ -8,6 +8,7 @@
 #include "vm-error.h"
 
 #include "ns3/boolean.h"
+#include "ns3/global-value.h"
 #include "ns3/log.h"
 #include "ns3/loopback-net-device.h"
 #include "ns3/mac48-address.h"
@@ -124,6 +125,8 @@ VirtualMachine::VirtualMachine()
 {
     NS_LOG_FUNCTION(this);
     g_machines.push_back(this);
+    /* ns-3 leaves checksums out unless it is told; a real kernel drops such packets. */
+    GlobalValue::Bind("ChecksumEnabled", BooleanValue(true));
     /* The node may outlive the simulation: the machine must not. */
     Simulator::ScheduleDestroy(&VirtualMachine::End, Ptr<VirtualMachine>(this));
 }
@@ -527,6 +530,7 @@ VirtualMachine::TakeTurn(TurnCause cause, const std::function<void()>& turn)
 {
     NS_ASSERT_MSG(!m_inTurn, "a VM got a turn within its turn");
     m_inTurn = true;
+    m_framesSent = 0;
     try
     {
         m_driver->MoveTo(Simulator::Now().GetNanoSeconds());
@@ -555,7 +559,7 @@ VirtualMachine::TakeTurn(TurnCause cause, const std::function<void()>& turn)
     ScheduleDeadline();
     const uint64_t before = m_instructions;
     m_instructions = m_driver->GetInstructions();
-    m_turnTrace(cause, m_instructions - before);
+    m_turnTrace(cause, m_framesSent, m_instructions - before);
     RunMonitor::Poll();
 }
 
@@ -625,6 +629,7 @@ VirtualMachine::OnFrame(uint32_t nic, const uint8_t* frame, size_t length)
 {
     if (nic < m_nics.size())
     {
+        m_framesSent++;
         m_nics[nic]->TransmitFromGuest(frame, length);
     }
 }

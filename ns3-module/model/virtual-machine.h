@@ -118,9 +118,10 @@ class VirtualMachine : public Object
     /**
      * TracedCallback signature of a turn.
      * @param cause what it was for
+     * @param frames how many frames the guest sent in it
      * @param instructions how many the guest executed in it
      */
-    typedef void (*TurnTracedCallback)(TurnCause cause, uint64_t instructions);
+    typedef void (*TurnTracedCallback)(TurnCause cause, uint32_t frames, uint64_t instructions);
 
     /** A frame arrives at a NIC; the machine gets the turn. */
     void Receive(uint32_t nic, const uint8_t* frame, size_t length);
@@ -181,7 +182,8 @@ class VirtualMachine : public Object
     EventId m_timer;
     int64_t m_timerAt{0};
     uint64_t m_instructions{0};
-    TracedCallback<TurnCause, uint64_t> m_turnTrace;
+    uint32_t m_framesSent{0}; // in this turn
+    TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;
 };
 
 } // namespace ns3
