@@ -40,13 +40,11 @@ struct TcpInfoWriter : public SimpleRefCount<TcpInfoWriter>
         char row[96];
         std::snprintf(row,
                       sizeof(row),
-                      "%u,%u,%u.%03u,%u.%03u",
+                      "%u,%u,%u.%03u",
                       info.cwnd,
                       info.ssthresh,
                       info.rtt / 1000,
-                      info.rtt % 1000,
-                      info.rttvar / 1000,
-                      info.rttvar % 1000);
+                      info.rtt % 1000);
         if (row == last)
         {
             return;
@@ -130,7 +128,7 @@ QemuHelper::EnableTcpInfo(const std::string& filename, Ptr<Application> source) 
     NS_LOG_FUNCTION(this << filename << source);
     AsciiTraceHelper ascii;
     const auto stream = ascii.CreateFileStream(filename);
-    *stream->GetStream() << "t,cwnd_seg,ssthresh_seg,srtt_ms,rttvar_ms\n";
+    *stream->GetStream() << "t,cwnd_seg,ssthresh_seg,srtt_ms\n";
     const bool connected = source->TraceConnectWithoutContext(
         "TcpInfo",
         MakeBoundCallback(&WriteTcpInfo, Create<TcpInfoWriter>(stream)));

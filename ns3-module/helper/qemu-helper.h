@@ -47,7 +47,7 @@ class QemuHelper : public PcapHelperForDevice
 
     /**
      * Write every change of a connection's state to a CSV file: t in s, cwnd and ssthresh in
-     * segments, smoothed RTT and its variation in ms.
+     * segments, smoothed RTT in ms.
      * @param filename the file
      * @param source a QemuTcpSource
      */

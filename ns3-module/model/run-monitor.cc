@@ -3,6 +3,8 @@
  */
 #include "run-monitor.h"
 
+#include "vm-error.h"
+
 #include "ns3/fatal-error.h"
 #include "ns3/log.h"
 #include "ns3/simulator.h"
@@ -29,7 +31,6 @@ RunMonitor::Progress g_progress;
 Clock::duration g_interval{};
 Clock::time_point g_nextReport{};
 RunMonitor::OnFailure g_policy = RunMonitor::OnFailure::FATAL;
-std::string g_failure;
 
 extern "C" void
 OnInterrupt(int signal)
@@ -66,23 +67,10 @@ RunMonitor::SetOnFailure(OnFailure policy)
     g_policy = policy;
 }
 
-std::string
-RunMonitor::GetFailure()
-{
-    return g_failure;
-}
-
 bool
 RunMonitor::WasInterrupted()
 {
     return g_interrupted != 0;
-}
-
-void
-RunMonitor::Reset()
-{
-    g_failure.clear();
-    g_interrupted = 0;
 }
 
 void
@@ -92,7 +80,7 @@ RunMonitor::CatchInterrupts()
     {
         return;
     }
-    Reset();
+    g_interrupted = 0;
     struct sigaction action = {};
     action.sa_handler = OnInterrupt;
     action.sa_flags = SA_RESTART;
@@ -146,11 +134,7 @@ RunMonitor::Fail(const std::string& diagnosis)
     {
         NS_FATAL_ERROR(diagnosis);
     }
-    if (g_failure.empty())
-    {
-        g_failure = diagnosis;
-    }
-    Simulator::Stop();
+    throw ns3qemu::VmError(diagnosis);
 }
 
 void

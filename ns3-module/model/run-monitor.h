@@ -4,7 +4,6 @@
 #ifndef NS3_QEMU_RUN_MONITOR_H
 #define NS3_QEMU_RUN_MONITOR_H
 
-#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -28,7 +27,7 @@ class RunMonitor
     enum class OnFailure
     {
         FATAL, //!< NS_FATAL_ERROR: what C++ programs of ns-3 expect
-        STOP,  //!< stop the simulation and keep the diagnosis for GetFailure(): Python raises it
+        THROW, //!< throw ns3qemu::VmError out of Simulator::Run: an exception in Python, too
     };
 
     /**
@@ -40,14 +39,8 @@ class RunMonitor
 
     static void SetOnFailure(OnFailure policy);
 
-    /** @return the diagnosis of the VM that ended the run, or "" */
-    static std::string GetFailure();
-
     /** @return whether a signal (SIGINT) ended the run */
     static bool WasInterrupted();
-
-    /** Forget how the last run ended. */
-    static void Reset();
 
   private:
     friend class VirtualMachine;
@@ -60,8 +53,8 @@ class RunMonitor
     static void Poll();
     /** While a VM keeps its turn: throws if the run was interrupted. */
     static void CheckInterrupt();
-    /** A VM has failed. */
-    static void Fail(const std::string& diagnosis);
+    /** A VM has failed: end the run as SetOnFailure() says. */
+    [[noreturn]] static void Fail(const std::string& diagnosis);
     /** The run is over because of SIGINT. */
     static void Interrupted();
 };

@@ -75,11 +75,6 @@ VirtualMachine::GetTypeId()
                           StringValue(""),
                           MakeStringAccessor(&VirtualMachine::m_image),
                           MakeStringChecker())
-            .AddAttribute("NicModel",
-                          "QEMU's name of the machine's NICs: virtio-net-pci or e1000.",
-                          StringValue("virtio-net-pci"),
-                          MakeStringAccessor(&VirtualMachine::m_nicModel),
-                          MakeStringChecker())
             .AddAttribute("ConsoleLog",
                           "File for the guest's console. Empty: none.",
                           StringValue(""),
@@ -360,7 +355,7 @@ VirtualMachine::BuildConfig()
     ns3qemu::VmConfig config;
     config.name = GetName();
     config.command = ns3qemu::ReadCommandFile(m_image + "/qemu.args");
-    config.nicModel = m_nicModel;
+    config.nicModel = ns3qemu::ReadNicModelFile(m_image + "/nic-model");
     config.consoleLog = m_consoleLog;
     config.seed = DeriveSeed();
     config.uptime = m_uptime.GetNanoSeconds();

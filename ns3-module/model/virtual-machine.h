@@ -163,7 +163,6 @@ class VirtualMachine : public Object
     /* attributes */
     std::string m_name;
     std::string m_image;
-    std::string m_nicModel;
     std::string m_consoleLog;
     Time m_uptime;
     Time m_epoch;

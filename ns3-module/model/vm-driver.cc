@@ -61,17 +61,25 @@ std::vector<std::string>
 ReadCommandFile(const std::string& path)
 {
     std::ifstream file(path);
-    std::vector<std::string> arguments;
+    std::vector<std::string> lines;
     std::string line;
     while (std::getline(file, line))
     {
-        arguments.push_back(line);
+        lines.push_back(line);
     }
-    if (arguments.empty())
+    if (lines.empty())
     {
-        throw VmError("cannot read the QEMU command of an image from '" + path + "'");
+        throw VmError("'" + path +
+                      "' is missing or empty: it is part of an image, which is a directory that "
+                      "`ns3-qemu image build` makes");
     }
-    return arguments;
+    return lines;
+}
+
+std::string
+ReadNicModelFile(const std::string& path)
+{
+    return ReadCommandFile(path).front();
 }
 
 VmDriver::VmDriver(VmConfig config)

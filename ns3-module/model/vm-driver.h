@@ -42,6 +42,9 @@ struct VmConfig
 /** Read the QEMU command of an image: a file with one argument a line. */
 std::vector<std::string> ReadCommandFile(const std::string& path);
 
+/** Read QEMU's name of the NICs that an image has a driver for: a file with one line. */
+std::string ReadNicModelFile(const std::string& path);
+
 /**
  * Drives one VM, turn by turn.
  *
