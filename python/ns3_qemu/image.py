@@ -8,7 +8,8 @@ An image is a directory that is named by the hash of everything that went into i
     initramfs       the relay as /init, the kernel modules it loads, empty directories
     qemu.args       the QEMU command, one argument a line, the executable first: what is the same
                     for all machines of this image. A simulation adds what is a machine's own: its
-                    link, its NICs, its serial ports.
+                    link to the simulator, and its NICs
+    nic-model       the device that a NIC of this image is
 
 So an image is all that a C++ simulation needs: it starts its machines without Python.
 """
@@ -41,9 +42,22 @@ _CMDLINE = (
     "clocksource=hpet",
     "tsc=unstable",
     "noapictimer",
+    # Without an idle driver the guest stops its tick whenever it has nothing to do.
+    "cpuidle.off=1",
     "panic=-1",
     "net.ifnames=0",
     "loglevel=4",
+)
+
+# Kernels convert ticks of 1 ns without rounding.
+_HPET_PERIOD_NS = 1
+
+# The relay's port, by the name that relay-protocol.h gives it, and the console. Both character
+# devices are the machine's own. Without ioeventfd the device acts within the guest's instruction.
+_SERIAL = (
+    *("-device", "virtio-serial-pci,ioeventfd=off"),
+    *("-device", "virtserialport,chardev=relay,name=ns3-qemu.relay"),
+    *("-device", "isa-serial,chardev=console"),
 )
 
 # Increase it when the layout of an image changes.
@@ -179,6 +193,7 @@ class _Plan:
             command = [*self.manifest.qemu_command]
             command += ["-kernel", str(final / "kernel"), "-initrd", str(final / "initramfs")]
             (result / "qemu.args").write_text("".join(f"{argument}\n" for argument in command))
+            (result / "nic-model").write_text(f"{self.manifest.spec.nic}\n")
             document = msgspec.json.format(msgspec.json.encode(self.manifest), indent=2)
             (result / "manifest.json").write_bytes(document + b"\n")
 
@@ -197,6 +212,8 @@ def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
         *("-icount", _ICOUNT),
         *("-rtc", "base=2000-01-01T00:00:00,clock=vm"),
         "-no-reboot",
+        *("-global", f"hpet.period-ns={_HPET_PERIOD_NS}"),
+        *_SERIAL,
         *("-append", " ".join((*_CMDLINE, *spec.cmdline_extra))),
     )
 
