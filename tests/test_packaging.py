@@ -17,6 +17,8 @@ TREE = Path(__file__).resolve().parents[1]
 @cache
 def tracked() -> tuple[Path, ...]:
     """Return the files that git knows, except for those that are removed just now."""
+    if not (TREE / ".git").exists():  # an unpacked archive
+        return ()
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=TREE, check=True, capture_output=True, text=True
     )

@@ -30,8 +30,9 @@ from rich.progress import (
 
 from .errors import Ns3QemuError, StepError
 
-# Lines of the log that a failure shows.
+# What of the log a failure shows.
 _TAIL_LINES = 15
+_TAIL_COLUMNS = 200
 
 # Without a terminal: the least time between two lines about the same step, in seconds.
 _PLAIN_INTERVAL = 15.0
@@ -153,7 +154,8 @@ class Steps:
             if isinstance(error, Ns3QemuError):
                 cause, what_to_do = error.message, error.advice or advice
             lines = deque(path.read_text(errors="replace").splitlines(), maxlen=_TAIL_LINES)
-            raise StepError(title, cause, path, list(lines), what_to_do) from error
+            shown = [line[:_TAIL_COLUMNS] for line in lines]
+            raise StepError(title, cause, path, shown, what_to_do) from error
         seconds = time.monotonic() - started
         self.console.print(f"==> {title}: done in {seconds:.0f} s", markup=False, soft_wrap=True)
 
