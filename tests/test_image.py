@@ -54,8 +54,10 @@ def test_an_image_has_all_that_a_machine_needs(cache: Cache, steps: Steps, parts
         "initramfs",
         "kernel",
         "manifest.json",
+        "nic-model",
         "qemu.args",
     }
+    assert (directory / "nic-model").read_text() == "virtio-net-pci\n"
     assert (directory / "kernel").read_bytes() == parts.bzimage.read_bytes()
     members = read((directory / "initramfs").read_bytes())
     assert members["init"].data == b"a relay"
