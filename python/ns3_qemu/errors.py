@@ -54,3 +54,11 @@ class KernelError(Ns3QemuError):
 
 class ImageError(Ns3QemuError):
     """There is no such image, or it cannot be built."""
+
+
+class VmError(Ns3QemuError):
+    """A virtual machine could not start, or failed during a simulation."""
+
+
+class ScenarioError(Ns3QemuError):
+    """A scenario says something that cannot be simulated."""

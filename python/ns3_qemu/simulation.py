@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The C++ module in Python: loads it into ns-3's bindings, and runs simulations as people expect."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from . import image
+from .errors import VmError
+
+__all__ = ["QemuHelper", "Run", "VmError", "load"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+_HEADERS = (
+    "qemu-helper.h",
+    "qemu-net-device.h",
+    "qemu-tcp-sink.h",
+    "qemu-tcp-source.h",
+    "run-monitor.h",
+    "virtual-machine.h",
+)
+
+# What cppyy 3.5 says of a header with static initialisers that it has seen before; harmless.
+_NOISE = b"[runStaticInitializersOnce]: Failed to materialize symbols"
+
+
+@contextlib.contextmanager
+def _without_noise() -> Iterator[None]:
+    """Keep known harmless lines out of standard error, which the interpreter writes to directly."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as captured:
+        original = os.dup(2)
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            captured.seek(0)
+            lines = [line for line in captured if _NOISE not in line]
+            os.write(2, b"".join(lines))
+
+
+@cache
+def load() -> Any:
+    """Load ns-3 and the qemu module; return the namespace `ns`. Takes seconds, once."""
+    library = _PACKAGE / "lib" / "libqemu-module.so"
+    if not library.is_file():
+        message = f"the ns-3 module is not in the installed package ({library})"
+        raise VmError(message, "Install ns3-qemu again (in a checkout: make demo).")
+    # ns-3's bindings look for its libraries in all that lies below the working directory, unless it
+    # holds ns3 itself: from the root of a disk that takes minutes, and a second virtual environment
+    # there confuses them.
+    with _without_noise(), contextlib.chdir(_PACKAGE.parent):
+        import cppyy
+        from ns import ns
+
+        cppyy.add_include_path(str(_PACKAGE / "include"))
+        for header in _HEADERS:
+            cppyy.include(f"ns3/{header}")
+        cppyy.load_library(str(library))
+        ns.RunMonitor.SetOnFailure(ns.RunMonitor.OnFailure.THROW)
+    return ns
+
+
+def QemuHelper(  # noqa: N802 - named as in C++, whose place it takes
+    kernel: str = image.DEFAULT_KERNEL, *, memory_mib: int = 96, directory: Path | None = None
+) -> Any:
+    """Return an `ns.QemuHelper` for machines with this kernel.
+
+    The image is built if it is not there yet. `kernel`: "debian:6.1", or
+    "file:/path/bzImage,modules=DIR" for one of your own. `memory_mib`: of each machine.
+    `directory`: take the image in this directory instead.
+    """
+    if directory is None:
+        directory = image.ensure(kernel, memory_mib)
+    return load().QemuHelper(str(directory))
+
+
+def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
+    progress: Callable[[float], object] | None = None, interval: float = 0.1
+) -> None:
+    """Run the simulation; the same as `ns.Simulator.Run()`, with errors and progress in Python.
+
+    `progress` gets the simulated time in seconds, at most once in `interval` seconds of wall time.
+
+    Raises VmError with a diagnosis if a machine fails, and KeyboardInterrupt on Ctrl-C; the
+    simulation is still there then, until `ns.Simulator.Destroy()`.
+    """
+    ns = load()
+    import cppyy
+
+    ns.RunMonitor.SetProgress(progress or ns.RunMonitor.Progress(), interval)
+    try:
+        ns.Simulator.Run()
+    except cppyy.gbl.std.exception as error:
+        # cppyy puts the C++ function and the exception's type before what the exception says.
+        raise VmError(str(error).partition(": ")[2]) from None
+    finally:
+        ns.RunMonitor.SetProgress(ns.RunMonitor.Progress(), interval)
