@@ -27,6 +27,7 @@ addresses.SetBase(ns.Ipv4Address("10.0.1.0"), mask, ns.Ipv4Address("0.0.0.2"))
 addresses.Assign(ns.NetDeviceContainer(access.Get(1)))
 addresses.SetBase(ns.Ipv4Address("10.0.2.0"), mask, ns.Ipv4Address("0.0.0.1"))
 addresses.Assign(ns.NetDeviceContainer(bottleneck.Get(0)))
+ns.TrafficControlHelper().Uninstall(bottleneck.Get(0))  # the device's queue is the only one
 
 qemu = ns3_qemu.QemuHelper("debian:6.1")
 hosts = [

@@ -88,6 +88,8 @@ class _Network:
     def _link(self, link: Link, left: Any, right: Any) -> Any:
         ns = self._ns
         helper = ns.PointToPointHelper()
+        # With flow control a full queue makes the layer above drop, where nothing traces it.
+        helper.DisableFlowControl()
         helper.SetDeviceAttribute("DataRate", ns.StringValue(link.rate))
         helper.SetChannelAttribute("Delay", ns.StringValue(link.delay))
         helper.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(link.queue))
