@@ -258,7 +258,10 @@ PYBIND11_MODULE(_vm, m)
             [](RelayClient& relay, uint32_t nic) {
                 std::string name;
                 const RelayLink link = relay.GetLink(nic, &name);
-                return py::make_tuple(name, link.flags, link.mtu, ToBytes({link.address, link.address + 6}));
+                return py::make_tuple(name,
+                                      link.flags,
+                                      link.mtu,
+                                      ToBytes({link.address, link.address + 6}));
             },
             py::arg("nic"))
         .def(

@@ -19,7 +19,8 @@ class VirtualMachine;
 
 /**
  * @ingroup qemu
- * @brief Makes virtual machines the network stacks of nodes, as InternetStackHelper installs ns-3's.
+ * @brief Makes virtual machines the network stacks of nodes, as InternetStackHelper installs
+ * ns-3's.
  *
  * EnablePcap captures Ethernet frames between the guest's stack and its NIC. It may be given a
  * machine's ordinary device or the QemuNetDevice that joins it.

@@ -48,11 +48,12 @@ QemuNetDevice::GetTypeId()
                             "The guest has sent a frame.",
                             MakeTraceSourceAccessor(&QemuNetDevice::m_macTxTrace),
                             "ns3::Packet::TracedCallback")
-            .AddTraceSource("MacTxDrop",
-                            "A frame that the guest has sent is dropped: it is malformed, cannot be "
-                            "framed for this link, or the joined device refuses it.",
-                            MakeTraceSourceAccessor(&QemuNetDevice::m_macTxDropTrace),
-                            "ns3::Packet::TracedCallback")
+            .AddTraceSource(
+                "MacTxDrop",
+                "A frame that the guest has sent is dropped: it is malformed, cannot be "
+                "framed for this link, or the joined device refuses it.",
+                MakeTraceSourceAccessor(&QemuNetDevice::m_macTxDropTrace),
+                "ns3::Packet::TracedCallback")
             .AddTraceSource("MacRx",
                             "A frame is given to the guest.",
                             MakeTraceSourceAccessor(&QemuNetDevice::m_macRxTrace),

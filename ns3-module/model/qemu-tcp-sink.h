@@ -19,7 +19,8 @@ class VirtualMachine;
 
 /**
  * @ingroup qemu
- * @brief Accepts TCP connections in the guest, reads all that comes and discards it, as PacketSink does.
+ * @brief Accepts TCP connections in the guest, reads all that comes and discards it, as PacketSink
+ * does.
  */
 class QemuTcpSink : public Application
 {

@@ -159,8 +159,7 @@ QemuTcpSource::OnReady(const RelayReady& ready)
         stream.direction = RELAY_STREAM_SOURCE;
         stream.length = m_maxBytes;
         stream.chunk = m_writeSize;
-        m_machine->Request(
-            [&](ns3qemu::RelayClient& relay) { relay.Stream(m_handle, stream); });
+        m_machine->Request([&](ns3qemu::RelayClient& relay) { relay.Stream(m_handle, stream); });
     }
 }
 
@@ -171,7 +170,8 @@ QemuTcpSource::OnTurn(VirtualMachine::TurnCause cause, uint32_t frames, uint64_t
      * TCP changes its state when a segment arrives, or when it sends one because a timer has
      * expired. Asking after a mere tick would keep the guest from stopping its tick.
      */
-    if (m_open && (cause == VirtualMachine::FRAME || (cause == VirtualMachine::TIMER && frames > 0)))
+    if (m_open &&
+        (cause == VirtualMachine::FRAME || (cause == VirtualMachine::TIMER && frames > 0)))
     {
         Sample();
     }

@@ -21,7 +21,8 @@ namespace ns3
 
 /**
  * @ingroup qemu
- * @brief Opens a TCP connection in the guest and keeps its socket full, as BulkSendApplication does.
+ * @brief Opens a TCP connection in the guest and keeps its socket full, as BulkSendApplication
+ * does.
  *
  * The guest's own relay writes the data, so no payload crosses between simulator and guest but in
  * frames. The state of the connection is the kernel's struct tcp_info, read after every turn of the

@@ -159,7 +159,9 @@ class RelayClient
      * One request, and its reply's body.
      * @param what what it is for, in errors
      */
-    std::vector<uint8_t> Call(uint16_t type, const std::vector<uint8_t>& body, const std::string& what);
+    std::vector<uint8_t> Call(uint16_t type,
+                              const std::vector<uint8_t>& body,
+                              const std::string& what);
 
   private:
     struct Reply

@@ -8,8 +8,8 @@
  * definition of it; C11 or C++17.
  *
  * Messages
- *     Every message is a RelayHeader and `length` bytes of body. All integers are little-endian, all
- *     structs below have no hidden padding. Text is not terminated; its length follows from the
+ *     Every message is a RelayHeader and `length` bytes of body. All integers are little-endian,
+ * all structs below have no hidden padding. Text is not terminated; its length follows from the
  *     message's. Addresses are in network byte order, an IPv4 address in the first four bytes.
  *
  * Who speaks
@@ -17,8 +17,8 @@
  *     exactly one reply for each request; RELAY_EVENT_* on its own account (id 0).
  *     Simulator to relay: requests, with an id that is not 0. Several may be under way; they are
  *     carried out and answered in the order in which they came.
- *     A reply has its request's type and id. `status` is 0, or the errno that the guest's kernel gave,
- *     and the body is then empty. A malformed request gets EBADMSG, an unknown one ENOSYS.
+ *     A reply has its request's type and id. `status` is 0, or the errno that the guest's kernel
+ * gave, and the body is then empty. A malformed request gets EBADMSG, an unknown one ENOSYS.
  *
  * Time
  *     No request waits inside the guest: sockets do not block, a connect that is under way is a
@@ -44,20 +44,22 @@ typedef struct RelayHeader
     uint32_t length; /* of the body, in bytes */
     uint16_t type;   /* RELAY_... */
     uint16_t reserved;
-    uint32_t id;     /* the request's; 0: not a reply */
-    int32_t status;  /* of a reply: 0 or an errno; otherwise 0 */
+    uint32_t id;    /* the request's; 0: not a reply */
+    int32_t status; /* of a reply: 0 or an errno; otherwise 0 */
 } RelayHeader;
 
 enum
 {
     /* The machine. */
-    RELAY_HELLO = 0x0001,    /* relay -> simulator: RelayHello, then utsname.release */
+    RELAY_HELLO = 0x0001,     /* relay -> simulator: RelayHello, then utsname.release */
     RELAY_CLOCK_GET = 0x0010, /* - -> RelayClock */
     RELAY_CLOCK_SET = 0x0011, /* RelayClockSet -> - */
     RELAY_RNG_SEED = 0x0012,  /* seed bytes -> -; mixed into and credited to the kernel's RNG */
-    RELAY_SYSCTL_GET = 0x0013, /* name ("net.ipv4.tcp_sack" or with '/') -> value without line end */
+    RELAY_SYSCTL_GET =
+        0x0013, /* name ("net.ipv4.tcp_sack" or with '/') -> value without line end */
     RELAY_SYSCTL_SET = 0x0014, /* RelaySysctlSet, name, value -> - */
-    RELAY_FILE_GET = 0x0015,   /* RelayFileGet, path -> contents from that offset, at most RELAY_BODY_MAX */
+    RELAY_FILE_GET =
+        0x0015, /* RelayFileGet, path -> contents from that offset, at most RELAY_BODY_MAX */
 
     /* Interfaces. A NIC is named by its index, in the order of the machine's NICs. */
     RELAY_LINK_GET = 0x0020,    /* RelayNic -> RelayLink, then the interface's name */
@@ -80,8 +82,8 @@ enum
     RELAY_WATCH = 0x003b,       /* RelayWatch -> - : which RELAY_EVENT_READY are wanted */
 
     /* Bulk data that does not cross the serial port. */
-    RELAY_STREAM = 0x0048,       /* RelayStream -> - : from now on the relay serves this socket */
-    RELAY_STREAM_STAT = 0x0049,  /* RelayHandle -> RelayStreamStat */
+    RELAY_STREAM = 0x0048,      /* RelayStream -> - : from now on the relay serves this socket */
+    RELAY_STREAM_STAT = 0x0049, /* RelayHandle -> RelayStreamStat */
 
     /* Events. */
     RELAY_EVENT_READY = 0x0080,  /* RelayReady */
@@ -140,8 +142,9 @@ enum
     RELAY_LINK_ARP = 1u << 1,     /* `arp`: 0 sets IFF_NOARP */
     RELAY_LINK_MTU = 1u << 2,     /* `mtu` */
     RELAY_LINK_ADDRESS = 1u << 3, /* `address` */
-    RELAY_LINK_GSO_MAX_SEGMENTS = 1u << 4, /* `gsoMaxSegments`; 1: the stack builds no super-packets */
-    RELAY_LINK_GRO = 1u << 5,     /* `gro` */
+    RELAY_LINK_GSO_MAX_SEGMENTS = 1u
+                                  << 4, /* `gsoMaxSegments`; 1: the stack builds no super-packets */
+    RELAY_LINK_GRO = 1u << 5,           /* `gro` */
 };
 
 typedef struct RelayLinkSet

@@ -57,7 +57,8 @@ void
 RunMonitor::SetProgress(Progress progress, double interval)
 {
     g_progress = std::move(progress);
-    g_interval = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(interval));
+    g_interval =
+        std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(interval));
     g_nextReport = {};
 }
 

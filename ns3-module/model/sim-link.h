@@ -17,8 +17,8 @@
  *
  * The turn
  *     Whose turn it is, is one 32-bit word, `turn`. Whoever has the turn owns the whole region, and
- *     the other side touches nothing but that word. A side ends its turn by storing the other's name
- *     in the word (release order) and, if the other side said that it sleeps, waking its futex.
+ *     the other side touches nothing but that word. A side ends its turn by storing the other's
+ * name in the word (release order) and, if the other side said that it sleeps, waking its futex.
  *     There are no other locks.
  *
  * A conversation
@@ -100,7 +100,8 @@ enum
     /* All CPUs are halted and no device has work left. The next timer is due at `deadline`. */
     SIM_LINK_IDLE = 2,
     /* The guest has used up what one turn may take (instructions, or readings of a clock that
-     * stands still) and is not idle. It wants to go on at `deadline`. Counts decide, never wall time. */
+     * stands still) and is not idle. It wants to go on at `deadline`. Counts decide, never wall
+     * time. */
     SIM_LINK_BUSY = 3,
     /* The outbox is full and the turn goes on: empty it, then SIM_LINK_CONTINUE. */
     SIM_LINK_MORE = 4,

@@ -332,9 +332,8 @@ VirtualMachine::DeriveSeed() const
 {
     /* Fowler, Noll and Vo's FNV-1a, 64 bit: distinct for each seed, run and node. */
     uint64_t hash = 0xcbf29ce484222325;
-    for (const uint64_t value : {uint64_t{RngSeedManager::GetSeed()},
-                                 RngSeedManager::GetRun(),
-                                 uint64_t{m_node->GetId()}})
+    for (const uint64_t value :
+         {uint64_t{RngSeedManager::GetSeed()}, RngSeedManager::GetRun(), uint64_t{m_node->GetId()}})
     {
         for (int shift = 0; shift < 64; shift += 8)
         {
@@ -402,9 +401,8 @@ VirtualMachine::StartMachine()
     JoinDevices();
     auto driver = std::make_unique<ns3qemu::VmDriver>(BuildConfig());
     driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
-    driver->SetFrameHandler([this](unsigned nic, const uint8_t* data, size_t length) {
-        OnFrame(nic, data, length);
-    });
+    driver->SetFrameHandler(
+        [this](unsigned nic, const uint8_t* data, size_t length) { OnFrame(nic, data, length); });
     driver->GetRelay().SetReadyHandler([this](const RelayReady& ready) { OnReady(ready); });
     driver->Start();
     m_driver = std::move(driver);

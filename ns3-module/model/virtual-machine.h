@@ -54,7 +54,8 @@ class VirtualMachine : public Object
     /** @return the machine's name: the attribute Name, or the node's name, or "nodeN" */
     std::string GetName() const;
 
-    /** @return the QemuNetDevice that joins one of the node's devices; it is made when first asked for */
+    /** @return the QemuNetDevice that joins one of the node's devices; it is made when first asked
+     * for */
     Ptr<QemuNetDevice> GetNic(Ptr<NetDevice> device);
     /** @return the number of NICs so far */
     uint32_t GetNNics() const;

@@ -154,14 +154,15 @@ VmDriver::BuildCommand() const
     for (size_t i = 0; i < m_config.nics.size(); i++)
     {
         const std::string number = std::to_string(i);
-        std::string device = m_config.nicModel + ",netdev=nic" + number + ",mac=" +
-                             m_config.nics[i] + ",romfile=";
+        std::string device =
+            m_config.nicModel + ",netdev=nic" + number + ",mac=" + m_config.nics[i] + ",romfile=";
         if (m_config.nicModel.rfind("virtio-net", 0) == 0)
         {
             /* Frames are to leave the guest as they go onto the wire, in its own notification. */
-            device += ",ioeventfd=off,csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,"
-                      "guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,"
-                      "host_ufo=off,mrg_rxbuf=off,ctrl_guest_offloads=off";
+            device +=
+                ",ioeventfd=off,csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,"
+                "guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,"
+                "host_ufo=off,mrg_rxbuf=off,ctrl_guest_offloads=off";
         }
         else if (m_config.nicModel == "e1000")
         {
@@ -219,12 +220,12 @@ VmDriver::WatchTurn(int64_t elapsed)
     if (elapsed >= m_nextReport && m_reporter)
     {
         m_nextReport += m_config.watchdog;
-        std::string text = "VM '" + m_config.name + "' has kept its turn for " +
-                           std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
-                           (m_state == State::BOOTING ? "boot"
-                                                      : "simulated time " + FormatSeconds(GetTime())) +
-                           " after " + std::to_string(m_answer.instructions) +
-                           " instructions. Its last console lines:";
+        std::string text =
+            "VM '" + m_config.name + "' has kept its turn for " +
+            std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
+            (m_state == State::BOOTING ? "boot" : "simulated time " + FormatSeconds(GetTime())) +
+            " after " + std::to_string(m_answer.instructions) +
+            " instructions. Its last console lines:";
         for (const auto& line : GetConsoleTail())
         {
             text += "\n  | " + line;
@@ -304,8 +305,8 @@ VmDriver::FinishBoot()
     {
         if (m_answer.time > m_config.bootLimit)
         {
-            Fail("the guest has not finished booting after " +
-                 FormatSeconds(m_answer.time) + " of its own time");
+            Fail("the guest has not finished booting after " + FormatSeconds(m_answer.time) +
+                 " of its own time");
         }
         GiveAndTake(SIM_LINK_BOOT, 0, 0);
         Consume();
@@ -328,8 +329,8 @@ VmDriver::GoToUptime()
     if (uptime > m_config.uptime)
     {
         Fail("the guest took " + FormatSeconds(uptime) +
-             " of its own time to boot, so its uptime cannot be " +
-             FormatSeconds(m_config.uptime) + " when the simulation begins");
+             " of its own time to boot, so its uptime cannot be " + FormatSeconds(m_config.uptime) +
+             " when the simulation begins");
     }
     m_base = m_vmTime + (m_config.uptime - uptime);
     RunUntil(m_base);
@@ -408,8 +409,9 @@ VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
 int64_t
 VmDriver::GetDeadline() const
 {
-    return m_answer.deadline == SIM_LINK_NO_DEADLINE ? SIM_LINK_NO_DEADLINE
-                                                     : std::max(m_answer.deadline, m_vmTime) - m_base;
+    return m_answer.deadline == SIM_LINK_NO_DEADLINE
+               ? SIM_LINK_NO_DEADLINE
+               : std::max(m_answer.deadline, m_vmTime) - m_base;
 }
 
 bool

@@ -28,15 +28,15 @@ struct VmConfig
     std::string name;                 //!< in messages, and the guest's host name
     std::vector<std::string> command; //!< QEMU and the arguments that all VMs of an image share
     std::string nicModel{"virtio-net-pci"}; //!< QEMU's name of the NICs' device
-    std::vector<std::string> nics;    //!< one MAC address for each NIC, "02:00:00:00:00:01"
-    std::string consoleLog;           //!< file for the guest's console, or empty
-    uint64_t seed{1};                 //!< of everything random in the machine
-    int64_t uptime{10'000'000'000};   //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
+    std::vector<std::string> nics;          //!< one MAC address for each NIC, "02:00:00:00:00:01"
+    std::string consoleLog;                 //!< file for the guest's console, or empty
+    uint64_t seed{1};                       //!< of everything random in the machine
+    int64_t uptime{10'000'000'000};         //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
     int64_t epoch{946'684'800'000'000'000}; //!< ns since 1970: its CLOCK_REALTIME at time 0
     int64_t bootLimit{120'000'000'000};     //!< ns of guest time that booting may take
-    int64_t spin{0};   //!< ns of wall time to poll, on both sides, before sleeping
+    int64_t spin{0};                  //!< ns of wall time to poll, on both sides, before sleeping
     int64_t watchdog{30'000'000'000}; //!< ns of wall time after which a long turn is reported
-    std::vector<std::string> linkOptions;   //!< "busy-step=1000000": more properties of the sim-link
+    std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
 };
 
 /** Read the QEMU command of an image: a file with one argument a line. */
@@ -95,7 +95,8 @@ class VmDriver : private VmOutput
     /** Queue a frame for the next turn. */
     void QueueFrame(unsigned nic, const uint8_t* data, size_t length);
 
-    /** @return the simulated time at which the guest wants its next turn, or SIM_LINK_NO_DEADLINE */
+    /** @return the simulated time at which the guest wants its next turn, or SIM_LINK_NO_DEADLINE
+     */
     int64_t GetDeadline() const;
     /** @return whether the last turn ended because the guest had used it up */
     bool IsBusy() const;

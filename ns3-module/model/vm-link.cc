@@ -104,9 +104,7 @@ VmLink::Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length)
         throw VmError("a sim-link record cannot carry " + std::to_string(length) +
                       " bytes for channel " + std::to_string(channel));
     }
-    const SimLinkRecord record{type,
-                               static_cast<uint16_t>(channel),
-                               static_cast<uint32_t>(length)};
+    const SimLinkRecord record{type, static_cast<uint16_t>(channel), static_cast<uint32_t>(length)};
     const uint32_t size = SimLinkRecordSize(record.length);
     if (m_boxSize - m_inboxLength < size)
     {

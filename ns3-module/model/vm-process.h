@@ -50,7 +50,8 @@ class VmProcess
      */
     void End(int grace);
 
-    /** @return how the process ended, for people: "exited with status 1", "was killed by signal 9" */
+    /** @return how the process ended, for people: "exited with status 1", "was killed by signal 9"
+     */
     std::string DescribeExit();
 
     /** @return the end of what the process has written to its standard output and error */

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A virtual machine in simulated time, driven turn by turn without ns-3 (vm-extension.cc).
+
+All times are simulated times in ns. At time 0 the guest is ready; its uptime is 10 s then and its
+date 2000-01-01 00:00:00 UTC.
+"""
+
+from collections.abc import Sequence
+
+NO_DEADLINE: int
+"""Deadline of a guest that waits for nothing but input."""
+
+READABLE: int
+WRITABLE: int
+ERROR: int
+HANGUP: int
+"""Conditions of a socket, as in poll(2)."""
+
+SOURCE: int
+SINK: int
+VERIFY: int
+"""Directions of a bulk transfer that the guest's relay does by itself."""
+
+class VmError(RuntimeError):
+    """The machine cannot start or go on; the text says why, with the guest's last console lines."""
+
+class GuestError(OSError):
+    """The guest's kernel refused a request; `errno` is the guest's."""
+
+def read_command_file(path: str) -> list[str]:
+    """Return the QEMU command of an image (its file qemu.args)."""
+
+class Vm:
+    """One machine. Its process ends with this object."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        nics: Sequence[str] = ...,
+        name: str = "vm",
+        console_log: str = "",
+        seed: int = 1,
+        nic_model: str = "virtio-net-pci",
+        spin: int = 0,
+        link_options: Sequence[str] = ...,
+    ) -> None:
+        """Prepare a machine.
+
+        `command`: QEMU and its arguments, as in an image. `nics`: a MAC address for each NIC.
+        `console_log`: a file, or "". `spin`: ns of wall time to poll before sleeping.
+        `link_options`: more properties of the sim-link object, as "busy-step=1000000".
+        """
+
+    def start(self) -> None:
+        """Start QEMU; it boots while this process goes on."""
+    def finish_boot(self) -> None:
+        """Wait until the guest is ready, at simulated time 0."""
+    def run(self, time: int, timers: bool = True) -> None:
+        """Give the machine one turn; without `timers`, those due at this very time wait."""
+    def run_until(self, time: int) -> None:
+        """Give the machine a turn at each of its deadlines up to `time`, and one at `time`."""
+    def queue_frame(self, nic: int, frame: bytes) -> None:
+        """Have an Ethernet frame (without FCS) delivered in the next turn."""
+    def take_frames(self) -> list[tuple[int, bytes]]:
+        """Return what the guest has sent since the last call: (NIC, frame)."""
+    def take_ready(self) -> list[tuple[int, int, int]]:
+        """Return the readiness events since the last call: (socket, conditions, errno)."""
+    def take_stream_ends(self) -> list[tuple[int, int, int, int]]:
+        """Return the bulk transfers that have ended: (socket, errno, bytes, wrong bytes)."""
+    def end(self) -> None:
+        """End the machine."""
+    @property
+    def deadline(self) -> int:
+        """When the guest wants its next turn, or NO_DEADLINE."""
+    @property
+    def busy(self) -> bool:
+        """Whether the guest has used up its last turn."""
+    @property
+    def time(self) -> int:
+        """The time of the last turn."""
+    @property
+    def turns(self) -> int:
+        """Turns since time 0."""
+    @property
+    def instructions(self) -> int:
+        """Instructions executed since the start."""
+    @property
+    def pid(self) -> int:
+        """QEMU's process id, or -1."""
+    @property
+    def console_tail(self) -> list[str]:
+        """The last lines of the guest's console."""
+    @property
+    def relay(self) -> Relay:
+        """The guest's relay: each call is a turn at the time of the last."""
+
+class Relay:
+    """Acts inside the guest. Every call raises GuestError if the guest's kernel refuses."""
+
+    @property
+    def release(self) -> str:
+        """The guest's kernel, as `uname -r` prints it."""
+    @property
+    def nics(self) -> int:
+        """How many NICs the guest has found."""
+    def clock(self) -> tuple[int, int, int]:
+        """Return CLOCK_REALTIME, CLOCK_MONOTONIC and CLOCK_BOOTTIME in ns."""
+    def set_realtime(self, realtime: int) -> None:
+        """Set CLOCK_REALTIME to so many ns since 1970."""
+    def sysctl(self, name: str) -> str:
+        """Return a kernel parameter."""
+    def set_sysctl(self, name: str, value: str) -> None:
+        """Set a kernel parameter."""
+    def read_file(self, path: str) -> bytes:
+        """Return the contents of a file."""
+    def link(self, nic: int) -> tuple[str, int, int, bytes]:
+        """Return an interface's name, its IFF_ flags, its MTU and its MAC address."""
+    def set_link(
+        self,
+        nic: int,
+        *,
+        up: bool | None = None,
+        arp: bool | None = None,
+        mtu: int | None = None,
+        gso_max_segments: int | None = None,
+    ) -> None:
+        """Configure an interface."""
+    def add_address(self, nic: int, address: str) -> None:
+        """Add an address, "10.0.0.1/24"."""
+    def add_route(
+        self,
+        destination: str,
+        *,
+        nic: int,
+        gateway: str | None = None,
+        initial_window: int = 0,
+        quick_ack: bool = False,
+    ) -> None:
+        """Add a route to "10.0.0.0/8"; `initial_window` in segments, 0 leaves it to the kernel."""
+    def socket(self, domain: int, type: int, protocol: int = 0) -> int:
+        """Open a socket; return its handle. The guest's sockets do not block."""
+    def bind(self, handle: int, address: str, port: int) -> None:
+        """Bind a socket."""
+    def listen(self, handle: int, backlog: int = 128) -> None:
+        """Make a socket listen."""
+    def accept(self, handle: int) -> tuple[int, tuple[str, int]]:
+        """Return a new connection's handle and its peer."""
+    def connect(self, handle: int, address: str, port: int) -> None:
+        """Begin to connect; its end is a readiness event."""
+    def setsockopt(self, handle: int, level: int, name: int, value: bytes) -> None:
+        """Set a socket option."""
+    def getsockopt(self, handle: int, level: int, name: int, length: int) -> bytes:
+        """Return a socket option, at most `length` bytes."""
+    def getsockname(self, handle: int) -> tuple[str, int]:
+        """Return a socket's own address and port."""
+    def getpeername(self, handle: int) -> tuple[str, int]:
+        """Return the peer's address and port."""
+    def shutdown(self, handle: int, how: int) -> None:
+        """Close one direction of a connection, or both."""
+    def close(self, handle: int) -> None:
+        """Close a socket."""
+    def watch(self, handle: int, conditions: int) -> None:
+        """Say which readiness events are wanted."""
+    def stream(
+        self, handle: int, direction: int, length: int = 0, chunk: int = 0, per_wake: int = 0
+    ) -> None:
+        """Have the relay send or receive by itself: `length` bytes, 0 without end."""
+    def stream_stat(self, handle: int) -> tuple[int, int]:
+        """Return how many bytes have been transferred, and how many were wrong."""
