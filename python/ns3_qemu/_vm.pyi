@@ -138,7 +138,7 @@ class Relay:
         quick_ack: bool = False,
     ) -> None:
         """Add a route to "10.0.0.0/8"; `initial_window` in segments, 0 leaves it to the kernel."""
-    def socket(self, domain: int, type: int, protocol: int = 0) -> int:
+    def socket(self, domain: int, type: int, protocol: int = 0) -> int:  # noqa: A002
         """Open a socket; return its handle. The guest's sockets do not block."""
     def bind(self, handle: int, address: str, port: int) -> None:
         """Bind a socket."""

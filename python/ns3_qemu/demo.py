@@ -50,9 +50,7 @@ def run(out: Path, kernel: str = image.DEFAULT_KERNEL) -> None:
                 turns=outcome.turns,
                 simulated_s=outcome.end_ns / 1e9,
                 wall_s=outcome.wall_s,
-                pcap_sha256={
-                    name: sha256(out / name) for name in ("sender.pcap", "receiver.pcap")
-                },
+                pcap_sha256={name: sha256(out / name) for name in ("sender.pcap", "receiver.pcap")},
             )
         )
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The C++ module in Python: loads it into ns-3's bindings, and runs simulations as people expect."""
+"""The C++ module in Python: loads it beside ns-3, and runs simulations as people expect."""
 
 import contextlib
 import os
