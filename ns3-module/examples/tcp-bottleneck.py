@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Two Linux kernels, one TCP connection, one bottleneck: sender - router - receiver."""
 
-import ns3_qemu
 from ns import ns
+
+import ns3_qemu
 
 nodes = ns.NodeContainer()
 nodes.Create(3)

@@ -454,6 +454,10 @@ void
 VirtualMachine::DoInitialize()
 {
     NS_LOG_FUNCTION(this);
+    if (std::find(g_machines.begin(), g_machines.end(), this) == g_machines.end())
+    {
+        return; // ended before it began
+    }
     RunMonitor::CatchInterrupts();
     try
     {

@@ -130,11 +130,13 @@ def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path(
         "out/demo"
     ),
+    kernel: _Kernel = image.DEFAULT_KERNEL,
+    modules: _Modules = None,
 ) -> None:
     """Two Linux kernels talk TCP through ns-3."""
     from . import demo as run  # it loads ns-3, which takes seconds
 
-    run.run(out)
+    run.run(out, _kernel_spec(kernel, modules))
 
 
 @images.command()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Looks at every part that a simulation needs, and says what to do about those that are missing."""
 
+import ctypes
 import importlib
 import importlib.metadata
 import importlib.util
@@ -53,6 +54,7 @@ def examine(cache: Cache, spec: image.ImageSpec) -> Iterator[Finding]:
     yield _keyring()
     yield _wheel()
     yield _extension()
+    yield _module()
     yield _seen("relay", image.relay_path, _INSTALL)
     yield _qemu(cache)
     yield _seen(f"kernel {spec.kernel}", lambda: _or_none(kernel.find(cache, spec.kernel)), _SETUP)
@@ -134,6 +136,19 @@ def _extension() -> Finding:
     except ImportError as error:
         return Finding(part, False, str(error), _INSTALL)
     return Finding(part, True, Path(module.__file__ or "").name)
+
+
+def _module() -> Finding:
+    part = "ns-3 module"
+    library = Path(__file__).resolve().parent / "lib" / "libqemu-module.so"
+    if not library.is_file():
+        return Finding(part, False, f"missing: {library}", _INSTALL)
+    try:
+        # It finds ns-3's libraries by itself or not at all; ns-3's bindings take seconds to load.
+        ctypes.CDLL(str(library))
+    except OSError as error:
+        return Finding(part, False, str(error), _INSTALL)
+    return Finding(part, True, library.name)
 
 
 def _qemu(cache: Cache) -> Finding:

@@ -1,0 +1,545 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * What can be tested without a machine: the wire's end of the simulator against a hostile VM, the
+ * relay's protocol, and what a NIC does with frames. Machines are tested from pytest.
+ */
+#include "../helper/qemu-helper.h"
+#include "../model/guest-address.h"
+#include "../model/guest-tcp-info.h"
+#include "../model/qemu-net-device.h"
+#include "../model/relay-client.h"
+#include "../model/virtual-machine.h"
+#include "../model/vm-error.h"
+#include "../model/vm-link.h"
+
+#include "ns3/boolean.h"
+#include "ns3/error-model.h"
+#include "ns3/inet-socket-address.h"
+#include "ns3/internet-stack-helper.h"
+#include "ns3/node-container.h"
+#include "ns3/queue.h"
+#include "ns3/simple-channel.h"
+#include "ns3/simple-net-device.h"
+#include "ns3/simulator.h"
+#include "ns3/test.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <sys/mman.h>
+#include <vector>
+
+using namespace ns3;
+using namespace ns3qemu;
+
+namespace
+{
+
+/** Keeps what a VM sends. */
+class Collector : public VmOutput
+{
+  public:
+    void OnFrame(unsigned nic, const uint8_t* data, size_t length) override
+    {
+        m_seen += "F" + std::to_string(nic) + ":" + std::to_string(length) + ";";
+    }
+
+    void OnSerial(unsigned port, const uint8_t* data, size_t length) override
+    {
+        m_seen += "S" + std::to_string(port) + ":" +
+                  std::string(reinterpret_cast<const char*>(data), length) + ";";
+    }
+
+    std::string m_seen; //!< a summary, in order
+};
+
+/** Plays the VM at the other end of a link, well or badly. */
+class FakeVm
+{
+  public:
+    explicit FakeVm(const VmLink& link)
+    {
+        void* region = mmap(nullptr,
+                            SimLinkRegionSize(SIM_LINK_BOX_MIN),
+                            PROT_READ | PROT_WRITE,
+                            MAP_SHARED,
+                            link.GetFileDescriptor(),
+                            0);
+        m_header = static_cast<SimLinkHeader*>(region);
+        m_outbox = static_cast<uint8_t*>(region) + SIM_LINK_HEADER_SIZE + SIM_LINK_BOX_MIN;
+    }
+
+    ~FakeVm()
+    {
+        munmap(m_header, SimLinkRegionSize(SIM_LINK_BOX_MIN));
+    }
+
+    /** Put a record into the outbox, whatever its header says of its length. */
+    void Put(SimLinkRecord record, const std::string& payload)
+    {
+        std::memcpy(m_outbox + m_used, &record, sizeof(record));
+        std::memcpy(m_outbox + m_used + sizeof(record), payload.data(), payload.size());
+        m_used += SimLinkRecordSize(static_cast<uint32_t>(payload.size()));
+    }
+
+    /** End the turn. */
+    void Answer(uint32_t answer)
+    {
+        m_header->answer = answer;
+        m_header->outboxLength = m_used;
+        m_used = 0;
+        __atomic_store_n(&m_header->turn, SIM_LINK_TURN_SIMULATOR, __ATOMIC_RELEASE);
+    }
+
+    SimLinkHeader* m_header; //!< the region
+    uint8_t* m_outbox;       //!< the VM's
+    uint32_t m_used{0};      //!< bytes in it
+};
+
+/** @return what function() throws as an E, or "" */
+template <typename E, typename F>
+std::string
+Thrown(F function)
+{
+    try
+    {
+        function();
+    }
+    catch (const E& error)
+    {
+        return error.what();
+    }
+    return "";
+}
+
+} // namespace
+
+/** Records arrive whole and in order. */
+class LinkRecordsTestCase : public TestCase
+{
+  public:
+    LinkRecordsTestCase()
+        : TestCase("A turn's output arrives whole and in order")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        VmLink link(SIM_LINK_BOX_MIN);
+        FakeVm vm(link);
+        vm.Put({SIM_LINK_SERIAL, 1, 5}, "hello");
+        vm.Put({SIM_LINK_FRAME, 2, 60}, std::string(60, 'x'));
+        vm.Put({SIM_LINK_SERIAL, 0, 0}, "");
+        vm.Answer(SIM_LINK_IDLE);
+        Collector collector;
+        const auto answer = link.Take(collector);
+        NS_TEST_ASSERT_MSG_EQ(answer.kind, SIM_LINK_IDLE, "the turn's end");
+        NS_TEST_ASSERT_MSG_EQ(collector.m_seen, "S1:hello;F2:60;S0:;", "the records");
+    }
+};
+
+/** A hostile VM cannot make the simulator read what is not there. */
+class LinkHostileTestCase : public TestCase
+{
+  public:
+    LinkHostileTestCase()
+        : TestCase("Malformed output of a VM is refused")
+    {
+    }
+
+  private:
+    /** @return the error that an outbox of these records, and this length, causes */
+    std::string Refusal(std::vector<SimLinkRecord> records, uint32_t extra, uint32_t answer)
+    {
+        VmLink link(SIM_LINK_BOX_MIN);
+        FakeVm vm(link);
+        for (const auto& record : records)
+        {
+            vm.Put(record, "");
+        }
+        vm.m_used += extra;
+        vm.Answer(answer);
+        Collector collector;
+        return Thrown<VmError>([&]() { link.Take(collector); });
+    }
+
+    void DoRun() override
+    {
+        const auto contains = [](const std::string& text, const char* part) {
+            return text.find(part) != std::string::npos;
+        };
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Refusal({{SIM_LINK_FRAME, 0, 100}}, 0, SIM_LINK_IDLE), "100 bytes"),
+            true,
+            "a record that is longer than the outbox's content");
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Refusal({{SIM_LINK_FRAME, 0, 0xffffffff}}, 64, SIM_LINK_IDLE), "4294967295"),
+            true,
+            "a length whose padding overflows");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal({}, 4, SIM_LINK_IDLE), "cut off"),
+                              true,
+                              "half a record's header");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal({{77, 0, 0}}, 0, SIM_LINK_IDLE), "record type 77"),
+                              true,
+                              "an unknown record");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal({}, SIM_LINK_BOX_MIN + 8, SIM_LINK_IDLE), "outbox"),
+                              true,
+                              "more content than the outbox holds");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal({}, 0, 99), "answer 99"), true, "an unknown answer");
+    }
+};
+
+/** What does not fit into the inbox is not lost silently. */
+class LinkInboxTestCase : public TestCase
+{
+  public:
+    LinkInboxTestCase()
+        : TestCase("A full inbox says so")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        VmLink link(SIM_LINK_BOX_MIN);
+        const std::vector<uint8_t> frame(1514);
+        uint32_t taken = 0;
+        while (link.AddFrame(0, frame.data(), frame.size()))
+        {
+            taken++;
+        }
+        NS_TEST_ASSERT_MSG_EQ(taken, SIM_LINK_BOX_MIN / SimLinkRecordSize(1514), "frames taken");
+        NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([&]() {
+                                  link.AddFrame(0, frame.data(), SIM_LINK_PAYLOAD_MAX + 1);
+                              }).empty(),
+                              false,
+                              "a frame that can never fit");
+        NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([]() { VmLink tooSmall(8); }).empty(),
+                              false,
+                              "a box that is too small");
+    }
+};
+
+/** The relay's messages may come in any pieces. */
+class RelayFramingTestCase : public TestCase
+{
+  public:
+    RelayFramingTestCase()
+        : TestCase("The relay's messages are put together from any pieces")
+    {
+    }
+
+  private:
+    static std::vector<uint8_t> Message(uint16_t type,
+                                        uint32_t id,
+                                        int32_t status,
+                                        std::string body)
+    {
+        RelayHeader header{};
+        header.length = static_cast<uint32_t>(body.size());
+        header.type = type;
+        header.id = id;
+        header.status = status;
+        std::vector<uint8_t> message(sizeof(header) + body.size());
+        std::memcpy(message.data(), &header, sizeof(header));
+        std::memcpy(message.data() + sizeof(header), body.data(), body.size());
+        return message;
+    }
+
+    void DoRun() override
+    {
+        std::vector<uint8_t> reply;
+        RelayClient client([&](const uint8_t*, size_t) {
+            for (const uint8_t byte : reply)
+            {
+                m_client->Receive(&byte, 1);
+            }
+        });
+        m_client = &client;
+
+        RelayHello hello{RELAY_PROTOCOL_VERSION, 3};
+        std::string body(reinterpret_cast<const char*>(&hello), sizeof(hello));
+        const auto message = Message(RELAY_HELLO, 0, 0, body + "6.1.0");
+        client.Receive(message.data(), 20);
+        NS_TEST_ASSERT_MSG_EQ(client.IsReady(), false, "half a hello");
+        client.Receive(message.data() + 20, message.size() - 20);
+        NS_TEST_ASSERT_MSG_EQ(client.IsReady(), true, "a whole hello");
+        NS_TEST_ASSERT_MSG_EQ(client.GetRelease(), "6.1.0", "the release");
+        NS_TEST_ASSERT_MSG_EQ(client.GetNics(), 3, "the number of NICs");
+
+        reply = Message(RELAY_SYSCTL_GET, 1, 0, "reno");
+        NS_TEST_ASSERT_MSG_EQ(client.GetSysctl("x"), "reno", "a reply");
+        reply = Message(RELAY_SYSCTL_GET, 2, 2, "");
+        NS_TEST_ASSERT_MSG_EQ(Thrown<GuestError>([&]() { client.GetSysctl("x"); }),
+                              "reading sysctl x: No such file or directory (the guest's errno 2)",
+                              "a refusal");
+        reply = Message(RELAY_SYSCTL_GET, 77, 0, "");
+        NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([&]() { client.GetSysctl("x"); }).empty(),
+                              false,
+                              "a reply to no request");
+        RelayClient silent([](const uint8_t*, size_t) {});
+        NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([&]() { silent.GetSysctl("x"); }).empty(),
+                              false,
+                              "no reply");
+    }
+
+    RelayClient* m_client{nullptr}; //!< which answers itself
+};
+
+/** A handler may make requests, and what they bring comes after it. */
+class RelayEventsTestCase : public TestCase
+{
+  public:
+    RelayEventsTestCase()
+        : TestCase("Events are told one after the other, never within a handler")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        RelayClient client([](const uint8_t*, size_t) {});
+        const auto arrive = [&client](uint32_t handle) {
+            RelayHeader header{};
+            header.length = sizeof(RelayReady);
+            header.type = RELAY_EVENT_READY;
+            const RelayReady ready{handle, RELAY_READABLE, 0};
+            client.Receive(reinterpret_cast<const uint8_t*>(&header), sizeof(header));
+            client.Receive(reinterpret_cast<const uint8_t*>(&ready), sizeof(ready));
+        };
+        std::string told;
+        client.SetReadyHandler([&](const RelayReady& ready) {
+            told += "<" + std::to_string(ready.handle);
+            if (ready.handle == 1)
+            {
+                arrive(3);
+                client.DispatchEvents();
+            }
+            told += ">";
+        });
+        arrive(1);
+        arrive(2);
+        NS_TEST_ASSERT_MSG_EQ(told, "", "nothing before it is dispatched");
+        client.DispatchEvents();
+        NS_TEST_ASSERT_MSG_EQ(told, "<1><2><3>", "in order, not nested");
+    }
+};
+
+/** Addresses as people write them. */
+class GuestAddressTestCase : public TestCase
+{
+  public:
+    GuestAddressTestCase()
+        : TestCase("Addresses are read and printed")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        for (const std::string text : {"10.0.1.2", "fd00::1", "::"})
+        {
+            NS_TEST_ASSERT_MSG_EQ(GuestAddress::Parse(text).Print(), text, "round trip");
+        }
+        NS_TEST_ASSERT_MSG_EQ(
+            Thrown<std::invalid_argument>([]() { GuestAddress::Parse("10.0.1"); }),
+            "'10.0.1' is neither an IPv4 nor an IPv6 address",
+            "half an address");
+        const auto endpoint =
+            ToGuestEndpoint(InetSocketAddress(Ipv4Address("1.2.3.4"), 80), "Remote");
+        NS_TEST_ASSERT_MSG_EQ(endpoint.address.Print(), "1.2.3.4", "ns-3's address");
+        NS_TEST_ASSERT_MSG_EQ(endpoint.port, 80, "ns-3's port");
+        NS_TEST_ASSERT_MSG_EQ(
+            Thrown<std::invalid_argument>([]() { ToGuestEndpoint(Address(), "Remote"); }),
+            "the attribute Remote must be an InetSocketAddress or an Inet6SocketAddress",
+            "an unset address");
+    }
+};
+
+/** struct tcp_info, at its offsets. */
+class GuestTcpInfoTestCase : public TestCase
+{
+  public:
+    GuestTcpInfoTestCase()
+        : TestCase("struct tcp_info is read at its offsets")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        std::vector<uint8_t> raw(232);
+        const auto set = [&raw](size_t offset, uint32_t value) {
+            std::memcpy(raw.data() + offset, &value, sizeof(value));
+        };
+        raw[0] = 1;
+        set(16, 1448);
+        set(68, 50505);
+        set(76, 15);
+        set(80, 30);
+        set(100, 7);
+        const auto info = GuestTcpInfo::Parse(raw);
+        NS_TEST_ASSERT_MSG_EQ(info.state, 1, "tcpi_state");
+        NS_TEST_ASSERT_MSG_EQ(info.sndMss, 1448, "tcpi_snd_mss");
+        NS_TEST_ASSERT_MSG_EQ(info.rtt, 50505, "tcpi_rtt");
+        NS_TEST_ASSERT_MSG_EQ(info.ssthresh, 15, "tcpi_snd_ssthresh");
+        NS_TEST_ASSERT_MSG_EQ(info.cwnd, 30, "tcpi_snd_cwnd");
+        NS_TEST_ASSERT_MSG_EQ(info.totalRetrans, 7, "tcpi_total_retrans");
+        raw.resize(103);
+        NS_TEST_ASSERT_MSG_EQ(
+            Thrown<std::invalid_argument>([&]() { GuestTcpInfo::Parse(raw); }).empty(),
+            false,
+            "one byte too few");
+    }
+};
+
+/** Keeps what it is to send. */
+class RecordingDevice : public SimpleNetDevice
+{
+  public:
+    bool SendFrom(Ptr<Packet> packet,
+                  const Address& source,
+                  const Address& dest,
+                  uint16_t protocol) override
+    {
+        m_sent += std::to_string(protocol) + ":" + std::to_string(packet->GetSize()) + ";";
+        return m_accepts;
+    }
+
+    bool m_accepts{true}; //!< whether there is room
+    std::string m_sent;   //!< protocol and size of each packet
+};
+
+/** What the guest sends is checked before it reaches a device. */
+class NicTransmitTestCase : public TestCase
+{
+  public:
+    NicTransmitTestCase()
+        : TestCase("Frames of the guest are framed for the link, or dropped")
+    {
+    }
+
+  private:
+    void OnDrop(Ptr<const Packet> packet)
+    {
+        m_dropped++;
+    }
+
+    /** The guest sends an Ethernet frame. */
+    void Transmit(Ptr<QemuNetDevice> nic, uint16_t protocol, size_t length)
+    {
+        std::vector<uint8_t> frame(std::max<size_t>(length, 14));
+        frame[12] = static_cast<uint8_t>(protocol >> 8);
+        frame[13] = static_cast<uint8_t>(protocol);
+        nic->TransmitFromGuest(frame.data(), length);
+    }
+
+    void DoRun() override
+    {
+        NodeContainer nodes(1);
+        auto device = CreateObject<RecordingDevice>();
+        device->SetAddress(Mac48Address::Allocate());
+        device->SetMtu(1500);
+        nodes.Get(0)->AddDevice(device);
+        auto machine = QemuHelper("no-image").Install(nodes.Get(0));
+        auto nic = machine->GetNic(device);
+        NS_TEST_ASSERT_MSG_EQ(machine->GetNic(device), nic, "a device has one NIC");
+        NS_TEST_ASSERT_MSG_EQ(machine->GetNic(nic), nic, "a NIC is found by itself");
+        nic->TraceConnectWithoutContext("MacTxDrop",
+                                        MakeCallback(&NicTransmitTestCase::OnDrop, this));
+
+        Transmit(nic, 0x0800, 114);
+        Transmit(nic, 0x0806, 1514);
+        NS_TEST_ASSERT_MSG_EQ(m_dropped, 0, "what can be sent");
+        Transmit(nic, 0x0800, 1515);
+        NS_TEST_ASSERT_MSG_EQ(m_dropped, 1, "larger than the MTU");
+        Transmit(nic, 0x0800, 13);
+        NS_TEST_ASSERT_MSG_EQ(m_dropped, 2, "shorter than a header");
+        Transmit(nic, 100, 114);
+        NS_TEST_ASSERT_MSG_EQ(m_dropped, 3, "a length instead of a type");
+        NS_TEST_ASSERT_MSG_EQ(device->m_sent, "2048:100;2054:1500;", "what was sent");
+        device->m_accepts = false;
+        Transmit(nic, 0x0800, 114);
+        NS_TEST_ASSERT_MSG_EQ(m_dropped, 4, "refused by the device");
+
+        device->SetAttribute("PointToPointMode", BooleanValue(true));
+        device->m_accepts = true;
+        Transmit(nic, 0x86dd, 60);
+        NS_TEST_ASSERT_MSG_EQ(m_dropped, 4, "IPv6 on a point-to-point link");
+        Transmit(nic, 0x0806, 60);
+        NS_TEST_ASSERT_MSG_EQ(m_dropped, 5, "ARP on a point-to-point link");
+        Simulator::Destroy();
+    }
+
+    uint32_t m_dropped{0}; //!< frames
+};
+
+/** Mistakes of a script are told at once. */
+class HelperErrorsTestCase : public TestCase
+{
+  public:
+    HelperErrorsTestCase()
+        : TestCase("Mistakes of a script are told at once")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        NodeContainer nodes(3);
+        QemuHelper helper("no-image");
+        auto machine = helper.Install(nodes.Get(0));
+        NS_TEST_ASSERT_MSG_EQ(
+            Thrown<std::invalid_argument>([&]() { helper.Install(nodes.Get(0)); }).empty(),
+            false,
+            "two machines for a node");
+        InternetStackHelper().Install(nodes.Get(1));
+        NS_TEST_ASSERT_MSG_EQ(
+            Thrown<std::invalid_argument>([&]() { helper.Install(nodes.Get(1)); }).empty(),
+            false,
+            "two stacks for a node");
+        auto other = CreateObject<SimpleNetDevice>();
+        nodes.Get(2)->AddDevice(other);
+        NS_TEST_ASSERT_MSG_EQ(
+            Thrown<std::invalid_argument>([&]() { machine->GetNic(other); }).empty(),
+            false,
+            "another node's device");
+        auto own = CreateObject<SimpleNetDevice>();
+        own->SetAddress(Mac48Address::Allocate());
+        nodes.Get(0)->AddDevice(own);
+        for (const auto* address : {"10.0.0.1", "10.0.0.1/33", "10.0.0.1/", "10.0.0.1/x", "bla/24"})
+        {
+            NS_TEST_ASSERT_MSG_EQ(
+                Thrown<std::invalid_argument>([&]() { machine->AddAddress(own, address); }).empty(),
+                false,
+                address);
+        }
+        NS_TEST_ASSERT_MSG_EQ(Thrown<std::logic_error>([&]() { machine->GetUptime(); }).empty(),
+                              false,
+                              "a machine that does not run");
+        Simulator::Destroy();
+    }
+};
+
+/** The suite. */
+class QemuTestSuite : public TestSuite
+{
+  public:
+    QemuTestSuite()
+        : TestSuite("qemu", Type::UNIT)
+    {
+        AddTestCase(new LinkRecordsTestCase, Duration::QUICK);
+        AddTestCase(new LinkHostileTestCase, Duration::QUICK);
+        AddTestCase(new LinkInboxTestCase, Duration::QUICK);
+        AddTestCase(new RelayFramingTestCase, Duration::QUICK);
+        AddTestCase(new RelayEventsTestCase, Duration::QUICK);
+        AddTestCase(new GuestAddressTestCase, Duration::QUICK);
+        AddTestCase(new GuestTcpInfoTestCase, Duration::QUICK);
+        AddTestCase(new NicTransmitTestCase, Duration::QUICK);
+        AddTestCase(new HelperErrorsTestCase, Duration::QUICK);
+    }
+};
+
+static QemuTestSuite g_qemuTestSuite; //!< registers itself
