@@ -1,16 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What several tests share. No test reaches the network: the set-up has fetched all before."""
 
+import contextlib
 import io
 import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from ns3_qemu import kernel
+from ns3_qemu import image, kernel
 from ns3_qemu.cache import Cache
 from ns3_qemu.steps import Steps
+
+# What takes longer comes later, so that a defect of a part is seen before what follows from it.
+_LAST = ("test_vm_", "test_simulation_", "test_demo")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def level(item: pytest.Item) -> int:
+        return next((i for i, name in enumerate(_LAST, 1) if item.path.name.startswith(name)), 0)
+
+    items.sort(key=level)
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +55,39 @@ def debian_kernel() -> kernel.Kernel:
     found = kernel.find(Cache(), "debian:6.1")
     assert found, "not there yet: run ns3-qemu setup"
     return found
+
+
+@pytest.fixture(scope="session")
+def vm_image() -> Path:
+    """The usual image."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
+        return image.ensure()
+
+
+@pytest.fixture(scope="session")
+def vm_command(vm_image: Path) -> list[str]:
+    """The QEMU command of the usual image."""
+    # Not at the top: tests that need no machine do without the extension.
+    from ns3_qemu._vm import read_command_file
+
+    return read_command_file(str(vm_image / "qemu.args"))
+
+
+@pytest.fixture(scope="module")
+def boot(vm_command: list[str]) -> Iterator[Callable[..., Any]]:
+    """Start a machine and wait until it is ready; it ends with the module's tests at the latest."""
+    from ns3_qemu._vm import Vm
+
+    with contextlib.ExitStack() as ends:
+
+        def boot(command: list[str] | None = None, **configuration: Any) -> Vm:
+            vm = Vm(command or vm_command, **configuration)
+            ends.callback(vm.end)
+            vm.finish_boot()
+            return vm
+
+        yield boot
 
 
 def bzimage(release: str, filling: bytes = b"") -> bytes:
