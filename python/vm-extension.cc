@@ -52,8 +52,15 @@ Prefix(const std::string& text)
     {
         throw std::invalid_argument("'" + text + "' has no prefix length, as in 10.0.0.0/8");
     }
-    return {GuestAddress::Parse(text.substr(0, slash)),
-            static_cast<uint8_t>(std::stoul(text.substr(slash + 1)))};
+    const auto address = GuestAddress::Parse(text.substr(0, slash));
+    const std::string digits = text.substr(slash + 1);
+    const bool number = !digits.empty() && digits.size() <= 3 &&
+                        digits.find_first_not_of("0123456789") == std::string::npos;
+    if (!number || std::stoi(digits) > (address.family == RELAY_INET ? 32 : 128))
+    {
+        throw std::invalid_argument("'" + text + "' has no valid prefix length");
+    }
+    return {address, static_cast<uint8_t>(std::stoi(digits))};
 }
 
 /* A VM that keeps what it has sent until it is asked for. */

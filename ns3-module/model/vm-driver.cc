@@ -19,6 +19,10 @@ namespace
 constexpr size_t CONSOLE_TAIL_LINES = 30;
 constexpr size_t CONSOLE_LINE_MAX = 1000;
 
+/* Destination, source and type, in bytes. QEMU takes an empty frame for one to be kept for later.
+ */
+constexpr size_t ETHERNET_HEADER = 14;
+
 /* How long QEMU may take to exit once it is told to, in ms of wall time. */
 constexpr int END_GRACE = 2000;
 
@@ -350,12 +354,18 @@ VmDriver::RunUntil(int64_t vmTime)
 }
 
 void
-VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
+VmDriver::CheckRunning() const
 {
     if (m_state != State::BOOTING && m_state != State::RUNNING)
     {
         throw VmError("VM '" + m_config.name + "' is not running");
     }
+}
+
+void
+VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
+{
+    CheckRunning();
     m_vmTime = vmTime;
     m_turns++;
     GiveAndTake(SIM_LINK_RUN, vmTime, flags);
@@ -387,6 +397,7 @@ VmDriver::Run(int64_t time, bool timers)
 void
 VmDriver::SendToRelay(const uint8_t* data, size_t length)
 {
+    CheckRunning();
     size_t sent = 0;
     do
     {
@@ -398,6 +409,15 @@ VmDriver::SendToRelay(const uint8_t* data, size_t length)
 void
 VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
 {
+    CheckRunning();
+    if (nic >= m_config.nics.size())
+    {
+        throw VmError("VM '" + m_config.name + "' has no NIC " + std::to_string(nic));
+    }
+    if (length < ETHERNET_HEADER)
+    {
+        throw VmError("a frame of " + std::to_string(length) + " bytes has no Ethernet header");
+    }
     if (!m_link->AddFrame(nic, data, length))
     {
         /* The inbox is full: a turn of its own for what is in it. */

@@ -92,7 +92,10 @@ class VmDriver : private VmOutput
      */
     void MoveTo(int64_t time);
 
-    /** Queue a frame for the next turn. */
+    /**
+     * Queue a frame for the next turn. A VmError for a NIC that does not exist, or for a frame that
+     * no NIC could take, leaves the VM as it was.
+     */
     void QueueFrame(unsigned nic, const uint8_t* data, size_t length);
 
     /** @return the simulated time at which the guest wants its next turn, or SIM_LINK_NO_DEADLINE
@@ -122,6 +125,7 @@ class VmDriver : private VmOutput
     void OnSerial(unsigned port, const uint8_t* data, size_t length) override;
 
     std::vector<std::string> BuildCommand() const;
+    void CheckRunning() const;
     void SendToRelay(const uint8_t* data, size_t length);
     void RunTurn(int64_t vmTime, uint32_t flags);
     void GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags);
