@@ -3,20 +3,18 @@
  */
 #include "qemu-helper.h"
 
-#include "../model/guest-tcp-info.h"
 #include "../model/qemu-net-device.h"
-#include "../model/qemu-tcp-source.h"
 #include "../model/virtual-machine.h"
+#include "tcp-info-writer.h"
 
 #include "ns3/ipv4.h"
 #include "ns3/log.h"
 #include "ns3/node.h"
-#include "ns3/output-stream-wrapper.h"
 #include "ns3/pcap-file-wrapper.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
+#include "ns3/tcp-l4-protocol.h"
 
-#include <cstdio>
 #include <stdexcept>
 
 namespace ns3
@@ -27,47 +25,23 @@ NS_LOG_COMPONENT_DEFINE("QemuHelper");
 namespace
 {
 
-/* Rows differ in what they show: a change of another field makes none. */
-struct TcpInfoWriter : public SimpleRefCount<TcpInfoWriter>
+void
+WriteGuestTcpInfo(Ptr<TcpInfoWriter> writer, const ns3qemu::GuestTcpInfo& info)
 {
-    explicit TcpInfoWriter(Ptr<OutputStreamWrapper> output)
-        : stream(output)
-    {
-    }
-
-    void Write(const ns3qemu::GuestTcpInfo& info)
-    {
-        char row[96];
-        std::snprintf(row,
-                      sizeof(row),
-                      "%u,%u,%u.%03u",
-                      info.cwnd,
-                      info.ssthresh,
-                      info.rtt / 1000,
-                      info.rtt % 1000);
-        if (row == last)
-        {
-            return;
-        }
-        last = row;
-        const int64_t now = Simulator::Now().GetNanoSeconds();
-        char time[32];
-        std::snprintf(time,
-                      sizeof(time),
-                      "%lld.%09lld",
-                      static_cast<long long>(now / 1'000'000'000),
-                      static_cast<long long>(now % 1'000'000'000));
-        *stream->GetStream() << time << ',' << row << '\n';
-    }
-
-    Ptr<OutputStreamWrapper> stream;
-    std::string last;
-};
+    writer->WriteGuest(info);
+}
 
 void
-WriteTcpInfo(Ptr<TcpInfoWriter> writer, const ns3qemu::GuestTcpInfo& info)
+TraceNativeTcp(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
 {
-    writer->Write(info);
+    writer->TraceNative(node);
+}
+
+/* At the application's start, after the event in which it opens its socket. */
+void
+TraceNativeTcpSoon(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
+{
+    Simulator::ScheduleNow(&TraceNativeTcp, writer, node);
 }
 
 } // namespace
@@ -123,20 +97,25 @@ QemuHelper::Install(const NodeContainer& nodes) const
 }
 
 void
-QemuHelper::EnableTcpInfo(const std::string& filename, Ptr<Application> source) const
+QemuHelper::EnableTcpInfo(const std::string& filename, Ptr<Application> source)
 {
-    NS_LOG_FUNCTION(this << filename << source);
-    AsciiTraceHelper ascii;
-    const auto stream = ascii.CreateFileStream(filename);
-    *stream->GetStream() << "t,cwnd_seg,ssthresh_seg,srtt_ms\n";
-    const bool connected = source->TraceConnectWithoutContext(
-        "TcpInfo",
-        MakeBoundCallback(&WriteTcpInfo, Create<TcpInfoWriter>(stream)));
-    if (!connected)
+    NS_LOG_FUNCTION(filename << source);
+    auto writer = Create<TcpInfoWriter>(filename);
+    if (source->TraceConnectWithoutContext("TcpInfo",
+                                           MakeBoundCallback(&WriteGuestTcpInfo, writer)))
+    {
+        return;
+    }
+    const auto node = source->GetNode();
+    if (!node || !node->GetObject<TcpL4Protocol>())
     {
         throw std::invalid_argument(source->GetInstanceTypeId().GetName() +
-                                    " has no TCP state to trace; a QemuTcpSource has");
+                                    " has no TCP state to trace: it is neither a QemuTcpSource nor "
+                                    "on a node with ns-3's TCP");
     }
+    TimeValue start;
+    source->GetAttribute("StartTime", start);
+    Simulator::Schedule(start.Get(), &TraceNativeTcpSoon, writer, node);
 }
 
 void

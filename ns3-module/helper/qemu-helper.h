@@ -50,9 +50,10 @@ class QemuHelper : public PcapHelperForDevice
      * Write every change of a connection's state to a CSV file: t in s, cwnd and ssthresh in
      * segments, smoothed RTT in ms.
      * @param filename the file
-     * @param source a QemuTcpSource
+     * @param source a QemuTcpSource, or an application on a node with ns3's own stack, whose first
+     *        TCP socket is traced
      */
-    void EnableTcpInfo(const std::string& filename, Ptr<Application> source) const;
+    static void EnableTcpInfo(const std::string& filename, Ptr<Application> source);
 
   private:
     void EnablePcapInternal(std::string prefix,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Simulates a scenario: builds the network in ns-3, runs it, and writes what was seen.
 
-It leaves in a directory: sender.pcap and receiver.pcap (between each host's stack and its NIC),
-drops.pcap (what the bottleneck's queue dropped), cwnd.csv (the sender's tcp_info), and the consoles
-of the guests.
+It leaves in a directory: sender.pcap and receiver.pcap (between each host's stack and its device),
+drops.pcap (what the bottleneck's queue dropped), losses.pcap (what the scenario's loss took),
+cwnd.csv (the sender's TCP state), and the consoles of the guests.
 """
 
 import time
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import simulation
-from .scenario import Link, Scenario
+from .scenario import NATIVE, Link, Scenario
 
 SENDER_ADDRESS = "10.0.1.1"
 RECEIVER_ADDRESS = "10.0.2.2"
@@ -27,10 +27,20 @@ _LISTEN_AT = "0s"
 # What no scenario is meant to overflow.
 _AMPLE_QUEUE = "1000p"
 
+# What of a scenario's TCP an ns-3 stack has as attributes of its sockets.
+_NATIVE_BUFFER = 1597440  # bytes, as the reference measurements have them
+
+# Payload of a full segment on an MTU of 1500: headers without options take 40 bytes.
+_SEGMENT = 1460
+_TIMESTAMPS_OPTION = 12  # RFC 7323, padded
+
+DROP_CAPTURES = {"drops.pcap": "bottleneck_queue", "losses.pcap": "forced_loss"}
+"""What holds dropped packets: file -> name of the place, as in drops.csv."""
+
 FILES = (
     "sender.pcap",
     "receiver.pcap",
-    "drops.pcap",
+    *DROP_CAPTURES,
     "cwnd.csv",
     "sender.console.log",
     "receiver.console.log",
@@ -41,7 +51,7 @@ FILES = (
 class Outcome:
     """What a run tells besides its files."""
 
-    kernels: dict[str, str]  # host -> release of its kernel
+    systems: dict[str, str]  # host -> release of its kernel, or the name of ns-3's own TCP
     turns: dict[str, int]  # host -> turns of its machine
     end_ns: int  # simulated time of the end
     boot_s: float  # wall time until the guests were ready
@@ -77,13 +87,18 @@ class _Network:
         bottleneck = self._link(scenario.bottleneck, self._router, self._receiver)
         # Only towards the receiver is the bottleneck's queue the scenario's.
         bottleneck.Get(1).GetQueue().SetMaxSize(ns.QueueSize(_AMPLE_QUEUE))
-        self._install_router(access.Get(1), bottleneck.Get(0))
-        self._machines = {
-            "sender": self._install_host("sender", self._sender, access.Get(0)),
-            "receiver": self._install_host("receiver", self._receiver, bottleneck.Get(1)),
-        }
-        self._capture_drops(bottleneck.Get(0).GetQueue())
-        self._add_traffic()
+        self._install_ns3(
+            self._router,
+            dict(zip(_ROUTER_ADDRESSES, (access.Get(1), bottleneck.Get(0)), strict=True)),
+        )
+        self._machines: dict[str, Any] = {}
+        self._install_host("sender", self._sender, access.Get(0))
+        self._install_host("receiver", self._receiver, bottleneck.Get(1))
+        self._capture("drops.pcap", bottleneck.Get(0).GetQueue(), "Drop", ns.Queue[ns.Packet])
+        self._add_loss(bottleneck.Get(1))
+        self._add_sink()
+        source = self._add_source()
+        ns.QemuHelper.EnableTcpInfo(str(out / "cwnd.csv"), source)
 
     def _link(self, link: Link, left: Any, right: Any) -> Any:
         ns = self._ns
@@ -95,13 +110,14 @@ class _Network:
         helper.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(link.queue))
         return helper.Install(left, right)
 
-    def _install_router(self, *devices: Any) -> None:
+    def _install_ns3(self, node: Any, devices: dict[str, Any]) -> Any:
+        """Give a node ns-3's own stack; `devices` by address. Return its Ipv4."""
         ns = self._ns
         stack = ns.InternetStackHelper()
         stack.SetIpv6StackInstall(False)
-        stack.Install(self._router)
-        ipv4 = self._router.GetObject[ns.Ipv4]()
-        for device, address in zip(devices, _ROUTER_ADDRESSES, strict=True):
+        stack.Install(node)
+        ipv4 = node.GetObject[ns.Ipv4]()
+        for address, device in devices.items():
             # Not by Ipv4AddressHelper, which would put a queue disc before the device's queue.
             interface = ipv4.AddInterface(device)
             ipv4.AddAddress(
@@ -109,13 +125,23 @@ class _Network:
                 ns.Ipv4InterfaceAddress(ns.Ipv4Address(address), ns.Ipv4Mask("255.255.255.0")),
             )
             ipv4.SetUp(interface)
+        return ipv4
 
-    def _install_host(self, name: str, node: Any, device: Any) -> Any:
-        ns, scenario = self._ns, self._scenario
+    def _install_host(self, name: str, node: Any, device: Any) -> None:
         address, gateway = {
             "sender": (SENDER_ADDRESS, _ROUTER_ADDRESSES[0]),
             "receiver": (RECEIVER_ADDRESS, _ROUTER_ADDRESSES[1]),
         }[name]
+        system: str = getattr(self._scenario.hosts, name)
+        if system.startswith(NATIVE):
+            self._install_native(name, node, device, address, gateway)
+        else:
+            self._install_machine(name, node, device, address, gateway)
+
+    def _install_machine(
+        self, name: str, node: Any, device: Any, address: str, gateway: str
+    ) -> None:
+        ns, scenario = self._ns, self._scenario
         helper = simulation.QemuHelper(getattr(scenario.hosts, name))
         helper.SetAttribute("Name", ns.StringValue(name))
         log = self._out / f"{name}.console.log"
@@ -126,36 +152,88 @@ class _Network:
         machine.AddAddress(device, f"{address}/24")
         machine.AddRoute("0.0.0.0/0", gateway, device, scenario.tcp.initial_window or 0)
         helper.EnablePcap(str(self._out / f"{name}.pcap"), device, False, True)
-        return machine
+        self._machines[name] = machine
 
-    def _capture_drops(self, queue: Any) -> None:
+    def _install_native(
+        self, name: str, node: Any, device: Any, address: str, gateway: str
+    ) -> None:
+        """Give a host ns-3's own stack, as like a Linux host as its attributes allow."""
+        ns, tcp = self._ns, self._scenario.tcp
+        variant = getattr(self._scenario.hosts, name).removeprefix(NATIVE)
+        defaults = {
+            "TcpL4Protocol::SocketType": ns.TypeIdValue(ns.TypeId.LookupByName(f"ns3::{variant}")),
+            "TcpSocketBase::Sack": ns.BooleanValue(tcp.sack),
+            "TcpSocketBase::Timestamp": ns.BooleanValue(tcp.timestamps),
+            "TcpSocketBase::WindowScaling": ns.BooleanValue(tcp.window_scaling),
+            "TcpSocketBase::MinRto": ns.TimeValue(ns.MilliSeconds(200)),
+            "TcpSocket::SegmentSize": ns.UintegerValue(
+                _SEGMENT - (_TIMESTAMPS_OPTION if tcp.timestamps else 0)
+            ),
+            "TcpSocket::InitialCwnd": ns.UintegerValue(tcp.initial_window or 10),
+            "TcpSocket::DelAckCount": ns.UintegerValue(2),
+            "TcpSocket::DelAckTimeout": ns.TimeValue(ns.MilliSeconds(40)),
+            "TcpSocket::SndBufSize": ns.UintegerValue(_NATIVE_BUFFER),
+            "TcpSocket::RcvBufSize": ns.UintegerValue(_NATIVE_BUFFER),
+        }
+        for key, value in defaults.items():
+            ns.Config.SetDefault(f"ns3::{key}", value)
+        ipv4 = self._install_ns3(node, {address: device})
+        routing = ns.Ipv4StaticRoutingHelper().GetStaticRouting(ipv4)
+        routing.SetDefaultRoute(ns.Ipv4Address(gateway), 1)
+        # Between stack and device: where packets enter the device's queue, and where they leave it.
+        file = self._capture(f"{name}.pcap", device, "MacTx", ns.NetDevice)
+        ns.PcapHelper().HookDefaultSink[ns.NetDevice](device, "MacRx", file)
+
+    def _capture(self, name: str, source: Any, trace: str, source_type: Any) -> Any:
+        """Write what a trace source shows into a pcap file."""
         import cppyy
 
         ns = self._ns
         pcap = ns.PcapHelper()
-        mode = cppyy.gbl.std.ios.out
-        file = pcap.CreateFile(str(self._out / "drops.pcap"), mode, ns.PcapHelper.DLT_PPP)
-        pcap.HookDefaultSink[ns.Queue[ns.Packet]](queue, "Drop", file)
+        path = str(self._out / name)
+        file = pcap.CreateFile(path, cppyy.gbl.std.ios.out, ns.PcapHelper.DLT_PPP)
+        pcap.HookDefaultSink[source_type](source, trace, file)
+        return file
 
-    def _add_traffic(self) -> None:
-        ns, scenario = self._ns, self._scenario
-        sink = ns.CreateObject[ns.QemuTcpSink]()
-        everywhere = ns.InetSocketAddress(ns.Ipv4Address.GetAny(), PORT)
-        sink.SetAttribute("Local", ns.AddressValue(everywhere.ConvertTo()))
+    def _add_loss(self, device: Any) -> None:
+        ns, loss = self._ns, self._scenario.loss
+        # There is always a capture, so that what reads it need not ask.
+        self._capture("losses.pcap", device, "PhyRxDrop", ns.NetDevice)
+        if loss is None:
+            return
+        model = ns.CreateObject[ns.TcpSegmentErrorModel]()
+        model.SetAttribute("Segment", ns.UintegerValue(loss.segment))
+        model.SetAttribute("Count", ns.UintegerValue(loss.count))
+        device.SetAttribute("ReceiveErrorModel", ns.PointerValue(model))
+
+    def _add_sink(self) -> None:
+        ns = self._ns
+        everywhere = ns.InetSocketAddress(ns.Ipv4Address.GetAny(), PORT).ConvertTo()
+        if "receiver" in self._machines:
+            sink = ns.CreateObject[ns.QemuTcpSink]()
+        else:
+            sink = ns.CreateObject[ns.PacketSink]()
+            sink.SetAttribute("Protocol", ns.StringValue("ns3::TcpSocketFactory"))
+        sink.SetAttribute("Local", ns.AddressValue(everywhere))
         sink.SetStartTime(ns.Time(_LISTEN_AT))
         self._receiver.AddApplication(sink)
-        source = ns.CreateObject[ns.QemuTcpSource]()
-        remote = ns.InetSocketAddress(ns.Ipv4Address(RECEIVER_ADDRESS), PORT)
-        source.SetAttribute("Remote", ns.AddressValue(remote.ConvertTo()))
-        source.SetStartTime(ns.Time(scenario.start))
+
+    def _add_source(self) -> Any:
+        ns = self._ns
+        remote = ns.InetSocketAddress(ns.Ipv4Address(RECEIVER_ADDRESS), PORT).ConvertTo()
+        if "sender" in self._machines:
+            source = ns.CreateObject[ns.QemuTcpSource]()
+        else:
+            source = ns.CreateObject[ns.BulkSendApplication]()
+            source.SetAttribute("Protocol", ns.StringValue("ns3::TcpSocketFactory"))
+        source.SetAttribute("Remote", ns.AddressValue(remote))
+        source.SetStartTime(ns.Time(self._scenario.start))
         self._sender.AddApplication(source)
-        # Any helper does: it writes down what the application traces.
-        helper = simulation.QemuHelper(scenario.hosts.sender)
-        helper.EnableTcpInfo(str(self._out / "cwnd.csv"), source)
+        return source
 
     def run(self, progress: Callable[[float], object] | None) -> Outcome:
-        ns, scenario = self._ns, self._scenario
-        ns.Simulator.Stop(ns.Time(scenario.start) + ns.Time(scenario.duration))
+        ns = self._ns
+        ns.Simulator.Stop(ns.NanoSeconds(self._scenario.end_ns))
         begin = time.monotonic()
         ready = begin
 
@@ -168,10 +246,13 @@ class _Network:
 
         simulation.Run(on_progress)
         end = time.monotonic()
-        machines = self._machines.items()
+        machines, hosts = self._machines, self._scenario.hosts
         return Outcome(
-            kernels={name: str(machine.GetRelease()) for name, machine in machines},
-            turns={name: int(machine.GetTurns()) for name, machine in machines},
+            systems={
+                name: str(machines[name].GetRelease()) if name in machines else getattr(hosts, name)
+                for name in ("sender", "receiver")
+            },
+            turns={name: int(machine.GetTurns()) for name, machine in machines.items()},
             end_ns=int(ns.Simulator.Now().GetNanoSeconds()),
             boot_s=ready - begin,
             wall_s=end - ready,

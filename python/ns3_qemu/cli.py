@@ -7,6 +7,7 @@ import types
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -137,6 +138,64 @@ def demo(
     from . import demo as run  # it loads ns-3, which takes seconds
 
     run.run(out, _kernel_spec(kernel, modules))
+
+
+@app.command()
+def scenario(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A scenario: a TOML file.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")],
+    sender: Annotated[
+        str | None, typer.Option("--sender", metavar="KERNEL", help="In place of hosts.sender.")
+    ] = None,
+    receiver: Annotated[
+        str | None, typer.Option("--receiver", metavar="KERNEL", help="In place of hosts.receiver.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="In place of what the file says: bottleneck.queue=40p",
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="DIR",
+            help="Compare packet by packet with the sender_packets.csv of another run.",
+        ),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+) -> None:
+    """Run a scenario: one TCP connection over one bottleneck."""
+    from . import runner
+    from .results import compare
+    from .results.files import read_packets
+    from .scenario import read
+
+    changes = [
+        f"hosts.{key}={msgspec.json.encode(value).decode()}"
+        for key, value in (("sender", sender), ("receiver", receiver))
+        if value is not None
+    ]
+    wanted = read(file, [*(settings or ()), *changes])
+    packets = read_packets(_packet_file(reference)) if reference else None
+    console = Console(highlight=False, quiet=quiet)
+    run = runner.run(wanted, out, console)
+    if packets is not None:
+        console.print(compare(run.results.sender.packets, packets).describe())
+
+
+def _packet_file(reference: Path) -> Path:
+    """Return the packet list in a run's directory."""
+    from .results import ResultError
+
+    for suffix in (".csv.gz", ".csv.xz", ".csv"):
+        if (file := reference / f"sender_packets{suffix}").is_file():
+            return file
+    message = f"{reference} has no packet list"
+    raise ResultError(message, "Give the directory of a run: it has sender_packets.csv.gz.")
 
 
 @images.command()

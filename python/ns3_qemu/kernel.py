@@ -85,6 +85,29 @@ def ensure(cache: Cache, steps: Steps, spec: str, *, refresh: bool = False) -> K
     )
 
 
+def check_name(spec: str) -> None:
+    """Raise KernelError if no kernel can have this name; what Debian has is not looked up."""
+    kind, _, rest = spec.partition(":")
+    known = {*_SUITES, *_SUITES.values(), _NEWEST}
+    series = re.fullmatch(r"(\d+)\.(\d+)", rest)
+    newer = series and (int(series[1]), int(series[2])) > max(_numbers(name) for name in _SUITES)
+    if kind == "debian" and (rest in known or newer):
+        return
+    path = Path(rest.partition(",modules=")[0])
+    if kind == "file" and path.is_file():
+        return
+    if kind == "file" and rest:
+        message = f"there is no file {path}"
+    else:
+        message = f"there is no kernel {spec!r}"
+    choice = ", ".join(f"debian:{name}" for name in [*_SUITES, _NEWEST])
+    raise KernelError(message, f"Say {choice}, or file:/path/bzImage[,modules=DIR].")
+
+
+def _numbers(series: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in series.split("."))
+
+
 def find(cache: Cache, spec: str) -> Kernel | None:
     """Return a kernel if nothing has to be fetched for it."""
     kind, _, rest = spec.partition(":")

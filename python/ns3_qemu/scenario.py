@@ -3,19 +3,79 @@
 
     sender ---- access link ---- router ---- bottleneck link ---- receiver
 
-Both links are full-duplex point-to-point links. The queue of the bottleneck towards the receiver is
-the only one that is meant to overflow.
+Both links are full-duplex point-to-point links with the same rate and delay each way. The queue of
+the bottleneck towards the receiver is the scenario's; where packets queue before the access link,
+its queue counts. A scenario is a TOML file, or made in Python; every quantity has its unit.
 """
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from . import kernel
+from .errors import Ns3QemuError, ScenarioError
+
+NATIVE = "ns3:"
+"""How the name of a host begins that runs ns-3's own stack."""
+
+_NATIVE_TCP = ("TcpLinuxReno", "TcpNewReno", "TcpCubic", "TcpBbr", "TcpDctcp", "TcpVegas")
+
+_TIME = re.compile(r"\d+(\.\d+)?(ns|us|ms|s|min)")
+_RATE = re.compile(r"\d+(\.\d+)?[kMG]?bps")
+_QUEUE = re.compile(r"[1-9]\d*p")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9}
+
+
+def time_ns(text: str) -> int:
+    """Return a time in ns. "1.5ms" is 1500000."""
+    match = re.fullmatch(r"([\d.]+)([a-z]+)", text)
+    if match is None or not _TIME.fullmatch(text):
+        raise ValueError(text)
+    whole, _, fraction = match[1].partition(".")
+    scale = _NS[match[2]]
+    return int(whole) * scale + int(fraction.ljust(9, "0")[:9] or 0) * scale // 10**9
+
+
+def _check(key: str, text: str, pattern: re.Pattern[str], allowed: str) -> None:
+    if not pattern.fullmatch(text):
+        message = f"{key} = {text!r}: give {allowed}"
+        raise ValueError(message)
+
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A point-to-point link. Quantities as ns-3 writes them: "2Mbps", "20ms", "20p"."""
+    """A point-to-point link. Quantities as ns-3 writes them."""
 
-    rate: str
-    delay: str
-    queue: str  # packets that wait besides the one being sent, DropTail
+    rate: str  # "2Mbps"
+    delay: str  # "20ms"
+    queue: str  # "20p": packets that wait besides the one being sent; DropTail
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no quantity."""
+        _check("rate", self.rate, _RATE, 'a rate above 0 with its unit, as "2Mbps"')
+        if not float(re.sub("[a-zA-Z]+", "", self.rate)):
+            message = "rate must be above 0"
+            raise ValueError(message)
+        _check("delay", self.delay, _TIME, 'a time with its unit, as "20ms"')
+        _check("queue", self.queue, _QUEUE, 'at least one packet, as "20p"')
+
+
+class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A data segment to be lost as it arrives at the receiver, and its first retransmissions."""
+
+    segment: int  # counted from 1
+    count: int = 1  # the original and count - 1 retransmissions
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for numbers that count nothing."""
+        if self.segment < 1 or self.count < 1:
+            message = "segment and count are 1 or more"
+            raise ValueError(message)
 
 
 class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,24 +86,47 @@ class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamps: bool = True
     window_scaling: bool = True
     initial_window: int | None = None  # segments; None: the kernel's own
-    sysctl: dict[str, str] = {}
+    sysctl: dict[str, int | str] = {}
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a window that cannot be."""
+        if self.initial_window is not None and not 1 <= self.initial_window <= 1000:
+            message = "initial_window is 1 to 1000 segments"
+            raise ValueError(message)
+        _check("congestion_control", self.congestion_control, _NAME, "a name as Linux has it")
 
     def sysctls(self) -> dict[str, str]:
-        """Return the kernel parameters that say so."""
+        """Return the kernel parameters that say so, in the order in which to set them."""
         return {
             "net.ipv4.tcp_congestion_control": self.congestion_control,
             "net.ipv4.tcp_sack": str(int(self.sack)),
             "net.ipv4.tcp_timestamps": str(int(self.timestamps)),
             "net.ipv4.tcp_window_scaling": str(int(self.window_scaling)),
-            **self.sysctl,
+            **{name: str(value) for name, value in self.sysctl.items()},
         }
 
 
 class Hosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which kernel runs where."""
+    """What runs where: a kernel ("debian:6.1"), or ns-3's own stack ("ns3:TcpLinuxReno")."""
 
-    sender: str
-    receiver: str
+    sender: str = "debian:6.1"
+    receiver: str = "debian:6.1"
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for hosts that there are not."""
+        for key in ("sender", "receiver"):
+            name: str = getattr(self, key)
+            native = name.removeprefix(NATIVE)
+            if native != name and native not in _NATIVE_TCP:
+                choice = ", ".join(NATIVE + tcp for tcp in _NATIVE_TCP)
+                message = f"{key} = {name!r}: of ns-3's own there are {choice}"
+                raise ValueError(message)
+            if native == name:
+                try:
+                    kernel.check_name(name)
+                except Ns3QemuError as error:
+                    message = f"{key} = {name!r}: {error.message}; {error.advice}"
+                    raise ValueError(message) from error
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,11 +137,95 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duration: str
     access: Link
     bottleneck: Link
-    tcp: Tcp
-    hosts: Hosts
+    tcp: Tcp = Tcp()
+    hosts: Hosts = Hosts()
+    loss: Loss | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what is no name or no time."""
+        _check("name", self.name, _NAME, "letters, digits, '.', '_' and '-'")
+        _check("start", self.start, _TIME, 'a time with its unit, as "1s"')
+        _check("duration", self.duration, _TIME, 'a time with its unit, as "60s"')
+        if not time_ns(self.duration):
+            message = "duration must be above 0"
+            raise ValueError(message)
+
+    @property
+    def end_ns(self) -> int:
+        """Simulated time of the end."""
+        return time_ns(self.start) + time_ns(self.duration)
 
 
-def base_case(kernel: str) -> Scenario:
+def read(path: Path, settings: Sequence[str] = ()) -> Scenario:
+    """Read a scenario file; `settings` ("tcp.sack=false") take the place of what it says.
+
+    Raises ScenarioError, in one line that names the key and what is allowed.
+    """
+    try:
+        data = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        message = f"{path}: {error.strerror if isinstance(error, OSError) else error}"
+        raise ScenarioError(message) from error
+    for setting in settings:
+        _set(data, setting)
+    try:
+        return msgspec.convert(data, Scenario)
+    except msgspec.ValidationError as error:
+        message = f"{path}: {_explain(error)}"
+        raise ScenarioError(message) from error
+
+
+def _set(data: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text  # "2Mbps" need not be quoted on a command line
+    # The name of a kernel parameter has dots of its own.
+    head, dot, tail = key.strip().partition(".sysctl.")
+    path = [*head.split("."), "sysctl", tail] if dot else head.split(".")
+    table = data
+    for part in path[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            message = f"--set {setting}: {part} is not a table"
+            raise ScenarioError(message)
+    if not equals or not all(path):
+        message = f"--set {setting}: give KEY=VALUE, as bottleneck.queue=40p"
+        raise ScenarioError(message)
+    table[path[-1]] = value
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    """Put the key before what msgspec says: "`$.access`" -> "access: ..."."""
+    text = str(error)
+    what, _, where = text.partition(" - at `$")
+    key = where.rstrip("`").lstrip(".")
+    unknown = re.fullmatch(r"Object contains unknown field `(.+)`", what)
+    if unknown:
+        names = msgspec.structs.fields(_struct(key))
+        allowed = ", ".join(field.encode_name for field in names)
+        full = f"{key}.{unknown[1]}" if key else unknown[1]
+        return f"{full}: there is no such key; there are {allowed}"
+    missing = re.fullmatch(r"Object missing required field `(.+)`", what)
+    if missing:
+        full = f"{key}.{missing[1]}" if key else missing[1]
+        return f"{full}: is missing"
+    return f"{key}: {what}" if key else what
+
+
+def _struct(key: str) -> type[msgspec.Struct]:
+    tables: dict[str, type[msgspec.Struct]] = {
+        "access": Link,
+        "bottleneck": Link,
+        "tcp": Tcp,
+        "hosts": Hosts,
+        "loss": Loss,
+    }
+    return tables.get(key, Scenario)
+
+
+def base_case(kernel_name: str) -> Scenario:
     """Return the scenario of the demo.
 
     It is A1 of the reference measurements with ns-3 and NSC (Linux 2.6.26): see validation/.
@@ -72,12 +239,12 @@ def base_case(kernel: str) -> Scenario:
         tcp=Tcp(
             initial_window=2,
             sysctl={
-                "net.ipv4.tcp_ecn": "0",
+                "net.ipv4.tcp_ecn": 0,
                 "net.ipv4.tcp_rmem": "4096 87380 1597440",
                 "net.ipv4.tcp_wmem": "4096 16384 1597440",
                 # Nothing but the connection is to be on the wire.
-                "net.ipv6.conf.all.disable_ipv6": "1",
+                "net.ipv6.conf.all.disable_ipv6": 1,
             },
         ),
-        hosts=Hosts(sender=kernel, receiver=kernel),
+        hosts=Hosts(sender=kernel_name, receiver=kernel_name),
     )

@@ -48,6 +48,24 @@ class Comparison:
     first_difference: Difference | None
     """None if the lists are equal."""
 
+    def describe(self) -> str:
+        """Say it for people: how many agree, and which differs first, field by field."""
+        counts = f"{self.packets_run} packets, {self.packets_reference} in the reference"
+        if self.equal:
+            return f"{counts}: all equal in {', '.join(self.fields)}"
+        lines = [f"{counts}: the first {self.agree_from_start} agree"]
+        if self.first_difference is not None:
+            first = self.first_difference
+            for side, packet in (("run", first.run), ("reference", first.reference)):
+                values = packet or {}
+                shown = ", ".join(f"{field} {values[field]}" for field in values)
+                lines.append(f"  packet {first.index + 1}, {side}: {shown or 'there is none'}")
+            lines.append(f"  they differ in {', '.join(first.fields)}")
+        for field, number in self.differing.items():
+            if number:
+                lines.append(f"  {number} packets differ in {field}")
+        return "\n".join(lines)
+
     @property
     def equal(self) -> bool:
         """Whether every packet agrees in every field and neither list has more of them."""
