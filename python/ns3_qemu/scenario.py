@@ -74,7 +74,7 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Raise ValueError for numbers that count nothing."""
         if self.segment < 1 or self.count < 1:
-            message = "segment and count are 1 or more"
+            message = "segment and loss.count count from 1"
             raise ValueError(message)
 
 
@@ -211,18 +211,23 @@ def _explain(error: msgspec.ValidationError) -> str:
     if missing:
         full = f"{key}.{missing[1]}" if key else missing[1]
         return f"{full}: is missing"
-    return f"{key}: {what}" if key else what
+    if what.startswith("Expected `str`"):
+        return f'{key}: give text in quotes, with its unit if it is a quantity, as "20ms"'
+    # What a table's own check says begins with the key's name.
+    return f"{key}.{what}" if key in _TABLES else f"{key}: {what}" if key else what
+
+
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "access": Link,
+    "bottleneck": Link,
+    "tcp": Tcp,
+    "hosts": Hosts,
+    "loss": Loss,
+}
 
 
 def _struct(key: str) -> type[msgspec.Struct]:
-    tables: dict[str, type[msgspec.Struct]] = {
-        "access": Link,
-        "bottleneck": Link,
-        "tcp": Tcp,
-        "hosts": Hosts,
-        "loss": Loss,
-    }
-    return tables.get(key, Scenario)
+    return _TABLES.get(key, Scenario)
 
 
 def base_case(kernel_name: str) -> Scenario:
