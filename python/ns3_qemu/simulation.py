@@ -23,6 +23,7 @@ _HEADERS = (
     "qemu-tcp-sink.h",
     "qemu-tcp-source.h",
     "run-monitor.h",
+    "tcp-segment-error-model.h",
     "virtual-machine.h",
 )
 
