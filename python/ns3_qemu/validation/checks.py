@@ -1,0 +1,553 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What has to hold of a run, class by class.
+
+*exact*: what no kernel version may change. *invariant*: what pipe and queue decide, so that it is
+nearly the same as with the reference. *explained*: where a newer kernel must differ from the
+reference; what is expected follows from the rule that changed. *equal*: with the reference's own
+kernel, packet for packet.
+
+What is expected comes from the scenario's file, the reference or a rule: never from the run itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from ..results import Comparison, compare
+from ..results.tcp import RECEIVED, SENT
+from ..scenario import Loss, Scenario, time_ns
+from . import rules
+from .evidence import Evidence
+from .network import Network, Packet, ack_bytes, forward, syn_bytes
+
+#: what has to agree of the first packets, whatever the kernel's age
+PREFIX_FIELDS = ("t_ns", "dir", "seq", "len")
+
+#: packets that 6.1 has in common with 2.6.26 until byte counting parts them
+PREFIX_PACKETS = 56
+
+#: the series that has been compared packet by packet
+_PREFIX_SERIES = "6.1."
+
+#: the reference's kernel
+REFERENCE_SERIES = "2.6.26"
+
+#: how far cwnd at the first drop may be from the reference's, segments
+_CWND_AT_DROP = 2
+
+#: scenarios whose narrow link is never idle once slow start has filled the queue, and how far their
+#: goodput may be from the reference's
+_NEVER_IDLE = {"A1_q20_sack": 0.005, "A4_q100_sack": 0.005, "C1_access2M": 0.001}
+_GOODPUT = 0.03
+
+#: how far a timeout may be from twice the one before: kernel timers are late by up to a tick of
+#: 4 ms (HZ=250) and, in a timer wheel's upper levels, by an eighth
+_BACK_OFF = 0.125
+
+
+class Kind(StrEnum):
+    """Class of a check."""
+
+    EXACT = "exact"
+    INVARIANT = "invariant"
+    EXPLAINED = "explained"
+    EQUAL = "equal"
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison and how it came out."""
+
+    kind: Kind
+    name: str
+    expected: str
+    measured: str
+    tolerance: str
+    reason: str
+    """Why this is expected, and why with this tolerance."""
+    holds: bool
+
+
+def check(run: Evidence, reference: Evidence | None, scenario: Scenario) -> list[Check]:
+    """Return all checks of a run of a scenario.
+
+    `reference`: what ns-3 and NSC measured; None where there is no such measurement.
+    """
+    network = Network(scenario)
+    checks = list(exact(run, network))
+    if reference is None:
+        return checks
+    if run.release.startswith(_PREFIX_SERIES):
+        checks += same_beginning(run, reference, scenario)
+    checks += invariant(run, reference, network)
+    if run.release.startswith(REFERENCE_SERIES):
+        checks += equal(run, reference)
+    else:
+        checks += explained(run, reference, network)
+    return checks
+
+
+# --- exact ----------------------------------------------------------------------------------------
+
+
+def exact(run: Evidence, network: Network) -> Iterator[Check]:
+    """Yield the checks of what no kernel version may change."""
+    scenario = network.scenario
+    start = time_ns(scenario.start)
+    round_trip = 2 * network.one_way_ns(syn_bytes(scenario.tcp))
+    packets = run.packets
+    sent, received = packets[packets["dir"] == SENT], packets[packets["dir"] == RECEIVED]
+
+    yield _same(
+        "SYN leaves", _time(start), _time(_first(sent)), "The scenario's start; a turn takes none."
+    )
+    yield _same(
+        "SYN-ACK arrives",
+        _time(start + round_trip),
+        _time(_first(received)),
+        f"Twice the way of a packet of {syn_bytes(scenario.tcp)} bytes over both empty links: "
+        "serialisation and propagation.",
+    )
+    yield from _first_exchange(sent, received, network)
+    payload = network.full_packet - ack_bytes(scenario.tcp)
+    yield _same(
+        "payload of data segments",
+        f"{payload} bytes",
+        " and ".join(f"{size}" for size in sorted(set(sent.loc[sent["len"] > 0, "len"])))
+        + " bytes",
+        "The MTU less headers and timestamps; the source always has more to send, and nothing may "
+        "join or split segments behind the kernel's back.",
+    )
+    yield from _passage(run, network)
+
+
+def _first_exchange(
+    sent: pd.DataFrame, received: pd.DataFrame, network: Network
+) -> Iterator[Check]:
+    scenario = network.scenario
+    start = time_ns(scenario.start)
+    answered = start + 2 * network.one_way_ns(syn_bytes(scenario.tcp))
+    window = scenario.tcp.initial_window
+    data = sent[sent["len"] > 0]
+    if window is not None:
+        payload = network.full_packet - ack_bytes(scenario.tcp)
+        first = data.iloc[:window]
+        following = data["t_ns"].iloc[window : window + 1].tolist()
+        flight = [(answered, 1 + payload * i) for i in range(window)]
+        seen = list(zip(first["t_ns"].tolist(), first["seq"].tolist(), strict=True))
+        extra = 1 if following == [answered] else 0
+        yield _same(
+            "first flight",
+            _flight(flight),
+            _flight([*seen, *[(answered, -1)] * extra]),
+            "As many segments as the initial window has, at the instant of the SYN-ACK.",
+        )
+    # The ACK of the handshake goes first, and the first segment waits for it at a narrow link.
+    sizes = (ack_bytes(scenario.tcp), network.full_packet)
+    packets = [Packet(i, answered, size, answered) for i, size in enumerate(sizes)]
+    for hop in (network.access, network.bottleneck):
+        packets, _ = forward(hop, packets)
+    back = network.one_way_ns(ack_bytes(scenario.tcp))
+    acks = received[(received["ack"] > 1).fillna(value=False)]
+    yield _same(
+        "first ACK of data arrives",
+        _time(packets[1].t_ns + back),
+        _time(_first(acks)),
+        "The first segment's way behind the handshake's ACK, and the way back of its own: the "
+        "receiver acknowledges a connection's first segments at once.",
+    )
+
+
+def _passage(run: Evidence, network: Network) -> Iterator[Check]:
+    """Hold all packets against what links and queues do."""
+    forth = network.to_receiver(run.packets)
+    reason = (
+        "Computed for each packet from the time at which it left its host: a link sends one packet "
+        "after the other, a full queue drops. No figure of the receiving side goes into it."
+    )
+    if run.receiver is not None:
+        to_receiver = run.receiver[run.receiver["dir"] == SENT]
+        syn_way = network.one_way_ns(syn_bytes(network.scenario.tcp))
+        yield _same(
+            "propagation and serialisation of the SYN",
+            _duration(syn_way),
+            _duration(_first(to_receiver) - _first(run.packets)),
+            "Both delays and both transmissions, nothing else.",
+        )
+        data = to_receiver.loc[to_receiver["len"] > 0, "t_ns"].to_numpy()
+        gaps = np.diff(data)
+        yield _same(
+            "shortest gap between data segments at the receiver",
+            _duration(network.segment_ns),
+            _duration(int(gaps.min(initial=np.iinfo(np.int64).max))),
+            "The narrow link is busy: a full packet's serialisation, rate and framing to the bit.",
+        )
+        back = network.to_sender(run.receiver)
+        arrived = run.packets[run.packets["dir"] == RECEIVED]
+        for name, passage, source, seen in (
+            ("packets that arrive at the receiver", forth, run.packets, to_receiver),
+            ("packets that arrive at the sender", back, run.receiver, arrived),
+        ):
+            rows = source.iloc[passage.arrivals["index"]]
+            expected = _arrivals(passage.arrivals["t_ns"], rows)
+            yield _listed(name, expected, _arrivals(seen["t_ns"], seen), reason)
+    expected = _arrivals(forth.drops["t_ns"], forth.drops)
+    yield _listed("dropped segments", expected, _arrivals(run.drops["t_ns"], run.drops), reason)
+
+
+def same_beginning(run: Evidence, reference: Evidence, scenario: Scenario) -> Iterator[Check]:
+    """Yield the check that a 6.1 begins as the reference does, and say where they part."""
+    if scenario.tcp.initial_window != 2 or not scenario.tcp.window_scaling:
+        return
+    result = compare(run.packets, reference.packets, PREFIX_FIELDS)
+    yield Check(
+        kind=Kind.EXACT,
+        name="first packets equal NSC's in time, direction, seq and len",
+        expected=f"{PREFIX_PACKETS} packets",
+        measured=f"{result.agree_from_start} packets",
+        tolerance="none: at least as many",
+        reason="Until the receiver delays its first ACK, one segment an ACK and one byte-counted "
+        f"segment are the same. {parting(run, reference)}",
+        holds=result.agree_from_start >= PREFIX_PACKETS,
+    )
+
+
+def parting(run: Evidence, reference: Evidence) -> str:
+    """Say at which packet a run parts from the reference, and by which rule."""
+    result = compare(run.packets, reference.packets, PREFIX_FIELDS)
+    difference = result.first_difference
+    if difference is None:
+        return "They never part."
+    index = difference.index
+    where = f"They part at packet {index + 1}"
+    mine, theirs = (_row(e.packets, index) for e in (run, reference))
+    if mine is None or theirs is None:
+        return f"{where}, where one list ends."
+    where += f" ({int(mine['t_ns']) / 1e9:.9f} s)"
+    if (SENT in (mine["dir"], theirs["dir"])) and mine["dir"] != theirs["dir"]:
+        acked = _acknowledged_by_last(run, index)
+        released = [_released(e.packets, index) for e in (run, reference)]
+        if acked > 1 and released[0] == acked * 2 and released[1] == acked + 1:
+            return (
+                f"{where}: an ACK of {acked} segments lets the newer kernel send {released[0]} "
+                f"({acked} and {acked} more: byte counting), 2.6.26 {released[1]} ({acked} and one "
+                "more)."
+            )
+        return (
+            f"{where}: an ACK of {acked} segments lets one send {released[0]}, the reference "
+            f"{released[1]}."
+        )
+    if mine["dir"] == theirs["dir"] == RECEIVED:
+        return f"{where}: the receivers acknowledge at different times or different amounts."
+    return f"{where}: {', '.join(difference.fields)} differ."
+
+
+# --- invariant ------------------------------------------------------------------------------------
+
+
+def invariant(run: Evidence, reference: Evidence, network: Network) -> Iterator[Check]:
+    """Yield the checks of what pipe and queue decide."""
+    mine, theirs = run.summary, reference.summary
+    name = network.scenario.name
+    goodput = _NEVER_IDLE.get(name, _GOODPUT)
+    reasons = {
+        _GOODPUT: "Goodput is what the narrow link carries. It is idle only while a recovery has "
+        "emptied the queue, which takes each kernel's recovery another share of time.",
+        0.005: "The queue never runs empty once slow start has filled it: goodput is the link's "
+        "rate, whatever TCP does.",
+        0.001: "The narrow link is the sender's own and never idle: goodput is its rate.",
+    }
+    yield _near(
+        "goodput",
+        theirs.goodput_bps_over_60s / 1e6,
+        mine.goodput_bps_over_60s / 1e6,
+        goodput * theirs.goodput_bps_over_60s / 1e6,
+        f"{goodput:.1%}",
+        "Mbit/s",
+        reasons[goodput],
+    )
+    queue_drops = theirs.first_drop is not None and network.scenario.loss is None
+    if queue_drops:
+        assert theirs.first_drop is not None
+        yield _near(
+            "cwnd at the first drop",
+            theirs.first_drop.cwnd,
+            mine.first_drop.cwnd if mine.first_drop else None,
+            _CWND_AT_DROP,
+            f"{_CWND_AT_DROP} segments",
+            "segments",
+            "Pipe and queue hold so much; two more or less as bursts of one or two ACKs meet the "
+            "last places.",
+        )
+        yield from _steady(run, reference)
+    else:
+        loss = network.scenario.loss
+        expected = loss.count if loss else 0
+        yield _same(
+            "segments lost",
+            str(expected),
+            str(mine.drops),
+            "The receiver's window is smaller than pipe and queue: nothing can overflow"
+            + (", only what the scenario discards is lost." if expected else "."),
+            Kind.INVARIANT,
+        )
+    if network.scenario.loss and network.scenario.loss.count > 2:
+        yield from _back_off(run, reference, network.scenario.loss)
+
+
+def _steady(run: Evidence, reference: Evidence) -> Iterator[Check]:
+    mine, theirs = run.summary.details, reference.summary.details
+    for name, expected, measured, reason in (
+        (
+            "steady peak of cwnd",
+            theirs.steady_peak_segments,
+            mine.steady_peak_segments,
+            (
+                "The window at which the queue overflows (median of all losses but the first). "
+                "With byte counting cwnd grows by one more before the loss shows."
+            ),
+        ),
+        (
+            "steady ssthresh",
+            theirs.steady_ssthresh_segments,
+            mine.steady_ssthresh_segments,
+            "Half of the peak, which may differ by one.",
+        ),
+    ):
+        if expected is not None:
+            yield _near(name, expected, measured, 1, "1 segment", "segments", reason)
+
+
+def _back_off(run: Evidence, reference: Evidence, loss: Loss) -> Iterator[Check]:
+    """Check that each retransmission timeout is twice the one before."""
+    mine = _repetitions(run.packets, loss)
+    theirs = _repetitions(reference.packets, loss)
+    factors = rules.ladder(mine)
+    wanted = loss.count - 2  # the first retransmission is a fast one, the next is the first timeout
+    yield Check(
+        kind=Kind.INVARIANT,
+        name="each retransmission timeout is twice the one before",
+        expected=f"{wanted} times 2; with NSC at {_times(theirs)} s",
+        measured=f"{', '.join(f'{f:.3f}' for f in factors) or 'none'}: at {_times(mine)} s",
+        tolerance=f"{_BACK_OFF:.1%}",
+        reason="RFC 6298, 5.5. When the first timeout comes is the kernel's estimate; from there "
+        "on they double. A timer of a newer kernel may be late by an eighth of its time (the "
+        "timer wheel's granularity).",
+        holds=len(factors) == wanted and all(abs(f - 2) <= 2 * _BACK_OFF for f in factors),
+    )
+
+
+def _repetitions(packets: pd.DataFrame, loss: Loss) -> list[float]:
+    """Return when the segment that the scenario discards was sent again, s."""
+    again = packets[packets["rtx"].eq(1).fillna(value=False)]
+    if again.empty:
+        return []
+    of_segment = again[again["seq"] == again["seq"].iloc[0]]
+    return [t / 1e9 for t in of_segment["t_ns"].tolist()[: loss.count]]
+
+
+# --- explained ------------------------------------------------------------------------------------
+
+
+def explained(run: Evidence, reference: Evidence, network: Network) -> Iterator[Check]:
+    """Yield the checks of figures that a newer kernel's rules change."""
+    mine, theirs = run.summary, reference.summary
+    if theirs.first_drop is None or network.scenario.loss is not None:
+        return
+    at_drop = theirs.first_drop.cwnd
+    top = rules.max_cwnd(at_drop, _CWND_AT_DROP)
+    yield _ruled("largest cwnd", top, mine.max_cwnd, theirs.max_cwnd, "segments")
+    after = mine.episodes[0].ssthresh_after if mine.episodes else None
+    yield _ruled(
+        "ssthresh after the first loss",
+        rules.first_ssthresh(mine.max_cwnd),
+        after,
+        theirs.episodes[0].ssthresh_after,
+        "segments",
+    )
+    details = theirs.details
+    if details.steady_peak_segments is None or details.steady_ssthresh_segments is None:
+        return
+    cycle = rules.Cycle(int(details.steady_peak_segments), int(details.steady_ssthresh_segments), 1)
+    between = rules.period(network, cycle)
+    if mine.details.steady_period_s is not None or details.steady_period_s is not None:
+        yield _ruled(
+            "period of the sawtooth",
+            between,
+            mine.details.steady_period_s,
+            details.steady_period_s,
+            "s",
+        )
+    total = rules.drops(network, at_drop, between.value, _CWND_AT_DROP)
+    yield _ruled("segments dropped", total, mine.drops, theirs.drops, "segments")
+
+
+def _ruled(
+    name: str,
+    rule: rules.Expectation,
+    measured: float | None,
+    reference: float | None,
+    unit: str,
+) -> Check:
+    return Check(
+        kind=Kind.EXPLAINED,
+        name=name,
+        expected=f"{rule.value:.4g} {unit} (NSC: {_number(reference)})",
+        measured=f"{_number(measured)} {unit}",
+        tolerance=f"{rule.low:.4g} to {rule.high:.4g}",
+        reason=rule.arithmetic,
+        holds=rule.holds(measured),
+    )
+
+
+# --- equal ----------------------------------------------------------------------------------------
+
+
+def equal(run: Evidence, reference: Evidence) -> Iterator[Check]:
+    """Yield the check that a run with the reference's kernel is the reference."""
+    result = compare(run.packets, reference.packets)
+    yield Check(
+        kind=Kind.EQUAL,
+        name="packet for packet",
+        expected=f"{result.packets_reference} equal packets",
+        measured=agreement(result),
+        tolerance="none",
+        reason="The same kernel in the same network: " + ", ".join(result.fields) + " of each "
+        "packet, timestamps relative to each host's SYN. PSH flags and windows are left out, they "
+        "show how the application writes and reads.",
+        holds=result.equal,
+    )
+
+
+def agreement(result: Comparison) -> str:
+    """Say how far two packet lists agree."""
+    if result.equal:
+        return f"{result.packets_run} equal packets"
+    difference = result.first_difference
+    assert difference is not None
+    fields = ", ".join(
+        f"{field} {difference.run[field]} instead of {difference.reference[field]}"
+        for field in difference.fields
+    )
+    what = fields or f"{result.packets_run} packets instead of {result.packets_reference}"
+    return f"{result.agree_from_start} equal packets, then packet {difference.index + 1}: {what}"
+
+
+# --- helpers --------------------------------------------------------------------------------------
+
+
+def _same(name: str, expected: str, measured: str, reason: str, kind: Kind = Kind.EXACT) -> Check:
+    return Check(
+        kind=kind,
+        name=name,
+        expected=expected,
+        measured=measured,
+        tolerance="none",
+        reason=reason,
+        holds=expected == measured,
+    )
+
+
+def _near(
+    name: str,
+    expected: float,
+    measured: float | None,
+    tolerance: float,
+    shown: str,
+    unit: str,
+    reason: str,
+) -> Check:
+    return Check(
+        kind=Kind.INVARIANT,
+        name=name,
+        expected=f"{_number(expected)} {unit}",
+        measured=f"{_number(measured)} {unit}",
+        tolerance=shown,
+        reason=reason,
+        holds=measured is not None and abs(measured - expected) <= tolerance,
+    )
+
+
+_Arrival = tuple[int, int, int]
+
+
+def _arrivals(times: pd.Series[int], rows: pd.DataFrame) -> list[_Arrival]:
+    return list(zip(times.tolist(), rows["seq"].tolist(), rows["len"].tolist(), strict=True))
+
+
+def _listed(name: str, expected: list[_Arrival], measured: list[_Arrival], reason: str) -> Check:
+    """Compare two lists item by item; say the first one that differs."""
+    text = f"{len(measured):,}"
+    for number, (want, have) in enumerate(zip(expected, measured, strict=False), 1):
+        if want != have:
+            text += (
+                f"; number {number} is seq {have[1]} at {_time(have[0])}, not seq {want[1]} at "
+                f"{_time(want[0])}"
+            )
+            break
+    else:
+        text += ", all of them at their times" if expected == measured else ""
+    return Check(
+        kind=Kind.EXACT,
+        name=name,
+        expected=f"{len(expected):,}, each at its time",
+        measured=text,
+        tolerance="none: 1 ns",
+        reason=reason,
+        holds=expected == measured,
+    )
+
+
+def _row(packets: pd.DataFrame, index: int) -> pd.Series[Any] | None:
+    return packets.iloc[index] if index < len(packets) else None
+
+
+def _acknowledged_by_last(run: Evidence, index: int) -> int:
+    """Return how many segments the last ACK at or before a packet acknowledges."""
+    before = run.packets.iloc[: index + 1]
+    acks = before.loc[before["dir"] == RECEIVED, "ack"].dropna().astype("int64").cummax()
+    newly = int(acks.iloc[-1] - acks.iloc[-2]) if len(acks) > 1 else 0
+    return newly // run.segment_size
+
+
+def _released(packets: pd.DataFrame, index: int) -> int:
+    """Return how many data segments follow the last ACK before a packet, up to the next one."""
+    directions = packets["dir"].tolist()
+    begin = index
+    while begin and directions[begin - 1] == SENT:
+        begin -= 1
+    end = begin
+    while end < len(directions) and directions[end] == SENT:
+        end += 1
+    return end - begin
+
+
+def _first(packets: pd.DataFrame) -> int:
+    return int(packets["t_ns"].iloc[0]) if len(packets) else -1
+
+
+def _flight(segments: list[tuple[int, int]]) -> str:
+    times = {t for t, _ in segments}
+    seqs = ", ".join("more" if seq < 0 else str(seq) for _, seq in segments)
+    return f"seq {seqs} at {' and '.join(_time(t) for t in sorted(times))}"
+
+
+def _time(t_ns: int) -> str:
+    return f"{t_ns / 1e9:.9f} s" if t_ns >= 0 else "never"
+
+
+def _duration(ns: int) -> str:
+    return f"{ns / 1e6:.6f} ms"
+
+
+def _times(times: list[float]) -> str:
+    return ", ".join(f"{t:.4f}" for t in times) or "no time"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}".rstrip("0").rstrip(".")
