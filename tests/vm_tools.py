@@ -65,8 +65,8 @@ def ip(text: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
 
 
-def ethernet(kind: int, payload: object, to: bytes = GUEST) -> bytes:
-    return bytes(dpkt.ethernet.Ethernet(dst=to, src=PEER, type=kind, data=payload))
+def ethernet(kind: int, payload: dpkt.Packet | bytes, to: bytes = GUEST) -> bytes:
+    return to + PEER + kind.to_bytes(2, "big") + bytes(payload)
 
 
 def arp_request(asked: str, asking: str) -> bytes:

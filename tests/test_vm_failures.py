@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What goes wrong is named, at once, and leaves no process behind."""
+
+import ctypes
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ns3_qemu._vm import Vm, VmError, read_command_file
+from vm_tools import SECOND, watched, with_option
+
+# How long anything may take that happens at once; a limit for defects, not a measurement.
+PATIENCE_MS = 20_000
+
+
+@contextmanager
+def fails(pattern: str) -> Iterator[None]:
+    with pytest.raises(VmError, match=re.compile(pattern, re.DOTALL)):
+        yield
+
+
+# --- it does not start ----------------------------------------------------------------------------
+
+
+def test_a_qemu_that_does_not_exist_is_named():
+    with fails(r"cannot start '/nonexistent/qemu': No such file or directory"):
+        Vm(["/nonexistent/qemu"]).start()
+
+
+def test_a_qemu_that_cannot_be_executed_is_named(tmp_path: Path):
+    program = tmp_path / "qemu"
+    program.write_bytes(b"\x7fELF, but not really")
+    program.chmod(0o755)
+    vm = Vm([str(program)])
+    with fails("while it booted: QEMU exited with status 127:.*cannot be executed"):
+        vm.finish_boot()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"link_options": ["nonsense=1"]}, "Invalid parameter 'nonsense'"),
+        ({"link_options": ["busy-step=soon"]}, "'busy-step' expects a uint64"),
+        ({"link_options": ["fd=99"]}, "file descriptor 99"),
+        ({"nics": ["no MAC address"]}, "no MAC address"),
+        ({"nics": ["02:00:00:00:00:01"], "nic_model": "ne4711"}, "'ne4711' is not a valid device"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_what_qemu_says_when_it_exits_is_passed_on(
+    vm_command: list[str], options: dict[str, object], message: str
+):
+    vm = Vm(vm_command, name="odd", **options)
+    vm.start()
+    with watched(vm.pid) as has_ended:
+        with fails(f"VM 'odd' failed while it booted: QEMU exited with status 1:.*{message}"):
+            vm.finish_boot()
+        assert has_ended()
+
+
+def test_an_unknown_option_of_qemu_is_named(vm_command: list[str]):
+    with fails("exited with status 1:.*-frobnicate: invalid option"):
+        Vm([*vm_command, "-frobnicate"]).finish_boot()
+
+
+def test_a_kernel_that_does_not_exist_is_named(vm_command: list[str]):
+    with fails("exited with status 1:.*/nonexistent/kernel"):
+        Vm(with_option(vm_command, "-kernel", "/nonexistent/kernel")).finish_boot()
+
+
+def test_a_program_that_is_no_patched_qemu_is_told_by_its_silence():
+    with fails("while it booted: QEMU exited with status 0 without a message"):
+        Vm(["/bin/true"]).finish_boot()
+
+
+@pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
+def test_a_command_file_that_is_missing_or_empty_is_named(tmp_path: Path, content: bytes | None):
+    file = tmp_path / "qemu.args"
+    if content is not None:
+        file.write_bytes(content)
+    with fails(f"'{re.escape(str(file))}' is missing or empty: .*ns3-qemu image build"):
+        read_command_file(str(file))
+
+
+def test_a_console_log_that_cannot_be_written_is_named(vm_command: list[str], tmp_path: Path):
+    log = tmp_path / "no such directory" / "console.log"
+    with fails(f"cannot write the console log '{re.escape(str(log))}': No such file or directory"):
+        Vm(vm_command, console_log=str(log)).start()
+
+
+def test_a_machine_starts_only_once(vm_command: list[str]):
+    vm = Vm(vm_command)
+    vm.start()
+    with watched(vm.pid) as has_ended:
+        with fails("started twice"):
+            vm.start()
+        assert has_ended()
+
+
+# --- the guest panics -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("-append", "console=ttyS0 panic=-1 rdinit=/nonexistent init=/nonexistent"), ("-initrd", "")],
+    ids=["no init", "broken initrd"],
+)
+def test_a_panic_at_boot_is_named_with_the_last_console_lines(
+    vm_command: list[str], tmp_path: Path, option: str, value: str
+):
+    broken = tmp_path / "initrd"
+    broken.write_bytes(b"not an archive of any kind" * 1000)
+    log = tmp_path / "console.log"
+    vm = Vm(
+        with_option(vm_command, option, value or str(broken)), name="hopeless", console_log=str(log)
+    )
+    vm.start()
+    with watched(vm.pid) as has_ended:
+        with pytest.raises(VmError) as failed:
+            vm.finish_boot()
+        assert has_ended()
+    headline, _, console = str(failed.value).partition("\nThe last lines of its console:\n")
+    panic = "Kernel panic - not syncing: VFS: Unable to mount root fs"
+    assert headline.startswith(
+        f"VM 'hopeless' failed while it booted: the guest's kernel has panicked: {panic}"
+    )
+    assert panic in console
+    assert all(line.startswith("  | ") for line in console.splitlines())
+    assert panic in log.read_text()
+
+
+# --- QEMU dies ------------------------------------------------------------------------------------
+
+
+def test_a_qemu_that_is_killed_between_turns_is_noticed_in_the_next(boot: Callable[..., Vm]):
+    vm = boot(name="victim")
+    vm.run_until(2 * SECOND)
+    with watched(vm.pid) as has_ended:
+        os.kill(vm.pid, signal.SIGKILL)
+        with fails(
+            r"VM 'victim' failed at simulated time 3\.500000000 s: QEMU was killed by signal 9"
+            r".*\| ns3-qemu relay: ready"
+        ):
+            vm.run(3 * SECOND + SECOND // 2)
+        assert has_ended()
+    with fails("not running"):
+        vm.run(4 * SECOND)
+
+
+@contextmanager
+def on_alarm(action: Callable[[], None]) -> Iterator[None]:
+    """Do something in a while: with QEMU stopped, that is in the middle of a turn."""
+
+    def handle(_number: int, _frame: object) -> None:
+        action()
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_qemu_that_is_killed_in_its_turn_is_noticed_at_once(boot: Callable[..., Vm]):
+    vm = boot(name="victim")
+    vm.run_until(2 * SECOND)
+    os.kill(vm.pid, signal.SIGSTOP)
+    with (
+        watched(vm.pid) as has_ended,
+        on_alarm(lambda: os.kill(vm.pid, signal.SIGKILL)),
+    ):
+        with fails(r"VM 'victim' failed at simulated time 3\.0{9} s: QEMU was killed by signal 9"):
+            vm.run(3 * SECOND)
+        assert has_ended()
+
+
+def test_an_exception_of_a_signal_handler_ends_a_turn_that_does_not_end(boot: Callable[..., Vm]):
+    vm = boot()
+    os.kill(vm.pid, signal.SIGSTOP)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with watched(vm.pid) as has_ended, on_alarm(interrupt):
+        with pytest.raises(KeyboardInterrupt):
+            vm.run(SECOND)
+        assert has_ended()
+
+
+def test_a_qemu_that_is_killed_at_boot_is_noticed(vm_command: list[str]):
+    vm = Vm(vm_command, name="victim")
+    vm.start()
+    os.kill(vm.pid, signal.SIGKILL)
+    with fails("VM 'victim' failed while it booted: QEMU was killed by signal 9"):
+        vm.finish_boot()
+
+
+# --- nothing is left ------------------------------------------------------------------------------
+
+
+def test_no_process_is_left_after_the_end(boot: Callable[..., Vm]):
+    vm = boot()
+    with watched(vm.pid) as has_ended:
+        assert not has_ended()
+        vm.end()
+        assert has_ended()
+    vm.end()  # does nothing
+
+
+def test_no_process_is_left_of_a_machine_that_nobody_has_any_more(vm_command: list[str]):
+    vm = Vm(vm_command)
+    vm.finish_boot()
+    with watched(vm.pid) as has_ended:
+        assert not has_ended()
+        del vm
+        assert has_ended()
+
+
+def test_no_process_is_left_of_a_machine_that_was_ended_while_it_booted(vm_command: list[str]):
+    vm = Vm(vm_command)
+    vm.start()
+    with watched(vm.pid) as has_ended:
+        assert not has_ended()
+        vm.end()
+        assert has_ended()
+
+
+def test_a_qemu_that_does_not_want_to_end_is_killed(boot: Callable[..., Vm]):
+    vm = boot()
+    os.kill(vm.pid, signal.SIGSTOP)
+    with watched(vm.pid) as has_ended:
+        vm.end()
+        assert has_ended()
+
+
+CHILD = """
+import os, signal, sys
+from ns3_qemu._vm import Vm, read_command_file
+
+vm = Vm(read_command_file(sys.argv[1] + "/qemu.args"))
+vm.start()
+if sys.argv[2] == "ready":
+    vm.finish_boot()
+print(vm.pid, flush=True)
+if sys.argv[3] == "exception":
+    raise RuntimeError
+if sys.argv[3] == "exit":
+    sys.exit(3)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("state", ["booting", "ready"])
+@pytest.mark.parametrize(("end", "status"), [("kill", -9), ("exception", 1), ("exit", 3)])
+def test_qemu_ends_with_the_process_that_started_it(
+    vm_image: Path, tmp_path: Path, state: str, end: str, status: int
+):
+    # Who outlives its parents becomes this process's child, so that it can be seen to end.
+    become_subreaper()
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(vm_image), state, end],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
+    assert child.stdout
+    with child.stdout as output:
+        pid = int(output.readline())
+        if end == "kill":
+            with watched(pid) as has_ended:
+                assert not has_ended()
+                child.kill()
+                assert has_ended(PATIENCE_MS)
+            os.waitpid(pid, 0)
+        # At the end of a pipe that both could have inherited, neither is there any more.
+        poll = select.poll()
+        poll.register(output, select.POLLHUP)
+        assert poll.poll(PATIENCE_MS)
+    assert child.wait() == status
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def become_subreaper() -> None:
+    pr_set_child_subreaper = 36
+    assert ctypes.CDLL(None).prctl(pr_set_child_subreaper, 1, 0, 0, 0) == 0
