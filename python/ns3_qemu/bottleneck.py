@@ -142,7 +142,9 @@ class _Network:
         self, name: str, node: Any, device: Any, address: str, gateway: str
     ) -> None:
         ns, scenario = self._ns, self._scenario
-        helper = simulation.QemuHelper(getattr(scenario.hosts, name))
+        helper = simulation.QemuHelper(
+            getattr(scenario.hosts, name), extra_modules=scenario.tcp.modules
+        )
         helper.SetAttribute("Name", ns.StringValue(name))
         log = self._out / f"{name}.console.log"
         helper.SetAttribute("ConsoleLog", ns.StringValue(str(log)))

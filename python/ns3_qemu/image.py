@@ -73,6 +73,7 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str, ...
     ] = ()  # kernel parameters after the usual ones, which they override
     nic: str = "virtio-net-pci"  # or e1000
+    extra_modules: tuple[str, ...] = ()  # beyond the drivers and what they depend on
 
     def check(self) -> None:
         """Raise ImageError for values that cannot work."""
@@ -122,13 +123,14 @@ def ensure(
     memory_mib: int = 96,
     cmdline_extra: tuple[str, ...] = (),
     nic: str = "virtio-net-pci",
+    extra_modules: tuple[str, ...] = (),
 ) -> Path:
     """Return the directory of an image; build it and what it needs as far as they are missing.
 
     Says what it does only if there is something to do. Raises a Ns3QemuError that says what to do.
     """
     cache = Cache()
-    spec = ImageSpec(kernel, memory_mib, tuple(cmdline_extra), nic)
+    spec = ImageSpec(kernel, memory_mib, tuple(cmdline_extra), nic, tuple(extra_modules))
     return ensure_spec(cache, Steps(cache.logs), spec)
 
 
@@ -169,8 +171,8 @@ class _Plan:
     ) -> None:
         self._bzimage = guest.bzimage
         self._relay = relay.read_bytes()
-        drivers = ["virtio_pci", NICS[spec.nic], "virtio_console"]
-        self._modules = {module.name: module.read() for module in kernel.modules(guest, drivers)}
+        wanted = ["virtio_pci", NICS[spec.nic], "virtio_console", *spec.extra_modules]
+        self._modules = {module.name: module.read() for module in kernel.modules(guest, wanted)}
         self.manifest = Manifest(
             format=_FORMAT,
             spec=spec,

@@ -298,7 +298,7 @@ def modules(kernel: Kernel, wanted: list[str]) -> list[Module]:
             return
         if name not in files:
             message = f"the kernel {kernel.name} has no {name}, neither as a module nor built in"
-            advice = "Choose another NIC or kernel, or build it with this driver."
+            advice = "Choose another kernel or do without, or build the kernel with it."
             raise KernelError(message, advice)
         if name in under_way:
             message = f"modules of {kernel.name} depend on each other: {', '.join(under_way)}"

@@ -95,6 +95,13 @@ class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(message)
         _check("congestion_control", self.congestion_control, _NAME, "a name as Linux has it")
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The kernel modules that it takes, where they are not built in."""
+        # Reno is a part of TCP itself.
+        name = self.congestion_control
+        return () if name == "reno" else (f"tcp_{name}",)
+
     def sysctls(self) -> dict[str, str]:
         """Return the kernel parameters that say so, in the order in which to set them."""
         return {

@@ -5,7 +5,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,16 +71,21 @@ def load() -> Any:
 
 
 def QemuHelper(  # noqa: N802 - named as in C++, whose place it takes
-    kernel: str = image.DEFAULT_KERNEL, *, memory_mib: int = 96, directory: Path | None = None
+    kernel: str = image.DEFAULT_KERNEL,
+    *,
+    memory_mib: int = 96,
+    extra_modules: Sequence[str] = (),
+    directory: Path | None = None,
 ) -> Any:
     """Return an `ns.QemuHelper` for machines with this kernel.
 
     The image is built if it is not there yet. `kernel`: "debian:6.1", or
     "file:/path/bzImage,modules=DIR" for one of your own. `memory_mib`: of each machine.
+    `extra_modules`: to be loaded besides the drivers, such as "tcp_bbr".
     `directory`: take the image in this directory instead.
     """
     if directory is None:
-        directory = image.ensure(kernel, memory_mib)
+        directory = image.ensure(kernel, memory_mib, extra_modules=tuple(extra_modules))
     return load().QemuHelper(str(directory))
 
 
