@@ -236,6 +236,7 @@ PYBIND11_MODULE(_vm, m)
         .def_property_readonly("instructions",
                                [](PyVm& vm) { return vm.Driver().GetInstructions(); })
         .def_property_readonly("pid", [](PyVm& vm) { return vm.Driver().GetPid(); })
+        .def_property_readonly("exit", [](PyVm& vm) { return vm.Driver().GetExit(); })
         .def_property_readonly("console_tail",
                                [](PyVm& vm) { return vm.Driver().GetConsoleTail(); })
         .def_property_readonly(

@@ -464,6 +464,12 @@ VmDriver::GetPid() const
     return m_process ? m_process->GetPid() : -1;
 }
 
+std::string
+VmDriver::GetExit() const
+{
+    return m_process ? m_process->DescribeExit() : "was never started";
+}
+
 RelayClient&
 VmDriver::GetRelay()
 {

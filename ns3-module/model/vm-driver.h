@@ -111,6 +111,8 @@ class VmDriver : private VmOutput
     uint64_t GetInstructions() const;
     /** @return QEMU's process id */
     pid_t GetPid() const;
+    /** @return how QEMU has ended, for people: "exited with status 0" */
+    std::string GetExit() const;
     /** @return the last lines of the guest's console */
     std::vector<std::string> GetConsoleTail() const;
 

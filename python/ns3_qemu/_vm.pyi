@@ -89,6 +89,9 @@ class Vm:
     def pid(self) -> int:
         """QEMU's process id, or -1."""
     @property
+    def exit(self) -> str:
+        """How QEMU has ended: "exited with status 0", "is running"."""
+    @property
     def console_tail(self) -> list[str]:
         """The last lines of the guest's console."""
     @property

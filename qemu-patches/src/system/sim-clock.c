@@ -216,6 +216,8 @@ static bool take_turn(void)
         }
         break;
     case SIM_LINK_QUIT:
+        /* There is no answer, and no further turn. */
+        sim.waiting = true;
         qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
         break;
     default:
