@@ -17,9 +17,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     runner = str(files("ns3_qemu") / "tests" / "qemu-test-runner")
     command = [runner, "--suite=qemu", "--verbose"]
     directory = tmp_path_factory.mktemp("ns3-suite")
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=directory
-    ).stdout
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory)
+    return run.stdout + run.stderr
 
 
 @pytest.mark.parametrize("case", CASES)

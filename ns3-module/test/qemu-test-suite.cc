@@ -9,6 +9,7 @@
 #include "../model/guest-tcp-info.h"
 #include "../model/qemu-net-device.h"
 #include "../model/relay-client.h"
+#include "../model/tcp-segment-error-model.h"
 #include "../model/virtual-machine.h"
 #include "../model/vm-error.h"
 #include "../model/vm-link.h"
@@ -23,6 +24,7 @@
 #include "ns3/simple-net-device.h"
 #include "ns3/simulator.h"
 #include "ns3/test.h"
+#include "ns3/uinteger.h"
 
 #include <algorithm>
 #include <cstring>
@@ -476,6 +478,54 @@ class NicTransmitTestCase : public TestCase
     uint32_t m_dropped{0}; //!< frames
 };
 
+/** The loss that a scenario asks for, and no other. */
+class SegmentLossTestCase : public TestCase
+{
+  public:
+    SegmentLossTestCase()
+        : TestCase("One data segment is lost, and its first retransmissions")
+    {
+    }
+
+  private:
+    /** @return a packet as a point-to-point device receives it: PPP, IPv4, TCP, payload */
+    static Ptr<Packet> Segment(uint32_t sequence, uint32_t payload)
+    {
+        std::vector<uint8_t> bytes(2 + 20 + 20 + payload);
+        const uint32_t total = 40 + payload;
+        bytes[2] = 0x45;
+        bytes[4] = static_cast<uint8_t>(total >> 8);
+        bytes[5] = static_cast<uint8_t>(total);
+        bytes[11] = 6;
+        for (int i = 0; i < 4; i++)
+        {
+            bytes[26 + i] = static_cast<uint8_t>(sequence >> (24 - 8 * i));
+        }
+        bytes[34] = 5 << 4;
+        return Create<Packet>(bytes.data(), static_cast<uint32_t>(bytes.size()));
+    }
+
+    void DoRun() override
+    {
+        auto model = CreateObject<TcpSegmentErrorModel>();
+        model->SetAttribute("Segment", UintegerValue(2));
+        model->SetAttribute("Count", UintegerValue(2));
+        std::string lost;
+        const auto receive = [&](uint32_t sequence, uint32_t payload) {
+            lost += model->IsCorrupt(Segment(sequence, payload)) ? "x" : ".";
+        };
+        receive(1, 0); // no data: not counted
+        receive(1, 100);
+        receive(101, 100); // the second
+        receive(201, 100);
+        receive(101, 100); // its retransmission
+        receive(101, 100); // the next one passes
+        receive(301, 100);
+        NS_TEST_ASSERT_MSG_EQ(lost, "..x.x..", "what is lost");
+        NS_TEST_ASSERT_MSG_EQ(model->IsCorrupt(Create<Packet>(1)), false, "a stump of a packet");
+    }
+};
+
 /** Mistakes of a script are told at once. */
 class HelperErrorsTestCase : public TestCase
 {
@@ -538,6 +588,7 @@ class QemuTestSuite : public TestSuite
         AddTestCase(new GuestAddressTestCase, Duration::QUICK);
         AddTestCase(new GuestTcpInfoTestCase, Duration::QUICK);
         AddTestCase(new NicTransmitTestCase, Duration::QUICK);
+        AddTestCase(new SegmentLossTestCase, Duration::QUICK);
         AddTestCase(new HelperErrorsTestCase, Duration::QUICK);
     }
 };

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenario files: what they may say, and what is said of those that may not."""
+
+from pathlib import Path
+
+import pytest
+
+from ns3_qemu.errors import ScenarioError
+from ns3_qemu.scenario import Scenario, base_case, read, time_ns
+
+FILE = """
+name = "a"
+start = "1s"
+duration = "60s"
+[access]
+rate = "100Mbps"
+delay = "5ms"
+queue = "1000p"
+[bottleneck]
+rate = "2Mbps"
+delay = "20ms"
+queue = "20p"
+[loss]
+segment = 1000
+[tcp]
+sack = false
+initial_window = 2
+[tcp.sysctl]
+"net.ipv4.tcp_ecn" = 0
+[hosts]
+sender = "debian:6.12"
+receiver = "ns3:TcpLinuxReno"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "scenario.toml"
+    file.write_text(FILE)
+    return file
+
+
+def error(path: Path, *settings: str) -> str:
+    with pytest.raises(ScenarioError) as caught:
+        read(path, settings)
+    return caught.value.message
+
+
+def test_a_file_is_read_as_it_says(path: Path) -> None:
+    scenario = read(path)
+    assert scenario.bottleneck.delay == "20ms"
+    assert scenario.loss is not None
+    assert (scenario.loss.segment, scenario.loss.count) == (1000, 1)
+    assert scenario.hosts.receiver == "ns3:TcpLinuxReno"
+    assert scenario.end_ns == 61 * 10**9
+
+
+def test_what_a_file_leaves_out_has_its_default(tmp_path: Path) -> None:
+    file = tmp_path / "short.toml"
+    file.write_text(FILE.partition("[loss]")[0])
+    scenario = read(file)
+    assert scenario.loss is None
+    assert scenario.tcp.initial_window is None
+    assert scenario.hosts.sender == "debian:6.1"
+
+
+def test_tcp_is_said_to_the_kernel_by_sysctls(path: Path) -> None:
+    sysctls = read(path).tcp.sysctls()
+    assert sysctls["net.ipv4.tcp_sack"] == "0"
+    assert sysctls["net.ipv4.tcp_timestamps"] == "1"
+    assert sysctls["net.ipv4.tcp_ecn"] == "0"
+
+
+def test_a_setting_takes_the_place_of_what_the_file_says(path: Path) -> None:
+    scenario = read(path, ["bottleneck.queue=40p", "tcp.sack=true", "loss.count=3"])
+    assert scenario.bottleneck.queue == "40p"
+    assert scenario.tcp.sack
+    assert scenario.loss is not None
+    assert scenario.loss.count == 3
+
+
+def test_a_sysctls_name_keeps_its_dots(path: Path) -> None:
+    scenario = read(path, ["tcp.sysctl.net.ipv4.tcp_early_retrans=0"])
+    assert scenario.tcp.sysctl["net.ipv4.tcp_early_retrans"] == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "allowed"),
+    [
+        ("bottleneck.delay=20", "bottleneck.delay", "unit"),
+        ("bottleneck.delay=20parsecs", "bottleneck.delay", "20ms"),
+        ("access.rate=-1Mbps", "access.rate", "above 0"),
+        ("access.rate=0Mbps", "access.rate", "above 0"),
+        ("access.rate=2", "access.rate", "unit"),
+        ("bottleneck.queue=0p", "bottleneck.queue", "at least one packet"),
+        ("bottleneck.queue=3.5p", "bottleneck.queue", "at least one packet"),
+        ("duration=0s", "duration", "above 0"),
+        ("loss.segment=0", "loss.segment", "from 1"),
+        ("tcp.initial_window=0", "tcp.initial_window", "1 to 1000"),
+        ("tcp.sak=true", "tcp.sak", "sack"),
+        ("botleneck.rate=2Mbps", "botleneck", "bottleneck"),
+        ("hosts.sender=debian:4.19", "hosts.sender", "debian:6.1"),
+        ("hosts.sender=file:/does/not/exist", "hosts.sender", "/does/not/exist"),
+        ("hosts.receiver=ns3:TcpTahoe", "hosts.receiver", "ns3:TcpLinuxReno"),
+        ("name=../x", "name", "letters"),
+    ],
+)
+def test_an_error_names_the_key_and_what_is_allowed(
+    path: Path, setting: str, key: str, allowed: str
+) -> None:
+    text = error(path, setting)
+    assert key in text
+    assert allowed in text
+    assert "\n" not in text
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "short.toml"
+    file.write_text(FILE.replace("[access]", "[loss2]"))
+    with pytest.raises(ScenarioError, match=r"access: is missing|loss2: there is no such key"):
+        read(file)
+
+
+def test_a_file_that_is_no_toml_says_where(tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text("name = \n")
+    with pytest.raises(ScenarioError, match="line 1"):
+        read(file)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match=r"none\.toml"):
+        read(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("setting", ["queue", "=3", "name.x=1"])
+def test_a_setting_must_be_key_and_value(path: Path, setting: str) -> None:
+    assert setting in error(path, setting)
+
+
+@pytest.mark.parametrize(
+    ("text", "ns"),
+    [("1s", 10**9), ("1.5ms", 1_500_000), ("0.000000001s", 1), ("2min", 120 * 10**9), ("7ns", 7)],
+)
+def test_times_are_exact(text: str, ns: int) -> None:
+    assert time_ns(text) == ns
+
+
+def test_the_base_case_runs_for_a_minute() -> None:
+    scenario: Scenario = base_case("debian:6.1")
+    assert scenario.end_ns == 61 * 10**9
+    assert scenario.tcp.initial_window == 2
