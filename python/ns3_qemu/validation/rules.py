@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..scenario import time_ns
-from .network import Network
+from .network import Network, ack_bytes
 
 _MS = 1e-6  # of ns
+
+#: of the guests' kernels (HZ=250)
+_TICK_S = 0.004
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,37 @@ def period(network: Network, cycle: Cycle) -> Expectation:
         f"{last:.3f} s."
     )
     return Expectation(value, value - last, value + last, text)
+
+
+def runs_empty(network: Network, cycle: Cycle) -> bool:
+    """Return whether the window after a loss is too small to keep the link busy."""
+    return cycle.ssthresh * network.segment_ns < network.round_trip_ns()
+
+
+def goodput(
+    network: Network, cycle: Cycle, reference_bps: float, reference_period_s: float
+) -> Expectation:
+    """Return goodput where the queue runs empty after each loss, bit/s.
+
+    `reference_bps`, `reference_period_s`: goodput and time between losses of the reference.
+    """
+    payload = network.full_packet - ack_bytes(network.scenario.tcp)
+    link = payload * 8e9 / network.segment_ns
+    idle = (1 - reference_bps / link) * reference_period_s
+    cycle_s = period(network, cycle).value
+    value = link * (1 - idle / cycle_s)
+    slack = network.segment_ns / 1e9 + _TICK_S
+    reach = link * slack / cycle_s
+    text = (
+        f"After a loss a window of {cycle.ssthresh} segments is too small for the path: the link "
+        f"stands idle. Pipe and queue decide for how long; with NSC it is (1 - "
+        f"{reference_bps / 1e6:.4f} / {link / 1e6:.4f} Mbit/s) x {reference_period_s:.3f} s = "
+        f"{idle * 1e3:.1f} ms for each loss. With byte counting losses come every {cycle_s:.3f} s: "
+        f"{link / 1e6:.4f} x (1 - {idle * 1e3:.1f} ms / {cycle_s:.3f} s) = {value / 1e6:.4f} "
+        f"Mbit/s. Allowed is an idle time that differs by a segment and a tick of RACK's timer, "
+        f"{slack * 1e3:.1f} ms."
+    )
+    return Expectation(value, value - reach, value + reach, text)
 
 
 def drops(network: Network, cwnd_at_drop: int, cycle_s: float, slack: int) -> Expectation:
