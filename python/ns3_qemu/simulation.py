@@ -25,6 +25,8 @@ _HEADERS = (
     "run-monitor.h",
     "tcp-segment-error-model.h",
     "virtual-machine.h",
+    # Without it cppyy knows what a VM's failure throws only as a std::exception without a text.
+    "vm-error.h",
 )
 
 # What cppyy 3.5 says of a header with static initialisers that it has seen before; harmless.
