@@ -210,10 +210,10 @@ def same_beginning(run: Evidence, reference: Evidence, scenario: Scenario) -> It
         kind=Kind.EXACT,
         name="first packets equal NSC's in time, direction, seq and len",
         expected=f"{PREFIX_PACKETS} packets",
-        measured=f"{result.agree_from_start} packets",
+        measured=f"{result.agree_from_start} of them",
         tolerance="none: at least as many",
-        reason="Until the receiver delays its first ACK, one segment an ACK and one byte-counted "
-        f"segment are the same. {parting(run, reference)}",
+        reason="As long as the receiver acknowledges each segment, counting ACKs and counting "
+        f"bytes are the same. {parting(run, reference)}",
         holds=result.agree_from_start >= PREFIX_PACKETS,
     )
 
@@ -230,21 +230,18 @@ def parting(run: Evidence, reference: Evidence) -> str:
     if mine is None or theirs is None:
         return f"{where}, where one list ends."
     where += f" ({int(mine['t_ns']) / 1e9:.9f} s)"
-    if (SENT in (mine["dir"], theirs["dir"])) and mine["dir"] != theirs["dir"]:
-        acked = _acknowledged_by_last(run, index)
-        released = [_released(e.packets, index) for e in (run, reference)]
-        if acked > 1 and released[0] == acked * 2 and released[1] == acked + 1:
-            return (
-                f"{where}: an ACK of {acked} segments lets the newer kernel send {released[0]} "
-                f"({acked} and {acked} more: byte counting), 2.6.26 {released[1]} ({acked} and one "
-                "more)."
-            )
-        return (
-            f"{where}: an ACK of {acked} segments lets one send {released[0]}, the reference "
-            f"{released[1]}."
-        )
+    counting = _byte_counting(run, reference)
+    if mine["dir"] != theirs["dir"] and index:
+        return f"{where}: after the same packets one host sends and the other doesn't.{counting}"
     if mine["dir"] == theirs["dir"] == RECEIVED:
-        return f"{where}: the receivers acknowledge at different times or different amounts."
+        acked = [_acknowledged(e, index) for e in (run, reference)]
+        if acked[0] > acked[1] == 1:
+            return (
+                f"{where}: the receiver has sent its quick ACKs and acknowledges {acked[0]} "
+                f"segments at once; the old kernel's acknowledges one by one a while longer."
+                f"{counting}"
+            )
+        return f"{where}: the receivers acknowledge at different times.{counting}"
     return f"{where}: {', '.join(difference.fields)} differ."
 
 
@@ -560,24 +557,38 @@ def _row(packets: pd.DataFrame, index: int) -> pd.Series[Any] | None:
     return packets.iloc[index] if index < len(packets) else None
 
 
-def _acknowledged_by_last(run: Evidence, index: int) -> int:
-    """Return how many segments the last ACK at or before a packet acknowledges."""
+def _acknowledged(run: Evidence, index: int) -> int:
+    """Return how many segments the ACK at a position acknowledges."""
     before = run.packets.iloc[: index + 1]
     acks = before.loc[before["dir"] == RECEIVED, "ack"].dropna().astype("int64").cummax()
     newly = int(acks.iloc[-1] - acks.iloc[-2]) if len(acks) > 1 else 0
     return newly // run.segment_size
 
 
-def _released(packets: pd.DataFrame, index: int) -> int:
-    """Return how many data segments follow the last ACK before a packet, up to the next one."""
-    directions = packets["dir"].tolist()
-    begin = index
-    while begin and directions[begin - 1] == SENT:
-        begin -= 1
-    end = begin
-    while end < len(directions) and directions[end] == SENT:
-        end += 1
-    return end - begin
+def _answer(run: Evidence) -> tuple[int, int] | None:
+    """Return at which packet the first ACK of two segments is, and how many segments it lets go."""
+    packets = run.packets
+    received = packets[(packets["dir"] == RECEIVED) & packets["ack"].notna()]
+    newly = received["ack"].astype("int64").cummax().diff()
+    both = newly.index[newly == 2 * run.segment_size]
+    if not len(both):
+        return None
+    position = packets.index.get_loc(both[0])
+    assert isinstance(position, int)
+    following = (packets["dir"].iloc[position + 1 :] == SENT).tolist()
+    return position, following.index(False) if False in following else len(following)
+
+
+def _byte_counting(run: Evidence, reference: Evidence) -> str:
+    """Say what the first ACK of two segments makes each sender do."""
+    mine, theirs = _answer(run), _answer(reference)
+    if mine is None or theirs is None:
+        return ""
+    return (
+        f" The first ACK of two segments (packet {mine[0] + 1}) lets this kernel send {mine[1]}"
+        f"{' (two, and two more by byte counting)' if mine[1] == 4 else ''}; with NSC "
+        f"(packet {theirs[0] + 1}) {theirs[1]}."
+    )
 
 
 def _first(packets: pd.DataFrame) -> int:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -52,8 +53,13 @@ class Job:
     @property
     def directory(self) -> str:
         """Name of the directory for its results."""
-        words = (self.system.rpartition("/")[2], *self.settings, *self.mutations)
-        return "/".join((self.scenario, re.sub(r"[^A-Za-z0-9.]+", "_", "+".join(words))))
+        system = self.system
+        if "/" in system:
+            # The file's name for people; kernels of the same name lie in different places.
+            digest = hashlib.sha256(system.encode()).hexdigest()[:8]
+            system = f"{Path(system.partition(',')[0]).name}-{digest}"
+        words = (system, *self.settings, *self.mutations)
+        return f"{self.scenario}/{re.sub(r'[^A-Za-z0-9.-]+', '_', '+'.join(words))}"
 
     def read(self) -> Scenario:
         """Return the scenario that its results are checked against."""
