@@ -134,7 +134,11 @@ QemuHelper::EnablePcapInternal(std::string prefix,
     const auto nic = machine->GetNic(device);
     PcapHelper helper;
     const std::string filename =
-        explicitFilename ? prefix : helper.GetFilenameFromDevice(prefix, device);
+        explicitFilename ? prefix : helper.GetFilenameFromDevice(prefix, nic->GetJoinedDevice());
+    if (!m_captures.insert(filename).second)
+    {
+        return; // EnablePcapAll comes by a NIC and by the device that it is joined to
+    }
     const auto file = helper.CreateFile(filename, std::ios::out, PcapHelper::DLT_EN10MB);
     helper.HookDefaultSink<QemuNetDevice>(nic, promiscuous ? "PromiscSniffer" : "Sniffer", file);
 }

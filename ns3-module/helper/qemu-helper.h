@@ -9,6 +9,7 @@
 #include "ns3/object-factory.h"
 #include "ns3/trace-helper.h"
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ class VirtualMachine;
  * ns-3's.
  *
  * EnablePcap captures Ethernet frames between the guest's stack and its NIC. It may be given a
- * machine's ordinary device or the QemuNetDevice that joins it.
+ * machine's ordinary device or the QemuNetDevice that joins it; both mean the same file.
  */
 class QemuHelper : public PcapHelperForDevice
 {
@@ -62,6 +63,7 @@ class QemuHelper : public PcapHelperForDevice
                             bool explicitFilename) override;
 
     ObjectFactory m_factory;
+    std::set<std::string> m_captures; // files that are being written
 };
 
 } // namespace ns3

@@ -11,6 +11,7 @@
 #include "ns3/uinteger.h"
 
 #include <cstdio>
+#include <netinet/tcp.h>
 
 namespace ns3
 {
@@ -58,6 +59,10 @@ TcpInfoWriter::Write(uint32_t cwnd, uint32_t ssthresh, int64_t srtt)
 void
 TcpInfoWriter::WriteGuest(const ns3qemu::GuestTcpInfo& info)
 {
+    if (info.state == TCP_SYN_SENT)
+    {
+        return; // the kernel sets the initial window when the connection is established
+    }
     Write(info.cwnd, info.ssthresh, info.rtt);
 }
 

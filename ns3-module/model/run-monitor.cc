@@ -87,6 +87,11 @@ RunMonitor::CatchInterrupts()
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     g_catching = sigaction(SIGINT, &action, &g_previous) == 0;
+    if (g_catching && g_previous.sa_handler == SIG_IGN)
+    {
+        /* Somebody wants this process to go on, as shells do for a job in the background. */
+        ReleaseInterrupts();
+    }
 }
 
 void

@@ -80,11 +80,12 @@ VirtualMachine::GetTypeId()
                           StringValue(""),
                           MakeStringAccessor(&VirtualMachine::m_consoleLog),
                           MakeStringChecker())
-            .AddAttribute("Uptime",
-                          "The guest's uptime when the simulation begins.",
-                          TimeValue(Seconds(10)),
-                          MakeTimeAccessor(&VirtualMachine::m_uptime),
-                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute(
+                "Uptime",
+                "The guest's uptime when the simulation begins. It must have booted by then.",
+                TimeValue(Seconds(20)),
+                MakeTimeAccessor(&VirtualMachine::m_uptime),
+                MakeTimeChecker(Seconds(0)))
             .AddAttribute("Epoch",
                           "The guest's date when the simulation begins, as time since 1970. The "
                           "default is 2000-01-01 00:00:00 UTC.",

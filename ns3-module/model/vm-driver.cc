@@ -16,7 +16,7 @@ namespace ns3qemu
 namespace
 {
 
-constexpr size_t CONSOLE_TAIL_LINES = 30;
+constexpr size_t CONSOLE_TAIL_LINES = 50;
 constexpr size_t CONSOLE_LINE_MAX = 1000;
 
 /* Destination, source and type, in bytes. QEMU takes an empty frame for one to be kept for later.

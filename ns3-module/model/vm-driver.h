@@ -31,7 +31,7 @@ struct VmConfig
     std::vector<std::string> nics;          //!< one MAC address for each NIC, "02:00:00:00:00:01"
     std::string consoleLog;                 //!< file for the guest's console, or empty
     uint64_t seed{1};                       //!< of everything random in the machine
-    int64_t uptime{10'000'000'000};         //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
+    int64_t uptime{20'000'000'000};         //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
     int64_t epoch{946'684'800'000'000'000}; //!< ns since 1970: its CLOCK_REALTIME at time 0
     int64_t bootLimit{120'000'000'000};     //!< ns of guest time that booting may take
     int64_t spin{0};                  //!< ns of wall time to poll, on both sides, before sleeping

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A virtual machine in simulated time, driven turn by turn without ns-3 (vm-extension.cc).
 
-All times are simulated times in ns. At time 0 the guest is ready; its uptime is 10 s then and its
+All times are simulated times in ns. At time 0 the guest is ready; its uptime is 20 s then and its
 date 2000-01-01 00:00:00 UTC.
 """
 

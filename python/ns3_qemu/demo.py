@@ -6,9 +6,14 @@ from pathlib import Path
 from rich.console import Console
 
 from . import image, runner
+from .kernel import check_name
 from .scenario import base_case
 
 
 def run(out: Path, kernel: str = image.DEFAULT_KERNEL) -> None:
-    """Run the base case and write its results into the directory `out`."""
+    """Run the base case and write its results into the directory `out`.
+
+    Raises KernelError if there is no such kernel.
+    """
+    check_name(kernel)
     runner.run(base_case(kernel), out, Console(highlight=False))

@@ -344,7 +344,7 @@ static void sim_clock_shutdown(Notifier *notifier, void *data)
 bool sim_clock_attach(SimLink *link, Error **errp)
 {
     if (icount_enabled() != ICOUNT_PRECISE) {
-        error_setg(errp, "a machine with a sim-link needs TCG and -icount shift=N,sleep=off");
+        error_setg(errp, "a machine with a sim-link needs TCG and -icount shift=N");
         return false;
     }
     sim.link = link;
