@@ -231,6 +231,17 @@ def test_tshark_finds_nothing_wrong_with_a_capture(wrong_rate, host):
     assert len(good) == len(tshark(capture, "frame")) > 2000
 
 
+def test_an_end_ends_what_runs(tmp_path):
+    """Ctrl-C after the first run: the second one, which would take minutes, does not go on."""
+    jobs = [Job(BASE, "file:/nowhere/bzImage"), Job(BASE, suite.NATIVE, ("duration=100h",))]
+
+    def interrupt(_job, _error):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        suite.run(jobs, tmp_path, interrupt)
+
+
 def test_a_process_that_fails_is_reported(tmp_path):
     job = Job(BASE, "file:/nowhere/bzImage")
     errors = suite.run([job], tmp_path)

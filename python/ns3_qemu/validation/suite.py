@@ -154,8 +154,9 @@ def run(
     others alone. `finished` is called in this thread for each, with its error or nothing.
     """
     errors: dict[Job, str] = {}
+    processes: set[subprocess.Popen[str]] = set()
     with ThreadPoolExecutor(workers()) as pool:
-        waiting = {pool.submit(_run, job, out / job.directory): job for job in jobs}
+        waiting = {pool.submit(_run, job, out / job.directory, processes): job for job in jobs}
         try:
             while waiting:
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
@@ -165,13 +166,16 @@ def run(
                     if error:
                         errors[job] = error
                     finished(job, error)
-        finally:
-            # On Ctrl-C the runs have got it, too; what has not begun is not to begin.
+        except BaseException:
+            # What has not begun is not to begin, and what runs ends, with its machines.
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(processes):
+                process.terminate()
+            raise
     return errors
 
 
-def _run(job: Job, directory: Path) -> str:
+def _run(job: Job, directory: Path, processes: set[subprocess.Popen[str]]) -> str:
     """Make a run; return its error, or nothing."""
     directory.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "ns3_qemu", "scenario"]
@@ -179,12 +183,17 @@ def _run(job: Job, directory: Path) -> str:
     command += ["--sender", job.system, "--receiver", job.system]
     for setting in (*job.settings, *job.mutations):
         command += ["--set", setting]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    (directory / "log").write_text(ended.stdout + ended.stderr)
-    if ended.returncode == 0:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        processes.add(process)
+        text = process.communicate()[0]
+        processes.discard(process)
+    (directory / "log").write_text(text)
+    if process.returncode == 0:
         return ""
-    lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
-    return " ".join(lines[-3:]) or f"it ended with status {ended.returncode}"
+    lines = [line for line in text.splitlines() if line.strip()]
+    return " ".join(lines[-3:]) or f"it ended with status {process.returncode}"
 
 
 # --- judging --------------------------------------------------------------------------------------
