@@ -169,8 +169,10 @@ def run(
         except BaseException:
             # What has not begun is not to begin, and what runs ends, with its machines.
             pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(processes):
-                process.terminate()
+            while any(future.running() for future in waiting):
+                for process in list(processes):
+                    process.terminate()
+                wait(waiting, timeout=0.5)
             raise
     return errors
 
