@@ -254,4 +254,9 @@ def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
+    # The validation suite loads what takes a second, which these do without.
+    if sys.argv[1:2] not in (["setup"], ["doctor"], ["image"]):
+        from .validation.cli import validate
+
+        app.command()(validate)
     app()
