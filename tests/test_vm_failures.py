@@ -155,6 +155,12 @@ def test_a_qemu_that_is_killed_between_turns_is_noticed_in_the_next(boot: Callab
         vm.run(4 * SECOND)
 
 
+def stop(vm: Vm) -> None:
+    """Keep QEMU from doing anything; on return all of its threads have stopped."""
+    os.kill(vm.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, vm.pid, os.WSTOPPED)
+
+
 @contextmanager
 def on_alarm(action: Callable[[], None]) -> Iterator[None]:
     """Do something in a while: with QEMU stopped, that is in the middle of a turn."""
@@ -174,7 +180,7 @@ def on_alarm(action: Callable[[], None]) -> Iterator[None]:
 def test_a_qemu_that_is_killed_in_its_turn_is_noticed_at_once(boot: Callable[..., Vm]):
     vm = boot(name="victim")
     vm.run_until(2 * SECOND)
-    os.kill(vm.pid, signal.SIGSTOP)
+    stop(vm)
     with (
         watched(vm.pid) as has_ended,
         on_alarm(lambda: os.kill(vm.pid, signal.SIGKILL)),
@@ -186,7 +192,7 @@ def test_a_qemu_that_is_killed_in_its_turn_is_noticed_at_once(boot: Callable[...
 
 def test_an_exception_of_a_signal_handler_ends_a_turn_that_does_not_end(boot: Callable[..., Vm]):
     vm = boot()
-    os.kill(vm.pid, signal.SIGSTOP)
+    stop(vm)
 
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -203,6 +209,17 @@ def test_a_qemu_that_is_killed_at_boot_is_noticed(vm_command: list[str]):
     os.kill(vm.pid, signal.SIGKILL)
     with fails("VM 'victim' failed while it booted: QEMU was killed by signal 9"):
         vm.finish_boot()
+
+
+def test_a_qemu_that_is_told_to_end_by_somebody_else_says_by_whom(boot: Callable[..., Vm]):
+    vm = boot()
+    with watched(vm.pid) as has_ended:
+        os.kill(vm.pid, signal.SIGTERM)
+        # It may learn of it in its turn or out of turn, and sooner or later.
+        with fails("told to end by somebody else|exited with status 0:.*terminating on signal 15"):
+            while True:
+                vm.run_until(vm.time + SECOND)
+        assert has_ended()
 
 
 # --- nothing is left ------------------------------------------------------------------------------
@@ -237,7 +254,7 @@ def test_no_process_is_left_of_a_machine_that_was_ended_while_it_booted(vm_comma
 
 def test_a_qemu_that_does_not_want_to_end_is_killed(boot: Callable[..., Vm]):
     vm = boot()
-    os.kill(vm.pid, signal.SIGSTOP)
+    stop(vm)
     with watched(vm.pid) as has_ended:
         vm.end()
         assert has_ended()
