@@ -127,6 +127,17 @@ def test_another_initial_window_is_seen():
     assert "first flight" in failing(replace(base, packets=packets))
 
 
+def test_where_a_buffer_holds_the_sender_back_what_is_in_flight_counts():
+    base = stored("base")
+    summary = base.summary
+    drop = msgspec.structs.replace(summary.first_drop, cwnd=40)
+    held = replace(base, summary=msgspec.structs.replace(summary, first_drop=drop))
+    assert "cwnd at the first drop" not in failing(held)
+    drop = msgspec.structs.replace(summary.first_drop, cwnd=27)
+    small = replace(base, summary=msgspec.structs.replace(summary, first_drop=drop))
+    assert "cwnd at the first drop" in failing(small)
+
+
 # --- the reference as a run: equal, and no more when a single field differs -----------------------
 
 

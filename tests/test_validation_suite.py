@@ -128,6 +128,7 @@ def test_words_say_what_differs(reference):
     assert (
         "newer against ns-3 + NSC, Linux 2.6.26: the first 500 packets are the same" in difference
     )
+    assert "where with ns-3 + NSC, Linux 2.6.26 the sender sends seq 431505 at" in difference
     assert "argest cwnd 45 → 77; dropped segments 29 → 99" in difference
     (same, *_) = prose.kernels([reference, reference], None)
     assert "all 15,351 packets are the same" in same

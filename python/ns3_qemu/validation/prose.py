@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import pandas as pd
+
 from ..results import compare
+from ..results.tcp import RECEIVED, SENT
 from .checks import PREFIX_FIELDS
 from .evidence import Evidence
 
@@ -24,6 +27,19 @@ def kernels(runs: Sequence[Evidence], reference: Evidence | None) -> list[str]:
     return words
 
 
+def windows(small: Evidence, large: Evidence) -> str:
+    """Say what a larger initial window changes."""
+    seconds = [int(run.goodput["inorder_bytes"].iloc[0]) for run in (small, large)]
+    drops = [run.summary.first_drop for run in (small, large)]
+    first = [f"{drop.t:.4f} s" if drop else "never" for drop in drops]
+    return (
+        f"{large.label}: {large.summary.first_flight_segments} segments in the first flight "
+        f"instead of {small.summary.first_flight_segments} bring the first drop from {first[0]} to "
+        f"{first[1]}, and {seconds[1]:,} bytes in the first second instead of {seconds[0]:,}; in "
+        f"the whole run {_megabits(large)} Mbit/s instead of {_megabits(small)}."
+    )
+
+
 def congestion(runs: Sequence[Evidence]) -> list[str]:
     """Say what each congestion control makes of the base scenario."""
     return [
@@ -37,10 +53,11 @@ def _difference(before: Evidence, after: Evidence) -> str:
     same = compare(after.packets, before.packets, PREFIX_FIELDS)
     if same.equal:
         return f"all {same.packets_run:,} packets are the same in time, direction, seq and len."
-    difference = same.first_difference
-    assert difference is not None
-    t = difference.run.get("t_ns") or difference.reference.get("t_ns") or 0
-    text = f"the first {same.agree_from_start:,} packets are the same, until {int(t) / 1e9:.3f} s. "
+    text = (
+        f"the first {same.agree_from_start:,} packets are the same. Then "
+        f"{_doing(after, same.agree_from_start)}, where with {before.label} "
+        f"{_doing(before, same.agree_from_start)}. "
+    )
     changes = [
         _change(name, a, b, unit)
         for name, unit, a, b in (
@@ -56,6 +73,23 @@ def _difference(before: Evidence, after: Evidence) -> str:
     shown = [change for change in changes if change]
     same_ones = "the key figures are the same" if not shown else "; ".join(shown)
     return text + same_ones[0].upper() + same_ones[1:] + "."
+
+
+def _doing(run: Evidence, index: int) -> str:
+    """Say what a packet is."""
+    if index >= len(run.packets):
+        return "there is no packet more"
+    packet = run.packets.iloc[index]
+    t = f"at {packet['t_ns'] / 1e9:.6f} s"
+    if packet["dir"] == SENT:
+        again = " again" if packet["rtx"] == 1 else ""
+        return f"the sender sends seq {packet['seq']}{again} {t}"
+    before = run.packets.iloc[:index]
+    acked = before.loc[before["dir"] == RECEIVED, "ack"].max()
+    newly = 0 if pd.isna(acked) else (int(packet["ack"]) - int(acked)) / run.segment_size
+    if not newly:
+        return f"a duplicate ACK arrives {t}"
+    return f"an ACK of {newly:g} segment{'' if newly == 1 else 's'} arrives {t}"
 
 
 def _change(name: str, before: float | None, after: float | None, unit: str) -> str:

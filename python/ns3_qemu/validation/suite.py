@@ -19,6 +19,7 @@ from .. import scenario as scenarios
 from ..errors import ScenarioError
 from ..results import compare
 from ..results.errors import ResultError
+from ..results.summary import INFINITE_SSTHRESH
 from ..scenario import Scenario
 from . import checks, data, evidence, prose
 from .checks import Check, Kind
@@ -222,13 +223,14 @@ class KeyFigures(msgspec.Struct, frozen=True, kw_only=True):
 def key_figures(run: Evidence) -> KeyFigures:
     """Return what tables show of a run."""
     s = run.summary
+    ssthresh = s.episodes[0].ssthresh_after if s.episodes else None
     return KeyFigures(
         label=run.label,
         goodput_mbps=s.goodput_bps_over_60s / 1e6,
         first_drop_s=s.first_drop.t if s.first_drop else None,
         cwnd_at_first_drop=s.first_drop.cwnd if s.first_drop else None,
         max_cwnd=s.max_cwnd,
-        first_ssthresh=s.episodes[0].ssthresh_after if s.episodes else None,
+        first_ssthresh=None if ssthresh == INFINITE_SSTHRESH else ssthresh,
         steady_peak=s.details.steady_peak_segments,
         steady_ssthresh=s.details.steady_ssthresh_segments,
         period_s=s.details.steady_period_s,
@@ -339,6 +341,7 @@ class Results:
 
     def _kernels(self, window: int) -> Judgement:
         runs: list[Evidence] = []
+        words: list[str] = []
         found: list[Check] = []
         scenario = self.plan.version(self.plan.kernels[0], window).read()
         place = data.reference(BASE)
@@ -351,12 +354,15 @@ class Results:
             if run is not None:
                 runs.append(run)
                 found += _of(run, checks.check(run, reference, job.read()))
+            usual, _ = self._load(self.plan.version(kernel, INITIAL_WINDOWS[0]), "")
+            if run is not None and usual is not None and window != INITIAL_WINDOWS[0]:
+                words.append(prose.windows(usual, run))
         verdict = Verdict(
             name=f"{KERNELS}_iw{window}",
             title=f"Kernel against kernel, initial window {window}",
             checks=found,
             figures=[key_figures(run) for run in runs],
-            words=prose.kernels(runs, reference),
+            words=[*words, *prose.kernels(runs, reference)],
         )
         return Judgement(verdict, tuple(runs), scenario)
 
