@@ -319,8 +319,8 @@ def _idles_after_losses(
         or not rules.runs_empty(network, cycle)
     ):
         return None
-    bps = reference.summary.goodput_bps_over_60s
-    return rules.goodput(network, cycle, bps, period_s)
+    mbps = reference.summary.goodput_bps_over_60s / 1e6
+    return rules.goodput(network, cycle, mbps, period_s)
 
 
 def _window_at_drop(run: Evidence, reference: Evidence) -> Check:
@@ -454,9 +454,9 @@ def explained(run: Evidence, reference: Evidence, network: Network) -> Iterator[
         yield _ruled(
             "goodput where the queue runs empty",
             idling,
-            mine.goodput_bps_over_60s,
-            theirs.goodput_bps_over_60s,
-            "bit/s",
+            mine.goodput_bps_over_60s / 1e6,
+            theirs.goodput_bps_over_60s / 1e6,
+            "Mbit/s",
         )
     total = rules.drops(network, at_drop, between.value, _CWND_AT_DROP)
     yield _ruled("segments dropped", total, mine.drops, theirs.drops, "segments")

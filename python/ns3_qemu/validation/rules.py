@@ -111,15 +111,15 @@ def runs_empty(network: Network, cycle: Cycle) -> bool:
 
 
 def goodput(
-    network: Network, cycle: Cycle, reference_bps: float, reference_period_s: float
+    network: Network, cycle: Cycle, reference_mbps: float, reference_period_s: float
 ) -> Expectation:
-    """Return goodput where the queue runs empty after each loss, bit/s.
+    """Return goodput where the queue runs empty after each loss, Mbit/s.
 
-    `reference_bps`, `reference_period_s`: goodput and time between losses of the reference.
+    `reference_mbps`, `reference_period_s`: goodput and time between losses of the reference.
     """
     payload = network.full_packet - ack_bytes(network.scenario.tcp)
-    link = payload * 8e9 / network.segment_ns
-    idle = (1 - reference_bps / link) * reference_period_s
+    link = payload * 8e3 / network.segment_ns
+    idle = (1 - reference_mbps / link) * reference_period_s
     cycle_s = period(network, cycle).value
     value = link * (1 - idle / cycle_s)
     slack = network.segment_ns / 1e9 + _TICK_S
@@ -127,9 +127,9 @@ def goodput(
     text = (
         f"After a loss a window of {cycle.ssthresh} segments is too small for the path: the link "
         f"stands idle. Pipe and queue decide for how long; with NSC it is (1 - "
-        f"{reference_bps / 1e6:.4f} / {link / 1e6:.4f} Mbit/s) x {reference_period_s:.3f} s = "
+        f"{reference_mbps:.4f} / {link:.4f} Mbit/s) x {reference_period_s:.3f} s = "
         f"{idle * 1e3:.1f} ms for each loss. With byte counting losses come every {cycle_s:.3f} s: "
-        f"{link / 1e6:.4f} x (1 - {idle * 1e3:.1f} ms / {cycle_s:.3f} s) = {value / 1e6:.4f} "
+        f"{link:.4f} x (1 - {idle * 1e3:.1f} ms / {cycle_s:.3f} s) = {value:.4f} "
         f"Mbit/s. Allowed is an idle time that differs by a segment and a tick of RACK's timer, "
         f"{slack * 1e3:.1f} ms."
     )
