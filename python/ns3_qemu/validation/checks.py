@@ -6,7 +6,8 @@ nearly the same as with the reference. *explained*: where a newer kernel must di
 reference; what is expected follows from the rule that changed. *equal*: with the reference's own
 kernel, packet for packet.
 
-What is expected comes from the scenario's file, the reference or a rule: never from the run itself.
+What is expected comes from the scenario's file, the reference or a rule, not from the run itself.
+Two checks relate figures of one run: ssthresh is half of cwnd, a timeout twice the one before.
 """
 
 from __future__ import annotations

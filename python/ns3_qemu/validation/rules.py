@@ -4,7 +4,7 @@
 Where a newer kernel must differ from the reference (Linux 2.6.26), a figure of the reference cannot
 be what is expected; the rule that replaced the old one can. The formulas take what both have in
 common (where the queue overflows) from the reference, and nothing from the run that they are held
-against.
+against; `first_ssthresh` and `ladder` alone relate figures of one run.
 
 The difference that decides is *byte counting*: since Linux 3.18 an ACK raises cwnd by what it
 acknowledges (RFC 3465 without its limit), before by one. As a receiver acknowledges every other
