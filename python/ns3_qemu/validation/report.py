@@ -55,8 +55,8 @@ _INTRODUCTION = (
     "are Linux, unmodified; with the Network Simulation Cradle (NSC), which has the code of Linux "
     "2.6.26 in the simulator (measured with ns-3.35, the last release with NSC); and with ns-3's "
     "own TcpLinuxReno. What is expected of the machines comes from the scenario, from NSC, or from "
-    "the arithmetic of a rule; only that ssthresh is half of cwnd and that timeouts double is checked "
-    "within the run."
+    "the arithmetic of a rule; only that ssthresh is half of cwnd and that timeouts double is "
+    "checked within the run."
 )
 
 
