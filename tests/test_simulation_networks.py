@@ -163,7 +163,8 @@ def test_tcp_info_is_written_on_every_change(result: dict[str, Any], where: Path
     rows = list(csv.DictReader((where / "tcp-info.csv").open()))
     assert list(rows[0]) == ["t", "cwnd_seg", "ssthresh_seg", "srtt_ms"]
     times = [float(row["t"]) for row in rows]
-    assert times[0] == 1.0
+    # From when the connection is established, one round trip after the application's start.
+    assert 1.0 < times[0] < 1.1
     assert times == sorted(times)
     assert int(rows[-1]["cwnd_seg"]) == result["to native"]["cwnd"]
     assert len({row["cwnd_seg"] for row in rows}) > 5

@@ -60,8 +60,11 @@ def load() -> Any:
     # ns-3's bindings look for its libraries in all that lies below the working directory, unless it
     # holds ns3 itself: from the root of a disk that takes minutes, and a second virtual environment
     # there confuses them.
+    # cppyy comes before: where the interpreter looks for modules in the working directory, as with
+    # -c, it would keep a path that is relative to it.
+    import cppyy
+
     with _without_noise(), contextlib.chdir(_PACKAGE.parent):
-        import cppyy
         from ns import ns
 
         cppyy.add_include_path(str(_PACKAGE / "include"))
