@@ -523,8 +523,9 @@ VirtualMachine::DoDispose()
 
 /* ---- turns ---- */
 
+template <typename F>
 void
-VirtualMachine::TakeTurn(TurnCause cause, const std::function<void()>& turn)
+VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
 {
     NS_ASSERT_MSG(!m_inTurn, "a VM got a turn within its turn");
     m_inTurn = true;

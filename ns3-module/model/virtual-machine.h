@@ -156,7 +156,9 @@ class VirtualMachine : public Object
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
     void OnReady(const RelayReady& ready);
     void OnTimer();
-    void TakeTurn(TurnCause cause, const std::function<void()>& turn);
+    /* A template, for turns are many: a std::function would allocate for each. */
+    template <typename F>
+    void TakeTurn(TurnCause cause, F&& turn);
     void ScheduleDeadline();
     void Configure(const std::function<void(ns3qemu::RelayClient&)>& request, bool early);
     uint32_t FindNic(Ptr<NetDevice> device);

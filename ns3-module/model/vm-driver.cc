@@ -98,12 +98,6 @@ VmDriver::~VmDriver()
     End();
 }
 
-const VmConfig&
-VmDriver::GetConfig() const
-{
-    return m_config;
-}
-
 void
 VmDriver::SetFrameHandler(FrameHandler handler)
 {

@@ -66,8 +66,6 @@ class VmDriver : private VmOutput
     explicit VmDriver(VmConfig config);
     ~VmDriver() override;
 
-    const VmConfig& GetConfig() const;
-
     /** Receives the frames that the guest sends, within the turn in which it does. */
     void SetFrameHandler(FrameHandler handler);
     void SetInterrupt(Interrupt interrupt);

@@ -141,12 +141,6 @@ VmLink::AddSerial(unsigned port, const uint8_t* data, size_t length)
     return taken;
 }
 
-bool
-VmLink::IsInboxEmpty() const
-{
-    return m_inboxLength == 0;
-}
-
 uint32_t
 VmLink::LoadTurn() const
 {

@@ -91,9 +91,6 @@ class VmLink
      */
     size_t AddSerial(unsigned port, const uint8_t* data, size_t length);
 
-    /** @return true if the inbox is empty */
-    bool IsInboxEmpty() const;
-
     /**
      * Give the turn to the VM.
      * @param command SIM_LINK_BOOT, _RUN or _QUIT
