@@ -14,7 +14,7 @@ import pandas as pd
 
 ETHERNET, PPP, RAW = 1, 9, 101
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
-DATA = Path(__file__).parent / "data" / "nsc-a1"
+DATA = Path(__file__).parent.parent / "validation" / "reference" / "nsc" / "A1_q20_sack"
 
 _IPV4 = {True: b"\x0a\x00\x00\x01", False: b"\x0a\x00\x02\x02"}
 _IPV6 = {True: bytes(15) + b"\x01", False: bytes(15) + b"\x02"}

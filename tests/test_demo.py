@@ -23,7 +23,7 @@ from ns3_qemu.results.tcp import PacketList, packet_list
 # Two whole runs, one of them on a CPU that others use, too.
 pytestmark = pytest.mark.timeout(900)
 
-REFERENCE = Path(__file__).parent / "data" / "nsc-a1"
+REFERENCE = Path(__file__).parent.parent / "validation" / "reference" / "nsc" / "A1_q20_sack"
 REPRODUCIBLE = (
     "sender.pcap",
     "receiver.pcap",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import json
+import lzma
 import shutil
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 import results_wire as wire
 from ns3_qemu.results import CaptureError, ResultError, analyse, compare, write_results
-from ns3_qemu.results.files import gzip, read_packets, read_summary
+from ns3_qemu.results.files import read_packets, read_summary
 
 END_NS = 61_000_000_000
 REFERENCE = json.loads((wire.DATA / "summary.json").read_text())
@@ -30,7 +31,7 @@ def directory(tmp_path_factory):
     )
     wire.write_capture(directory / "receiver.pcap", at_receiver)
     wire.write_capture(directory / "drops.pcap", dropped, wire.PPP)
-    (directory / "cwnd.csv").write_bytes(gzip.decompress((wire.DATA / "cwnd.csv.gz").read_bytes()))
+    (directory / "cwnd.csv").write_bytes(lzma.decompress((wire.DATA / "cwnd.csv.xz").read_bytes()))
     return directory
 
 

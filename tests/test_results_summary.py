@@ -31,7 +31,7 @@ def reference_run():
             wscale_rcv=5,
         ),
         packets=read_packets(wire.DATA / "sender_packets.csv.xz"),
-        cwnd=read_cwnd(wire.DATA / "cwnd.csv.gz"),
+        cwnd=read_cwnd(wire.DATA / "cwnd.csv.xz"),
         drops=read_drops(wire.DATA / "drops.csv"),
         goodput=read_goodput(wire.DATA / "goodput.csv"),
         end_ns=61 * SECOND,

@@ -21,7 +21,7 @@ SECOND = 1_000_000_000
 def trace():
     return CwndTrace(
         label="A1",
-        cwnd=read_cwnd(wire.DATA / "cwnd.csv.gz"),
+        cwnd=read_cwnd(wire.DATA / "cwnd.csv.xz"),
         drops_ns=read_drops(wire.DATA / "drops.csv")["t_ns"].tolist(),
         retransmissions_ns=[1_576_481_600],
     )
