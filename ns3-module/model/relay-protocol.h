@@ -60,12 +60,16 @@ enum
     RELAY_SYSCTL_SET = 0x0014, /* RelaySysctlSet, name, value -> - */
     RELAY_FILE_GET =
         0x0015, /* RelayFileGet, path -> contents from that offset, at most RELAY_BODY_MAX */
+    RELAY_FILE_PUT = 0x0016, /* RelayFilePut, path, data -> - */
 
     /* Interfaces. A NIC is named by its index, in the order of the machine's NICs. */
-    RELAY_LINK_GET = 0x0020,    /* RelayNic -> RelayLink, then the interface's name */
-    RELAY_LINK_SET = 0x0021,    /* RelayLinkSet -> - */
-    RELAY_ADDRESS_ADD = 0x0022, /* RelayAddress -> - */
-    RELAY_ROUTE_ADD = 0x0023,   /* RelayRoute -> - */
+    RELAY_LINK_GET = 0x0020,       /* RelayNic -> RelayLink, then the interface's name */
+    RELAY_LINK_SET = 0x0021,       /* RelayLinkSet -> - */
+    RELAY_ADDRESS_ADD = 0x0022,    /* RelayAddress -> - */
+    RELAY_ROUTE_ADD = 0x0023,      /* RelayRoute -> - */
+    RELAY_ADDRESS_DELETE = 0x0024, /* RelayAddress -> - */
+    RELAY_ROUTE_DELETE = 0x0025,   /* RelayRoute -> - ; attributes do not matter */
+    RELAY_NETLINK = 0x0026,        /* RelayNetlink, one netlink request -> all that answers it */
 
     /* Sockets. A handle is what RELAY_SOCKET and RELAY_ACCEPT return; it is never used twice. */
     RELAY_SOCKET = 0x0030,      /* RelaySocket -> RelayHandle */
@@ -80,14 +84,24 @@ enum
     RELAY_SHUTDOWN = 0x0039,    /* RelayShutdown -> - */
     RELAY_CLOSE = 0x003a,       /* RelayHandle -> - */
     RELAY_WATCH = 0x003b,       /* RelayWatch -> - : which RELAY_EVENT_READY are wanted */
+    RELAY_SEND = 0x003c,        /* RelaySend, data -> RelayCount: how much the kernel took */
+    RELAY_RECEIVE = 0x003d,     /* RelayReceive -> RelayReceived, data */
+    RELAY_IOCTL = 0x003e,       /* RelayIoctl, argument -> argument, as the kernel left it */
 
     /* Bulk data that does not cross the serial port. */
     RELAY_STREAM = 0x0048,      /* RelayStream -> - : from now on the relay serves this socket */
     RELAY_STREAM_STAT = 0x0049, /* RelayHandle -> RelayStreamStat */
 
+    /* Programs. A process is what RELAY_PROCESS_START returns; it is never used twice. */
+    RELAY_PROCESS_START = 0x0050,  /* RelayProcessStart, texts -> RelayProcess */
+    RELAY_PROCESS_WRITE = 0x0051,  /* RelayProcess, data -> - ; no data: the end of its input */
+    RELAY_PROCESS_SIGNAL = 0x0052, /* RelayProcessSignal -> - */
+
     /* Events. */
     RELAY_EVENT_READY = 0x0080,  /* RelayReady */
     RELAY_EVENT_STREAM = 0x0081, /* RelayStreamEnd: a bulk transfer has ended */
+    RELAY_EVENT_OUTPUT = 0x0082, /* RelayProcessOutput, bytes: a program has written */
+    RELAY_EVENT_EXIT = 0x0083,   /* RelayProcessExit: it has ended, and all its output is told */
 };
 
 /* RELAY_HELLO. */
@@ -120,6 +134,22 @@ typedef struct RelayFileGet
 {
     uint64_t offset;
 } RelayFileGet;
+
+/* Flags of RelayFilePut. */
+enum
+{
+    RELAY_FILE_CREATE = 1u << 0,   /* make it if it is not there, with `mode` */
+    RELAY_FILE_TRUNCATE = 1u << 1, /* what it held before is gone */
+};
+
+typedef struct RelayFilePut
+{
+    uint64_t offset; /* where the data goes */
+    uint32_t flags;
+    uint32_t mode; /* permissions of a new file */
+    uint32_t pathLength;
+    uint32_t pad;
+} RelayFilePut;
 
 typedef struct RelayNic
 {
@@ -193,6 +223,13 @@ typedef struct RelayRoute
     uint8_t pad1[3];
 } RelayRoute;
 
+/* The request is sent as it is, with a sequence number and port of the relay's own; the answer is
+ * every message up to NLMSG_DONE or the NLMSG_ERROR, whose error is the reply's status. */
+typedef struct RelayNetlink
+{
+    uint32_t protocol; /* NETLINK_ROUTE, ... */
+} RelayNetlink;
+
 typedef struct RelaySocket
 {
     uint32_t domain; /* RELAY_INET, RELAY_INET6, or any other AF_... */
@@ -233,6 +270,53 @@ typedef struct RelayShutdown
     uint32_t handle;
     uint32_t how; /* SHUT_RD, SHUT_WR, SHUT_RDWR */
 } RelayShutdown;
+
+typedef struct RelaySend
+{
+    RelaySocketAddress to; /* family 0: the socket's peer */
+    uint32_t flags;        /* MSG_... of send(2); MSG_DONTWAIT and MSG_NOSIGNAL are implied */
+} RelaySend;
+
+typedef struct RelayCount
+{
+    uint32_t bytes;
+} RelayCount;
+
+typedef struct RelayReceive
+{
+    uint32_t handle;
+    uint32_t flags;  /* MSG_... of recv(2) */
+    uint32_t length; /* the most to return; a longer datagram is cut, as by recv(2) */
+} RelayReceive;
+
+/* RelayReceived.has: what the kernel told besides (IP_PKTINFO, IP_RECVTOS, IP_RECVTTL and their
+ * counterparts of IPv6, where the socket has those options). */
+enum
+{
+    RELAY_HAS_LOCAL = 1u << 0, /* `local`, `interface` */
+    RELAY_HAS_TOS = 1u << 1,   /* `tos`: type of service or traffic class */
+    RELAY_HAS_TTL = 1u << 2,   /* `ttl`: time to live or hop limit */
+};
+
+/* With no data: the end of a connection's stream, or an empty datagram. */
+typedef struct RelayReceived
+{
+    RelaySocketAddress from; /* family 0: the kernel names no sender; `handle` is the socket's */
+    uint32_t flags;          /* MSG_TRUNC, MSG_CTRUNC, MSG_OOB ... */
+    uint32_t length; /* of the datagram as it came, in bytes; with MSG_TRUNC more than the data */
+    uint32_t has;
+    uint32_t interface; /* ifindex on which it came */
+    uint8_t local[16];  /* the destination address */
+    uint8_t tos;
+    uint8_t ttl;
+    uint8_t pad[2];
+} RelayReceived;
+
+typedef struct RelayIoctl
+{
+    uint32_t handle;
+    uint32_t request; /* SIOCOUTQ, ... */
+} RelayIoctl;
 
 /* Readiness, as in poll(2). An event is sent when a watched condition becomes true, and again only
  * after a request on that handle. ERROR and HANGUP are always watched. */
@@ -289,6 +373,48 @@ typedef struct RelayStreamEnd
     uint64_t wrong; /* as in RelayStreamStat */
 } RelayStreamEnd;
 
+/* Flags of RelayProcessStart. */
+enum
+{
+    RELAY_PROCESS_INPUT = 1u << 0, /* RELAY_PROCESS_WRITE feeds it; otherwise it reads nothing */
+    RELAY_PROCESS_MERGE = 1u << 1, /* standard error goes where standard output goes */
+};
+
+/* Texts follow, each with a terminating 0: the working directory (empty: "/"), `arguments` of them,
+ * of which the first is the program (a path, or a name to look for in PATH), `variables` of them
+ * ("NAME=value", the whole environment). An executable that cannot be started is the reply's errno.
+ */
+typedef struct RelayProcessStart
+{
+    uint32_t flags;
+    uint32_t arguments;
+    uint32_t variables;
+} RelayProcessStart;
+
+typedef struct RelayProcess
+{
+    uint32_t process;
+} RelayProcess;
+
+typedef struct RelayProcessSignal
+{
+    uint32_t process;
+    uint32_t signal;
+} RelayProcessSignal;
+
+typedef struct RelayProcessOutput
+{
+    uint32_t process;
+    uint32_t stream; /* 1: standard output, 2: standard error */
+} RelayProcessOutput;
+
+typedef struct RelayProcessExit
+{
+    uint32_t process;
+    uint32_t code;   /* exit status, if `signal` is 0 */
+    uint32_t signal; /* that ended it, or 0 */
+} RelayProcessExit;
+
 static_assert(sizeof(RelayHeader) == 16, "part of the protocol");
 static_assert(sizeof(RelayHello) == 8, "part of the protocol");
 static_assert(sizeof(RelayClock) == 24, "part of the protocol");
@@ -300,6 +426,9 @@ static_assert(sizeof(RelaySocket) == 12, "part of the protocol");
 static_assert(sizeof(RelaySocketAddress) == 28, "part of the protocol");
 static_assert(sizeof(RelaySocketOption) == 16, "part of the protocol");
 static_assert(sizeof(RelayReady) == 12, "part of the protocol");
+static_assert(sizeof(RelayFilePut) == 24, "part of the protocol");
+static_assert(sizeof(RelaySend) == 32, "part of the protocol");
+static_assert(sizeof(RelayReceived) == 64, "part of the protocol");
 static_assert(sizeof(RelayStream) == 24, "part of the protocol");
 static_assert(sizeof(RelayStreamStat) == 16, "part of the protocol");
 static_assert(sizeof(RelayStreamEnd) == 24, "part of the protocol");
