@@ -31,16 +31,30 @@ FromBytes(const py::bytes& data)
     return {view.begin(), view.end()};
 }
 
+/* "fe80::1%2" has a scope, an interface's index. */
 GuestEndpoint
-Endpoint(const std::string& address, uint16_t port)
+Endpoint(const std::string& text, uint16_t port)
 {
-    return {GuestAddress::Parse(address), port};
+    const size_t percent = text.find('%');
+    GuestEndpoint endpoint{GuestAddress::Parse(text.substr(0, percent)), port};
+    if (percent != std::string::npos)
+    {
+        const std::string digits = text.substr(percent + 1);
+        if (digits.empty() || digits.size() > 9 ||
+            digits.find_first_not_of("0123456789") != std::string::npos)
+        {
+            throw std::invalid_argument("'" + text + "' has no interface index after its '%'");
+        }
+        endpoint.scope = static_cast<uint32_t>(std::stoul(digits));
+    }
+    return endpoint;
 }
 
 py::tuple
 EndpointTuple(const GuestEndpoint& endpoint)
 {
-    return py::make_tuple(endpoint.address.Print(), endpoint.port);
+    const std::string scope = endpoint.scope ? "%" + std::to_string(endpoint.scope) : "";
+    return py::make_tuple(endpoint.address.Print() + scope, endpoint.port);
 }
 
 /* "10.0.0.0/8" */
@@ -244,6 +258,42 @@ PYBIND11_MODULE(_vm, m)
             [](PyVm& vm) -> RelayClient& { return vm.Driver().GetRelay(); },
             py::return_value_policy::reference_internal);
 
+    py::class_<GuestReceived>(m, "Received")
+        .def_property_readonly("data",
+                               [](const GuestReceived& received) { return ToBytes(received.data); })
+        .def_property_readonly("sender",
+                               [](const GuestReceived& received) -> py::object {
+                                   if (received.from.address.family == 0)
+                                   {
+                                       return py::none();
+                                   }
+                                   return EndpointTuple(received.from);
+                               })
+        .def_readonly("flags", &GuestReceived::flags)
+        .def_readonly("length", &GuestReceived::length)
+        .def_property_readonly("local",
+                               [](const GuestReceived& received) -> std::optional<std::string> {
+                                   return received.has & RELAY_HAS_LOCAL
+                                              ? std::optional(received.local.Print())
+                                              : std::nullopt;
+                               })
+        .def_property_readonly("interface",
+                               [](const GuestReceived& received) -> std::optional<uint32_t> {
+                                   return received.has & RELAY_HAS_LOCAL
+                                              ? std::optional(received.interface)
+                                              : std::nullopt;
+                               })
+        .def_property_readonly("tos",
+                               [](const GuestReceived& received) -> std::optional<unsigned> {
+                                   return received.has & RELAY_HAS_TOS
+                                              ? std::optional<unsigned>(received.tos)
+                                              : std::nullopt;
+                               })
+        .def_property_readonly("ttl", [](const GuestReceived& received) -> std::optional<unsigned> {
+            return received.has & RELAY_HAS_TTL ? std::optional<unsigned>(received.ttl)
+                                                : std::nullopt;
+        });
+
     py::class_<RelayClient>(m, "Relay")
         .def_property_readonly("release", &RelayClient::GetRelease)
         .def_property_readonly("nics", &RelayClient::GetNics)
@@ -405,6 +455,42 @@ PYBIND11_MODULE(_vm, m)
             },
             py::arg("handle"))
         .def("shutdown", &RelayClient::Shutdown, py::arg("handle"), py::arg("how"))
+        .def(
+            "send",
+            [](RelayClient& relay,
+               uint32_t handle,
+               const py::bytes& data,
+               uint32_t flags,
+               const std::optional<std::pair<std::string, uint16_t>>& to) {
+                const std::string_view view = data;
+                const auto* bytes = reinterpret_cast<const uint8_t*>(view.data());
+                if (!to)
+                {
+                    return relay.Send(handle, bytes, view.size(), flags);
+                }
+                const GuestEndpoint endpoint = Endpoint(to->first, to->second);
+                return relay.Send(handle, bytes, view.size(), flags, &endpoint);
+            },
+            py::arg("handle"),
+            py::arg("data"),
+            py::arg("flags") = 0,
+            py::arg("to") = std::nullopt)
+        .def(
+            "receive",
+            [](RelayClient& relay, uint32_t handle, uint32_t length, uint32_t flags) {
+                return relay.Receive(handle, length, flags);
+            },
+            py::arg("handle"),
+            py::arg("length") = 65536,
+            py::arg("flags") = 0)
+        .def(
+            "ioctl",
+            [](RelayClient& relay, uint32_t handle, uint32_t request, const py::bytes& argument) {
+                return ToBytes(relay.Ioctl(handle, request, FromBytes(argument)));
+            },
+            py::arg("handle"),
+            py::arg("request"),
+            py::arg("argument"))
         .def("close", &RelayClient::Close, py::arg("handle"))
         .def("watch", &RelayClient::Watch, py::arg("handle"), py::arg("conditions"))
         .def(

@@ -16,10 +16,19 @@
 /* What a request does to what has been told about its socket. */
 typedef enum Effect
 {
-    LOOKS,  /* nothing */
-    ACTS,   /* what is still true is told again */
-    RENEWS, /* and what is true, but was of no interest before */
+    LOOKS,    /* nothing */
+    SENDS,    /* whether it is still writable is told again */
+    RECEIVES, /* whether it is still readable */
+    ACTS,     /* all that is still true */
+    RENEWS,   /* and what is true, but was of no interest before */
 } Effect;
+
+static const uint32_t g_rearmed[] = {
+    [SENDS] = RELAY_WRITABLE | RELAY_ERROR,
+    [RECEIVES] = RELAY_READABLE | RELAY_ERROR,
+    [ACTS] = UINT32_MAX,
+    [RENEWS] = UINT32_MAX,
+};
 
 typedef struct Operation
 {
@@ -52,6 +61,9 @@ static const Operation g_operations[] = {
     [RELAY_SHUTDOWN] = {SocketShutdown, sizeof(RelayShutdown), false, ACTS},
     [RELAY_CLOSE] = {SocketClose, sizeof(RelayHandle), false, ACTS},
     [RELAY_WATCH] = {SocketWatch, sizeof(RelayWatch), false, RENEWS},
+    [RELAY_SEND] = {SocketSend, sizeof(RelaySend), true, SENDS},
+    [RELAY_RECEIVE] = {SocketReceive, sizeof(RelayReceive), false, RECEIVES},
+    [RELAY_IOCTL] = {SocketIoctl, sizeof(RelayIoctl), true, LOOKS},
     [RELAY_STREAM] = {SocketStream, sizeof(RelayStream), false, ACTS},
     [RELAY_STREAM_STAT] = {SocketStreamStat, sizeof(RelayHandle), false, LOOKS},
 };
@@ -81,7 +93,7 @@ CarryOut(const RelayHeader* header, Request* request)
         Socket* socket = SocketFind(handle);
         if (socket)
         {
-            ReadyRearm(socket, operation->effect == RENEWS);
+            ReadyRearm(socket, g_rearmed[operation->effect], operation->effect == RENEWS);
         }
     }
     return error;

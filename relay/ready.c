@@ -9,7 +9,10 @@
  * another edge. What has become true is told once. After a request on the handle what is still true
  * is told again: that is looked up by poll(2), which makes no edge. Requests that only look at a
  * socket (sampling TCP_INFO many thousand times) do not count as such, or each sample would be
- * followed by an event.
+ * followed by an event; and data in one direction says nothing of the other one.
+ *
+ * To tell an error is to take it from the socket. As poll(2) does not, the call that would have
+ * returned it still does so (`held`).
  *
  * Whatever is ready at the same time is served in the order of the handles, not in the kernel's.
  */
@@ -129,11 +132,11 @@ ReadyQueue(Socket* socket)
 }
 
 void
-ReadyRearm(Socket* socket, bool always)
+ReadyRearm(Socket* socket, uint32_t conditions, bool always)
 {
-    if (always || socket->told != 0)
+    if (always || (socket->told & conditions) != 0)
     {
-        socket->told = 0;
+        socket->told &= ~conditions;
         socket->recheck = true;
         ReadyQueue(socket);
     }
@@ -250,6 +253,7 @@ Tell(Socket* socket, uint32_t conditions)
     if (ready.conditions & RELAY_ERROR)
     {
         ready.error = TakeError(socket);
+        socket->held = ready.error;
     }
     socket->told |= ready.conditions;
     ChannelEvent(RELAY_EVENT_READY, &ready, sizeof(ready));

@@ -12,6 +12,7 @@
 
 #include "relay-protocol.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -182,6 +183,7 @@ typedef struct Socket
     uint32_t told;    /* what it has been told since its last request */
     uint32_t arrived; /* EPOLL..., wake-ups that were not served yet */
     int error;        /* an error that a read or a write has taken from the socket */
+    int held;         /* an error that was told, and that no call has returned yet */
     bool registered;  /* its wake-ups are heard */
     bool connecting;  /* and how that ends is still to be told */
     bool closed;      /* the other side has closed: nothing more will arrive */
@@ -192,6 +194,19 @@ typedef struct Socket
 
 /* The socket of a handle, or NULL. */
 Socket* SocketFind(uint32_t handle);
+
+typedef union SocketAddress {
+    struct sockaddr any;
+    struct sockaddr_in inet;
+    struct sockaddr_in6 inet6;
+    struct sockaddr_storage storage;
+} SocketAddress;
+
+/* An address as the kernel takes it, and its length; 0: not a family that has such addresses. */
+socklen_t SocketAddressToSystem(const RelaySocketAddress* from, SocketAddress* to);
+
+/* false: not a family that has such addresses. */
+bool SocketAddressFromSystem(const SocketAddress* from, uint32_t handle, RelaySocketAddress* to);
 
 int SocketOpen(Request* request);
 int SocketBind(Request* request);
@@ -207,6 +222,11 @@ int SocketClose(Request* request);
 int SocketWatch(Request* request);
 int SocketStream(Request* request);
 int SocketStreamStat(Request* request);
+
+/* data.c: data through sockets, and what ioctl(2) tells of them. */
+int SocketSend(Request* request);
+int SocketReceive(Request* request);
+int SocketIoctl(Request* request);
 
 /* ready.c: which sockets have something to tell or to do. */
 
@@ -224,8 +244,9 @@ int ReadyRegister(Socket* socket);
 /* The socket is to be served, without a wake-up. */
 void ReadyQueue(Socket* socket);
 
-/* A request has acted on the socket: what is still true, or true only now, is to be told. */
-void ReadyRearm(Socket* socket, bool always);
+/* A request has acted on the socket: which of these conditions are still true is to be told, and
+ * with `always` what is true and has not been told. */
+void ReadyRearm(Socket* socket, uint32_t conditions, bool always);
 
 /* The socket goes away. */
 void ReadyForget(Socket* socket);

@@ -24,13 +24,6 @@ static size_t g_count;
 static size_t g_capacity;
 static uint32_t g_lastHandle;
 
-typedef union SocketAddress {
-    struct sockaddr any;
-    struct sockaddr_in inet;
-    struct sockaddr_in6 inet6;
-    struct sockaddr_storage storage;
-} SocketAddress;
-
 /* Where the handle is, or would be. */
 static size_t
 Position(uint32_t handle)
@@ -100,12 +93,29 @@ AddSocket(int fd, SocketNature nature)
     return added;
 }
 
+/* A socket that is to linger would keep close(2) waiting, even if it does not block. What it still
+ * has to send the kernel sends without that, too. With a time of 0, close(2) resets the connection
+ * and waits for nothing. */
+static void
+CloseDescriptor(int fd)
+{
+    struct linger linger = {0};
+    socklen_t length = sizeof(linger);
+    if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &length) == 0 && linger.l_onoff != 0 &&
+        linger.l_linger != 0)
+    {
+        linger.l_onoff = 0;
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    }
+    (void)close(fd);
+}
+
 static void
 RemoveSocket(Socket* socket)
 {
     const size_t at = Position(socket->handle);
     ReadyForget(socket);
-    (void)close(socket->fd);
+    CloseDescriptor(socket->fd);
     free(socket);
     --g_count;
     memmove(g_sockets + at, g_sockets + at + 1, (g_count - at) * sizeof(g_sockets[0]));
@@ -120,9 +130,8 @@ RequestSocket(const Request* request)
     return SocketFind(handle);
 }
 
-/* 0: not a family that has such addresses. */
-static socklen_t
-ToSystem(const RelaySocketAddress* from, SocketAddress* to)
+socklen_t
+SocketAddressToSystem(const RelaySocketAddress* from, SocketAddress* to)
 {
     memset(to, 0, sizeof(*to));
     switch (from->family)
@@ -146,26 +155,39 @@ ToSystem(const RelaySocketAddress* from, SocketAddress* to)
     }
 }
 
-static int
-FromSystem(const SocketAddress* from, uint32_t handle, Request* request)
+bool
+SocketAddressFromSystem(const SocketAddress* from, uint32_t handle, RelaySocketAddress* to)
 {
-    RelaySocketAddress to = {.handle = handle, .family = from->any.sa_family};
+    memset(to, 0, sizeof(*to));
+    to->handle = handle;
     switch (from->any.sa_family)
     {
     case AF_INET:
-        to.port = ntohs(from->inet.sin_port);
-        memcpy(to.address, &from->inet.sin_addr, sizeof(from->inet.sin_addr));
+        to->port = ntohs(from->inet.sin_port);
+        memcpy(to->address, &from->inet.sin_addr, sizeof(from->inet.sin_addr));
         break;
     case AF_INET6:
-        to.port = ntohs(from->inet6.sin6_port);
-        to.scope = from->inet6.sin6_scope_id;
-        memcpy(to.address, &from->inet6.sin6_addr, sizeof(from->inet6.sin6_addr));
+        to->port = ntohs(from->inet6.sin6_port);
+        to->scope = from->inet6.sin6_scope_id;
+        memcpy(to->address, &from->inet6.sin6_addr, sizeof(from->inet6.sin6_addr));
         break;
     default:
+        return false;
+    }
+    to->family = from->any.sa_family;
+    return true;
+}
+
+static int
+ReplyAddress(const SocketAddress* address, uint32_t handle, Request* request)
+{
+    RelaySocketAddress reply;
+    if (!SocketAddressFromSystem(address, handle, &reply))
+    {
         return EAFNOSUPPORT;
     }
-    memcpy(request->reply, &to, sizeof(to));
-    request->replyLength = sizeof(to);
+    memcpy(request->reply, &reply, sizeof(reply));
+    request->replyLength = sizeof(reply);
     return 0;
 }
 
@@ -221,7 +243,7 @@ SocketBind(Request* request)
     {
         return EBADF;
     }
-    const socklen_t size = ToSystem(&wanted, &address);
+    const socklen_t size = SocketAddressToSystem(&wanted, &address);
     if (size == 0)
     {
         return EAFNOSUPPORT;
@@ -271,7 +293,7 @@ SocketAccept(Request* request)
     int error = ReadyRegister(added);
     if (error == 0)
     {
-        error = FromSystem(&peer, added->handle, request);
+        error = ReplyAddress(&peer, added->handle, request);
     }
     if (error != 0)
     {
@@ -291,7 +313,7 @@ SocketConnect(Request* request)
     {
         return EBADF;
     }
-    const socklen_t size = ToSystem(&wanted, &address);
+    const socklen_t size = SocketAddressToSystem(&wanted, &address);
     if (size == 0)
     {
         return EAFNOSUPPORT;
@@ -304,6 +326,7 @@ SocketConnect(Request* request)
     socket->connecting = wanted.family != AF_UNSPEC;
     socket->closed = false;
     socket->error = 0;
+    socket->held = 0;
     return ReadyRegister(socket);
 }
 
@@ -330,12 +353,30 @@ SocketSetOption(Request* request)
                : errno;
 }
 
+/* SO_ERROR was asked for: an error that has been told is what the kernel would have returned. */
+static void
+TakeHeldError(Socket* socket, const Request* request)
+{
+    int error = 0;
+    if (request->replyLength != sizeof(error))
+    {
+        return;
+    }
+    memcpy(&error, request->reply, sizeof(error));
+    if (error == 0)
+    {
+        memcpy(request->reply, &socket->held, sizeof(socket->held));
+    }
+    socket->held = 0;
+    socket->told &= ~(uint32_t)RELAY_ERROR;
+}
+
 int
 SocketGetOption(Request* request)
 {
     RelaySocketOption option;
     memcpy(&option, request->body, sizeof(option));
-    const Socket* socket = SocketFind(option.handle);
+    Socket* socket = SocketFind(option.handle);
     if (!socket)
     {
         return EBADF;
@@ -346,43 +387,41 @@ SocketGetOption(Request* request)
         return errno;
     }
     request->replyLength = length;
+    if (option.level == SOL_SOCKET && option.name == SO_ERROR)
+    {
+        TakeHeldError(socket, request);
+    }
     return 0;
+}
+
+static int
+ReplyName(Request* request, int (*lookUp)(int, struct sockaddr*, socklen_t*))
+{
+    const Socket* socket = RequestSocket(request);
+    SocketAddress address;
+    socklen_t size = sizeof(address);
+    memset(&address, 0, sizeof(address));
+    if (!socket)
+    {
+        return EBADF;
+    }
+    if (lookUp(socket->fd, &address.any, &size) != 0)
+    {
+        return errno;
+    }
+    return ReplyAddress(&address, socket->handle, request);
 }
 
 int
 SocketGetName(Request* request)
 {
-    const Socket* socket = RequestSocket(request);
-    SocketAddress address;
-    socklen_t size = sizeof(address);
-    memset(&address, 0, sizeof(address));
-    if (!socket)
-    {
-        return EBADF;
-    }
-    if (getsockname(socket->fd, &address.any, &size) != 0)
-    {
-        return errno;
-    }
-    return FromSystem(&address, socket->handle, request);
+    return ReplyName(request, getsockname);
 }
 
 int
 SocketGetPeerName(Request* request)
 {
-    const Socket* socket = RequestSocket(request);
-    SocketAddress address;
-    socklen_t size = sizeof(address);
-    memset(&address, 0, sizeof(address));
-    if (!socket)
-    {
-        return EBADF;
-    }
-    if (getpeername(socket->fd, &address.any, &size) != 0)
-    {
-        return errno;
-    }
-    return FromSystem(&address, socket->handle, request);
+    return ReplyName(request, getpeername);
 }
 
 int

@@ -4,6 +4,7 @@
 import contextlib
 import io
 import struct
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+import relay_peer
 from ns3_qemu import image, kernel
 from ns3_qemu.cache import Cache
 from ns3_qemu.steps import Steps
+from relay_peer import RelayProcess
 
 # What takes longer comes later, so that a defect of a part is seen before what follows from it.
 _LAST = ("test_vm_", "test_simulation_", "test_demo")
@@ -88,6 +91,40 @@ def boot(vm_command: list[str]) -> Iterator[Callable[..., Any]]:
             return vm
 
         yield boot
+
+
+@pytest.fixture(scope="session")
+def relay_binary() -> Path:
+    return relay_peer.relay_path()
+
+
+@pytest.fixture
+def relay(relay_binary: Path) -> Iterator[RelayProcess]:
+    """Start a relay and take its hello; it must end without complaint."""
+    peer = RelayProcess(relay_binary)
+    peer.hello()
+    yield peer
+    assert peer.end() == (0, "")
+
+
+@pytest.fixture(scope="session")
+def own_network() -> tuple[str, ...]:
+    """Return what gives a program a network namespace of its own, with an interface "probe0"."""
+    pair = "ip link add probe0 type veth peer name probe1 && ip link set probe1 up"
+    setup = f'ip link set lo up && {pair} && exec "$@"'
+    prefix = ("unshare", "--net", "sh", "-c", setup, "sh")
+    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("network namespaces and veth are not to be had here")
+    return prefix
+
+
+@pytest.fixture
+def networked(relay_binary: Path, own_network: tuple[str, ...]) -> Iterator[RelayProcess]:
+    """Start a relay with the interface "probe0" as its NIC 0."""
+    peer = RelayProcess(relay_binary, "--nic", "probe0", prefix=own_network)
+    assert peer.hello()[1] == 1
+    yield peer
+    assert peer.end() == (0, "")
 
 
 def bzimage(release: str, filling: bytes = b"") -> bytes:

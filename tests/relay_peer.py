@@ -21,16 +21,19 @@ CLOCK_GET, CLOCK_SET, RNG_SEED, SYSCTL_GET, SYSCTL_SET, FILE_GET = range(0x10, 0
 LINK_GET, LINK_SET, ADDRESS_ADD, ROUTE_ADD = range(0x20, 0x24)
 SOCKET, BIND, LISTEN, ACCEPT, CONNECT, SETSOCKOPT = range(0x30, 0x36)
 GETSOCKOPT, GETSOCKNAME, GETPEERNAME, SHUTDOWN, CLOSE, WATCH = range(0x36, 0x3C)
+SEND, RECEIVE, IOCTL = range(0x3C, 0x3F)
 STREAM, STREAM_STAT = 0x48, 0x49
 EVENT_READY, EVENT_STREAM = 0x80, 0x81
 
 READABLE, WRITABLE, ERROR, HANGUP = 1, 2, 4, 8
 SOURCE, SINK, VERIFY, STOP = 1, 2, 3, 4
+HAS_LOCAL, HAS_TOS, HAS_TTL = 1, 2, 4
 LINK_UP, LINK_ARP, LINK_MTU, LINK_ADDRESS, LINK_GSO, LINK_GRO = (1 << bit for bit in range(6))
 
-BODY_MAX = 65536
+BODY_MAX = 69632
 HEADER = struct.Struct("<IHHIi")
 SOCKET_ADDRESS = struct.Struct("<IHHI16s")
+RECEIVED = struct.Struct("<28sIIII16sBBxx")
 
 
 def relay_path() -> Path:
@@ -63,6 +66,18 @@ class StreamEnd:
     error: int
     bytes: int
     wrong: int
+
+
+@dataclass(frozen=True)
+class Received:
+    data: bytes
+    sender: tuple[str, int] | None
+    flags: int
+    length: int
+    local: str | None
+    interface: int
+    tos: int | None
+    ttl: int | None
 
 
 class RelayError(OSError):
@@ -247,10 +262,14 @@ class RelayPeer:
         body = self.request(SOCKET, struct.pack("<III", domain, kind, protocol))
         return struct.unpack("<I", body)[0]
 
-    def _with_address(self, kind: int, handle: int, address: str, port: int) -> None:
+    @staticmethod
+    def _endpoint(handle: int, address: str, port: int) -> bytes:
         ip = ipaddress.ip_address(address)
         family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
-        self.request(kind, SOCKET_ADDRESS.pack(handle, family, port, 0, ip.packed))
+        return SOCKET_ADDRESS.pack(handle, family, port, 0, ip.packed)
+
+    def _with_address(self, kind: int, handle: int, address: str, port: int) -> None:
+        self.request(kind, self._endpoint(handle, address, port))
 
     def bind(self, handle: int, address: str, port: int = 0) -> None:
         self._with_address(BIND, handle, address, port)
@@ -290,6 +309,35 @@ class RelayPeer:
 
     def close(self, handle: int) -> None:
         self.request(CLOSE, struct.pack("<I", handle))
+
+    def send(
+        self, handle: int, data: bytes, flags: int = 0, to: tuple[str, int] | None = None
+    ) -> int:
+        """Return how many bytes the kernel took."""
+        nowhere = SOCKET_ADDRESS.pack(handle, 0, 0, 0, b"")
+        target = self._endpoint(handle, *to) if to else nowhere
+        body = self.request(SEND, target + struct.pack("<I", flags) + data)
+        return struct.unpack("<I", body)[0]
+
+    def receive_from(self, handle: int, length: int = BODY_MAX, flags: int = 0) -> Received:
+        body = self.request(RECEIVE, struct.pack("<III", handle, flags, length))
+        sender, flags, length, has, interface, local, tos, ttl = RECEIVED.unpack_from(body)
+        returned, family = struct.unpack_from("<IH", sender)
+        assert returned == handle
+        size = 4 if family == socket.AF_INET else 16
+        return Received(
+            data=body[RECEIVED.size :],
+            sender=self._address(sender)[1] if family else None,
+            flags=flags,
+            length=length,
+            local=str(ipaddress.ip_address(local[:size])) if has & HAS_LOCAL else None,
+            interface=interface,
+            tos=tos if has & HAS_TOS else None,
+            ttl=ttl if has & HAS_TTL else None,
+        )
+
+    def ioctl(self, handle: int, request: int, argument: bytes) -> bytes:
+        return self.request(IOCTL, struct.pack("<II", handle, request) + argument)
 
     def watch(self, handle: int, conditions: int) -> None:
         self.request(WATCH, struct.pack("<II", handle, conditions))

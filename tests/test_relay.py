@@ -26,92 +26,18 @@ from relay_peer import (
     VERIFY,
     WRITABLE,
     Ready,
-    RelayError,
     RelayProcess,
     StreamEnd,
 )
+from relay_tools import connected, joined_to_us, pattern, with_errno
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TCP_INFO = 11
 TCP_CONGESTION = 13
 IPV6 = pytest.param(socket.AF_INET6, "::1", id="IPv6")
 IPV4 = pytest.param(socket.AF_INET, "127.0.0.1", id="IPv4")
-
-
-@pytest.fixture(scope="session")
-def relay_binary() -> Path:
-    return relay_peer.relay_path()
-
-
-@pytest.fixture
-def relay(relay_binary: Path) -> Iterator[RelayProcess]:
-    """Start a relay and take its hello; it must end without complaint."""
-    peer = RelayProcess(relay_binary)
-    peer.hello()
-    yield peer
-    assert peer.end() == (0, "")
-
-
-@pytest.fixture(scope="session")
-def own_network() -> tuple[str, ...]:
-    """Return what gives a program a network namespace of its own, with an interface "probe0"."""
-    pair = "ip link add probe0 type veth peer name probe1 && ip link set probe1 up"
-    setup = f'ip link set lo up && {pair} && exec "$@"'
-    prefix = ("unshare", "--net", "sh", "-c", setup, "sh")
-    if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("network namespaces and veth are not to be had here")
-    return prefix
-
-
-@pytest.fixture
-def networked(relay_binary: Path, own_network: tuple[str, ...]) -> Iterator[RelayProcess]:
-    """Start a relay with the interface "probe0" as its NIC 0."""
-    peer = RelayProcess(relay_binary, "--nic", "probe0", prefix=own_network)
-    assert peer.hello()[1] == 1
-    yield peer
-    assert peer.end() == (0, "")
-
-
-def with_errno(number: int, call: Callable[..., object], *arguments: object) -> None:
-    with pytest.raises(RelayError) as raised:
-        call(*arguments)
-    assert errno.errorcode[raised.value.errno] == errno.errorcode[number]
-
-
-def connected(
-    relay: RelayProcess, family: int = socket.AF_INET, address: str = "127.0.0.1"
-) -> tuple[int, int]:
-    """Return two handles joined by TCP: the one that has connected, the one that was accepted."""
-    listener = relay.open_socket(family, socket.SOCK_STREAM)
-    relay.bind(listener, address)
-    relay.listen(listener)
-    relay.watch(listener, READABLE)
-    client = relay.open_socket(family, socket.SOCK_STREAM)
-    relay.connect(client, *relay.name(listener))
-    ready = sorted((relay.event(), relay.event()), key=lambda event: event.handle)
-    assert ready == [Ready(listener, READABLE, 0), Ready(client, WRITABLE, 0)]
-    server, peer = relay.accept(listener)
-    assert peer == relay.name(client)
-    relay.close(listener)
-    return client, server
-
-
-def joined_to_us(relay: RelayProcess) -> tuple[int, socket.socket]:
-    """Return a handle and the socket here that it is joined to."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        handle = relay.open_socket(socket.AF_INET, socket.SOCK_STREAM)
-        relay.connect(handle, *listener.getsockname())
-        assert relay.event() == Ready(handle, WRITABLE, 0)
-        ours = listener.accept()[0]
-    ours.settimeout(20)
-    return handle, ours
-
-
-def pattern(length: int) -> bytes:
-    return (bytes(range(251)) * (length // 251 + 1))[:length]
 
 
 def until_told(relay: RelayProcess, handle: int, count: int) -> None:

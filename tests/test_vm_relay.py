@@ -187,3 +187,41 @@ def test_interfaces_can_be_configured(vm: Vm):
 
 def test_the_guests_kernel_says_its_release(vm: Vm):
     assert vm.relay.release.encode() in vm.relay.read_file("/proc/version")
+
+
+def test_the_simulation_sends_and_receives_through_the_guests_sockets(vm: Vm):
+    here = vm.relay.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    vm.relay.bind(here, "127.0.0.1", 5000)
+    vm.relay.setsockopt(here, socket.IPPROTO_IP, 8, struct.pack("i", 1))  # IP_PKTINFO
+    vm.relay.watch(here, READABLE)
+    there = vm.relay.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    longest = bytes(range(256)) * 255 + bytes(227)
+    assert vm.relay.send(there, longest, to=("127.0.0.1", 5000)) == 65507
+    vm.run(vm.time)
+    assert (here, READABLE, 0) in vm.take_ready()
+    assert struct.unpack("i", vm.relay.ioctl(here, 0x541B, bytes(4))) == (65507,)
+    received = vm.relay.receive(here)
+    assert received.data == longest
+    assert received.sender == ("127.0.0.1", vm.relay.getsockname(there)[1])
+    assert (received.local, received.interface, received.ttl) == ("127.0.0.1", 1, None)
+    with pytest.raises(GuestError) as raised:
+        vm.relay.receive(here)
+    assert raised.value.errno == errno.EAGAIN
+    with pytest.raises(GuestError) as raised:
+        vm.relay.send(there, longest + b"x", to=("127.0.0.1", 5000))
+    assert raised.value.errno == errno.EMSGSIZE
+
+
+def test_what_is_longer_than_a_request_is_sent_in_several(vm: Vm):
+    listener = listening(vm, 82)
+    client = tcp(vm)
+    vm.relay.setsockopt(client, socket.SOL_SOCKET, 7, struct.pack("i", 1 << 20))  # SO_SNDBUF
+    vm.relay.connect(client, "127.0.0.1", 82)
+    server, _ = vm.relay.accept(listener)
+    data = bytes(range(251)) * 1000
+    sent = vm.relay.send(client, data)
+    assert sent > 100_000
+    received = b""
+    while len(received) < sent:
+        received += vm.relay.receive(server).data
+    assert received == data[:sent]

@@ -51,6 +51,7 @@ ToWire(uint32_t handle, const GuestEndpoint& endpoint)
     wire.handle = handle;
     wire.family = endpoint.address.family;
     wire.port = endpoint.port;
+    wire.scope = endpoint.scope;
     std::copy(endpoint.address.bytes.begin(), endpoint.address.bytes.end(), wire.address);
     return wire;
 }
@@ -62,6 +63,7 @@ FromWire(const RelaySocketAddress& wire)
     endpoint.address.family = static_cast<uint8_t>(wire.family);
     std::copy(std::begin(wire.address), std::end(wire.address), endpoint.address.bytes.begin());
     endpoint.port = wire.port;
+    endpoint.scope = wire.scope;
     return endpoint;
 }
 
@@ -481,6 +483,85 @@ void
 RelayClient::Shutdown(uint32_t handle, uint32_t how)
 {
     Call(RELAY_SHUTDOWN, Body(RelayShutdown{handle, how}), "shutting down a socket");
+}
+
+size_t
+RelayClient::Send(uint32_t handle,
+                  const uint8_t* data,
+                  size_t length,
+                  uint32_t flags,
+                  const GuestEndpoint* to)
+{
+    const std::string what = "sending";
+    RelaySend head{};
+    head.to.handle = handle;
+    head.flags = flags;
+    if (to)
+    {
+        head.to = ToWire(handle, *to);
+    }
+    constexpr size_t most = RELAY_BODY_MAX - sizeof(head);
+    size_t sent = 0;
+    do
+    {
+        const size_t piece = std::min(most, length - sent);
+        try
+        {
+            const auto count =
+                CallFor<RelayCount>(RELAY_SEND, Body(head, data + sent, piece), what);
+            if (count.bytes > piece)
+            {
+                throw VmError("the relay broke its protocol: it sent " +
+                              std::to_string(count.bytes) + " bytes of " + std::to_string(piece));
+            }
+            sent += count.bytes;
+            if (count.bytes < piece)
+            {
+                break;
+            }
+        }
+        catch (const GuestError&)
+        {
+            if (sent == 0)
+            {
+                throw;
+            }
+            break;
+        }
+    } while (sent < length);
+    return sent;
+}
+
+GuestReceived
+RelayClient::Receive(uint32_t handle, uint32_t length, uint32_t flags)
+{
+    const std::string what = "receiving";
+    const auto body = Call(RELAY_RECEIVE, Body(RelayReceive{handle, flags, length}), what);
+    const auto head = Read<RelayReceived>(body, what);
+    if (body.size() - sizeof(head) > length)
+    {
+        throw VmError("the relay broke its protocol: it received more than was asked for");
+    }
+    GuestReceived received;
+    received.data.assign(body.begin() + sizeof(head), body.end());
+    received.from = FromWire(head.from);
+    received.flags = head.flags;
+    received.length = head.length;
+    received.has = head.has;
+    received.interface = head.interface;
+    received.local.family = received.from.address.family;
+    std::copy(std::begin(head.local), std::end(head.local), received.local.bytes.begin());
+    received.tos = head.tos;
+    received.ttl = head.ttl;
+    return received;
+}
+
+std::vector<uint8_t>
+RelayClient::Ioctl(uint32_t handle, uint32_t request, const std::vector<uint8_t>& argument)
+{
+    return Call(RELAY_IOCTL,
+                Body(RelayIoctl{handle, request}, argument.data(), argument.size()),
+                "ioctl " + Hex(request));
 }
 
 void

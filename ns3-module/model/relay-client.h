@@ -61,6 +61,21 @@ struct GuestEndpoint
 {
     GuestAddress address;
     uint16_t port{0};
+    uint32_t scope{0}; //!< ifindex, of a link-local IPv6 address
+};
+
+/** What one receive has brought; fields as in RelayReceived. */
+struct GuestReceived
+{
+    std::vector<uint8_t> data;
+    GuestEndpoint from;    //!< family 0: the kernel names no sender
+    uint32_t flags{0};     //!< MSG_TRUNC, ...
+    uint32_t length{0};    //!< bytes of the whole datagram
+    uint32_t has{0};       //!< RELAY_HAS_...: which of the following are known
+    uint32_t interface{0}; //!< ifindex
+    GuestAddress local;    //!< the destination address
+    uint8_t tos{0};
+    uint8_t ttl{0};
 };
 
 /** Where packets go. Zero leaves an attribute to the kernel. */
@@ -149,6 +164,36 @@ class RelayClient
     GuestEndpoint GetSocketName(uint32_t handle);
     GuestEndpoint GetPeerName(uint32_t handle);
     void Shutdown(uint32_t handle, uint32_t how);
+    /**
+     * Send. What is too long for one request goes in several; of a datagram the kernel refuses the
+     * first one, for it is longer than any datagram.
+     * @param flags MSG_... of send(2); it never waits
+     * @param to where to, or nullptr: to the socket's peer
+     * @return bytes that the kernel took
+     * @throw GuestError EAGAIN if it takes nothing now
+     */
+    size_t Send(uint32_t handle,
+                const uint8_t* data,
+                size_t length,
+                uint32_t flags = 0,
+                const GuestEndpoint* to = nullptr);
+    /**
+     * Receive, at most what one reply holds (a whole datagram always fits). An end of file and an
+     * empty datagram bring no data.
+     * @param length the most bytes to return
+     * @param flags MSG_... of recv(2); it never waits
+     * @throw GuestError EAGAIN if there is nothing
+     */
+    GuestReceived Receive(uint32_t handle, uint32_t length, uint32_t flags = 0);
+    /**
+     * ioctl(2) on a socket.
+     * @param request SIOCOUTQ, ...; not FIONBIO
+     * @param argument the bytes of its argument, which must hold no pointers
+     * @return the argument as the kernel left it
+     */
+    std::vector<uint8_t> Ioctl(uint32_t handle,
+                               uint32_t request,
+                               const std::vector<uint8_t>& argument);
     void Close(uint32_t handle);
     /** @param conditions RELAY_READABLE | RELAY_WRITABLE */
     void Watch(uint32_t handle, uint32_t conditions);

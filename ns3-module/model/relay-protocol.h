@@ -33,8 +33,9 @@
 
 #define RELAY_PROTOCOL_VERSION 1u
 
-/* The largest body in bytes, either way. */
-#define RELAY_BODY_MAX 65536u
+/* The largest body in bytes, either way: more than the largest datagram that the Internet protocols
+ * carry (64 KiB), and what is said of it. */
+#define RELAY_BODY_MAX 69632u
 
 /* Name of the relay's virtio-serial port, as the guest sees it in sysfs. */
 #define RELAY_PORT_NAME "ns3-qemu.relay"

@@ -98,6 +98,34 @@ class Vm:
     def relay(self) -> Relay:
         """The guest's relay: each call is a turn at the time of the last."""
 
+class Received:
+    """What one receive has brought."""
+
+    @property
+    def data(self) -> bytes:
+        """The bytes; none at the end of a connection's stream, and of an empty datagram."""
+    @property
+    def sender(self) -> tuple[str, int] | None:
+        """Address and port, where the kernel names them."""
+    @property
+    def flags(self) -> int:
+        """MSG_TRUNC and others of recvmsg(2)."""
+    @property
+    def length(self) -> int:
+        """The whole datagram in bytes, also where it was cut."""
+    @property
+    def local(self) -> str | None:
+        """The destination address, with the option IP_PKTINFO or IPV6_RECVPKTINFO."""
+    @property
+    def interface(self) -> int | None:
+        """The index of the interface on which it came, with these options."""
+    @property
+    def tos(self) -> int | None:
+        """Type of service or traffic class, with the option IP_RECVTOS or IPV6_RECVTCLASS."""
+    @property
+    def ttl(self) -> int | None:
+        """Time to live or hop limit, with the option IP_RECVTTL or IPV6_RECVHOPLIMIT."""
+
 class Relay:
     """Acts inside the guest. Every call raises GuestError if the guest's kernel refuses."""
 
@@ -144,7 +172,7 @@ class Relay:
     def socket(self, domain: int, type: int, protocol: int = 0) -> int:  # noqa: A002
         """Open a socket; return its handle. The guest's sockets do not block."""
     def bind(self, handle: int, address: str, port: int) -> None:
-        """Bind a socket."""
+        """Bind a socket. An address "fe80::1%2" has an interface's index."""
     def listen(self, handle: int, backlog: int = 128) -> None:
         """Make a socket listen."""
     def accept(self, handle: int) -> tuple[int, tuple[str, int]]:
@@ -161,6 +189,14 @@ class Relay:
         """Return the peer's address and port."""
     def shutdown(self, handle: int, how: int) -> None:
         """Close one direction of a connection, or both."""
+    def send(
+        self, handle: int, data: bytes, flags: int = 0, to: tuple[str, int] | None = None
+    ) -> int:
+        """Send; return how many bytes the kernel took. EAGAIN: nothing now; it never waits."""
+    def receive(self, handle: int, length: int = 65536, flags: int = 0) -> Received:
+        """Receive at most `length` bytes. EAGAIN: there is nothing; it never waits."""
+    def ioctl(self, handle: int, request: int, argument: bytes) -> bytes:
+        """Make a socket's device request; return the argument as the kernel left it."""
     def close(self, handle: int) -> None:
         """Close a socket."""
     def watch(self, handle: int, conditions: int) -> None:
