@@ -34,6 +34,9 @@ def test_the_version() -> None:
         (["--kernel", "/etc/hostname"], "/etc/hostname is not a bzImage"),
         (["--nic", "rtl8139"], "there is no NIC 'rtl8139'"),
         (["--memory", "1"], "a machine cannot have 1 MiB"),
+        (["--add", "/no/such/program"], "there is no /no/such/program"),
+        (["--add", "/etc/hostname=/init"], "/init is the image's own"),
+        (["--rootfs", "/etc/hostname"], "/etc/hostname is not a tar file"),
     ],
 )
 def test_an_error_says_what_is_wrong_and_what_to_do(arguments: list[str], message: str) -> None:

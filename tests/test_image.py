@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Images: addressed by what went into them, startable without Python."""
 
+import hashlib
 import itertools
 import os
 from pathlib import Path
@@ -138,6 +139,58 @@ def test_each_ingredient_makes_another_image(
     after = image.ensure_spec(cache, steps, spec)
     assert after != before
     assert before.is_dir()
+
+
+@pytest.mark.parametrize("change", ["path", "mode", "bytes"])
+def test_each_property_of_an_added_file_makes_another_image(
+    cache: Cache, steps: Steps, parts: Parts, tmp_path: Path, change: str
+) -> None:
+    (tmp_path / "data").write_bytes(b"one")
+    (tmp_path / "data").chmod(0o644)
+
+    def build(place: str = "/srv/data") -> Path:
+        wanted = image.Image(parts.spec.kernel)
+        wanted.add(tmp_path / "data", to=place)
+        return wanted.build_in(cache, steps)
+
+    plain = image.ensure_spec(cache, steps, parts.spec)
+    before = build()
+    assert before == build()
+    assert before != plain
+    if change == "mode":
+        (tmp_path / "data").chmod(0o600)
+    elif change == "bytes":
+        (tmp_path / "data").write_bytes(b"two")
+    after = build("/srv/other" if change == "path" else "/srv/data")
+    assert after != before
+    members = read((after / "initramfs").read_bytes())
+    assert members["init"].data == b"a relay"
+    assert ("srv/other" in members) == (change == "path")
+
+
+def test_an_image_says_what_was_added(
+    cache: Cache, steps: Steps, parts: Parts, tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_bytes(b"one")
+    wanted = image.Image(parts.spec.kernel)
+    wanted.add(tmp_path / "data", to="/srv/data")
+    directory = wanted.build_in(cache, steps)
+    manifest = image.images(cache)[directory]
+    assert manifest.added == (f"{tmp_path}/data as /srv/data",)
+    assert manifest.files["/srv/data"] == f"100644 0:0 {hashlib.sha256(b'one').hexdigest()}"
+
+
+def test_memory_that_added_files_do_not_fit_into_is_an_error(
+    cache: Cache, steps: Steps, parts: Parts, tmp_path: Path
+) -> None:
+    (tmp_path / "large").write_bytes(bytes(20 * 2**20))
+    wanted = image.Image(parts.spec.kernel, memory_mib=96)
+    wanted.add(tmp_path / "large", to="/large")
+    with pytest.raises(ImageError, match="96 MiB of memory are too little") as caught:
+        wanted.build_in(cache, steps)
+    needed = int(caught.value.advice.split()[1])
+    wanted.memory_mib = needed
+    assert wanted.build_in(cache, steps).is_dir()
 
 
 def test_the_same_ingredients_make_the_same_bytes(

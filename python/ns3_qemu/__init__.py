@@ -9,22 +9,30 @@ In a script::
     qemu = ns3_qemu.QemuHelper("debian:6.1")
     machine = qemu.Install(node)
 
-`QemuHelper`, `Run` and `VmError` are loaded when first used, with ns-3 and the C++ module: from
-then on `ns.QemuTcpSource`, `ns.VirtualMachine` and the rest of the module are there, too.
+`Image` describes machines that have programs. `QemuHelper`, `Run` and `VmError` are loaded when
+first used, with ns-3 and the C++ module: from then on `ns.QemuTcpSource`, `ns.VirtualMachine` and
+the rest of the module are there, too.
 """
 
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .image import Image as Image
 
 __version__ = version("ns3-qemu")
 
-__all__ = ["QemuHelper", "Run", "VmError", "__version__", "load"]
+__all__ = ["Image", "QemuHelper", "Run", "VmError", "__version__", "load"]
 
 _SIMULATION = frozenset({"QemuHelper", "Run", "VmError", "load"})
 
 
 def __getattr__(name: str) -> Any:
     # ns-3 takes seconds to load, and the set-up works without it.
+    if name == "Image":
+        from .image import Image
+
+        return Image
     if name in _SIMULATION:
         from . import simulation
 

@@ -64,6 +64,24 @@ _Refresh = Annotated[
     bool, typer.Option("--refresh", help="Look whether Debian has newer versions, and take them.")
 ]
 
+_Add = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--add",
+        metavar="PATH[=PLACE]",
+        help="A program with the libraries it needs, another file, or a directory, at the same "
+        "path in the guest unless another is given; may be given several times.",
+    ),
+]
+
+
+def _add_files(wanted: image.Image, paths: list[str] | None) -> None:
+    for path in paths or ():
+        name, _, place = path.partition("=")
+        # A file's own name may have an equals sign.
+        whole = Path(path).expanduser().exists()
+        wanted.add(path if whole else name, None if whole else place or None)
+
 
 def _kernel_spec(kernel: str, modules: Path | None) -> str:
     """Return the name of a kernel as ns3_qemu.kernel wants it."""
@@ -203,8 +221,13 @@ def build(
     kernel: _Kernel = image.DEFAULT_KERNEL,
     modules: _Modules = None,
     memory: Annotated[
-        int, typer.Option("--memory", metavar="MIB", help="Memory of a machine.")
-    ] = 96,
+        int | None,
+        typer.Option(
+            "--memory",
+            metavar="MIB",
+            help="Memory of a machine; as much as its files need, at least 96, unless it is given.",
+        ),
+    ] = None,
     nic: Annotated[
         str, typer.Option("--nic", help=f"One of {', '.join(image.NICS)}.")
     ] = "virtio-net-pci",
@@ -214,18 +237,36 @@ def build(
             "--append", metavar="PARAMETER", help="A kernel parameter; may be given several times."
         ),
     ] = None,
+    add: _Add = None,
+    rootfs: Annotated[
+        Path | None,
+        typer.Option(
+            "--rootfs",
+            metavar="PATH",
+            help="A directory or tar file that is to be the guest's root file system.",
+        ),
+    ] = None,
     refresh: _Refresh = False,
 ) -> None:
     """Build an image, with all that it needs, and print its directory."""
     cache = Cache()
-    spec = image.ImageSpec(_kernel_spec(kernel, modules), memory, tuple(append or ()), nic)
-    typer.echo(image.ensure_spec(cache, Steps(cache.logs), spec, refresh=refresh))
+    wanted = image.Image(
+        _kernel_spec(kernel, modules),
+        rootfs=rootfs,
+        memory_mib=memory,
+        cmdline_extra=append or (),
+        nic=nic,
+    )
+    _add_files(wanted, add)
+    typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh))
 
 
 @images.command("list")
 def list_() -> None:
     """Say which images there are."""
-    table = Table("image", "kernel", "MiB", "NIC", "QEMU", "parameters", box=None, pad_edge=False)
+    table = Table(
+        "image", "kernel", "MiB", "NIC", "QEMU", "parameters", "added", box=None, pad_edge=False
+    )
     for directory, manifest in image.images(Cache()).items():
         spec = manifest.spec
         table.add_row(
@@ -235,6 +276,7 @@ def list_() -> None:
             spec.nic,
             manifest.qemu_version,
             " ".join(spec.cmdline_extra),
+            ", ".join(manifest.added),
         )
     _print_table(table)
 

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Writes initramfs archives: the "newc" form of cpio that Linux unpacks at boot.
 
-The same entries always give the same bytes: sorted by path, owned by root, dated 1970. It needs no
-root: device nodes are only entries in the archive.
+The same entries always give the same bytes: sorted by path, dated 1970. It needs no root: device
+nodes and owners are only entries in the archive.
 """
 
+import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -22,6 +23,17 @@ class Entry:
     mode: int  # type and permissions, as in st_mode
     data: bytes = b""  # contents, or target of a symbolic link
     device: tuple[int, int] = (0, 0)  # major, minor
+    owner: tuple[int, int] = (0, 0)  # user, group
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether it is a directory."""
+        return stat.S_ISDIR(self.mode)
+
+    @property
+    def is_symlink(self) -> bool:
+        """Whether it is a symbolic link."""
+        return stat.S_ISLNK(self.mode)
 
 
 def file(path: str, data: bytes, permissions: int = 0o644) -> Entry:
@@ -36,7 +48,7 @@ def directory(path: str, permissions: int = 0o755) -> Entry:
 
 def symlink(path: str, target: str) -> Entry:
     """Return a symbolic link."""
-    return Entry(path, stat.S_IFLNK | 0o777, target.encode())
+    return Entry(path, stat.S_IFLNK | 0o777, os.fsencode(target))
 
 
 def character_device(path: str, major: int, minor: int, permissions: int = 0o600) -> Entry:
@@ -45,7 +57,12 @@ def character_device(path: str, major: int, minor: int, permissions: int = 0o600
 
 
 def archive(entries: Iterable[Entry]) -> bytes:
-    """Return the archive. Missing parent directories are added.
+    """Return the archive in one piece; see `blocks`."""
+    return b"".join(blocks(entries))
+
+
+def blocks(entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Yield the archive piece by piece. Missing parent directories are added.
 
     Raises ValueError if two entries have one path, or a path is not absolute and plain.
     """
@@ -70,18 +87,19 @@ def archive(entries: Iterable[Entry]) -> bytes:
                 by_path.setdefault(str(parent), directory(str(parent)))
 
     # A parent sorts before what is in it, as the kernel needs it.
-    ordered = [by_path[path] for path in sorted(by_path)]
-    records = [_record(entry, inode) for inode, entry in enumerate(ordered, start=1)]
-    records.append(_record(Entry(f"/{_TRAILER}", 0), 0))
-    return b"".join(records)
+    for inode, name in enumerate(sorted(by_path), start=1):
+        yield _record(by_path[name], inode)
+    yield _record(Entry(f"/{_TRAILER}", 0), 0)
 
 
 def _record(entry: Entry, inode: int) -> bytes:
-    name = entry.path.removeprefix("/").encode() + b"\0"
+    name = os.fsencode(entry.path.removeprefix("/")) + b"\0"
     major, minor = entry.device
+    user, group = entry.owner
     links = 2 if stat.S_ISDIR(entry.mode) else 1
     # inode, mode, uid, gid, links, mtime, size, device (2), device node (2), name size, checksum
-    numbers = (inode, entry.mode, 0, 0, links, 0, len(entry.data), 0, 0, major, minor, len(name), 0)
+    size = len(entry.data)
+    numbers = (inode, entry.mode, user, group, links, 0, size, 0, 0, major, minor, len(name), 0)
     header = _MAGIC + b"".join(b"%08X" % number for number in numbers)
     return _padded(header + name) + _padded(entry.data)
 

@@ -5,7 +5,8 @@ An image is a directory that is named by the hash of everything that went into i
 
     manifest.json   what that was
     kernel          the bzImage
-    initramfs       the relay as /init, the kernel modules it loads, empty directories
+    initramfs       the relay as /init, the kernel modules it loads, empty directories, and what a
+                    user has added: programs with all that they need, a root file system
     qemu.args       the QEMU command, one argument a line, the executable first: what is the same
                     for all machines of this image. A simulation adds what is a machine's own: its
                     link to the simulator, and its NICs
@@ -15,6 +16,7 @@ So an image is all that a C++ simulation needs: it starts its machines without P
 """
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -23,6 +25,7 @@ import msgspec
 from . import cpio, kernel, toolchain
 from .cache import Cache
 from .errors import ImageError
+from .overlay import Overlay
 from .steps import Steps
 
 DEFAULT_KERNEL = "debian:6.1"
@@ -89,6 +92,88 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ImageError(message, "Give each as one word, as on a kernel's command line.")
 
 
+# A guest has its files twice while it boots: in the archive, and unpacked in a file system that
+# takes at most half of the memory. The rest is the kernel's own, and for programs to run in.
+_KERNEL_MIB = 64
+_LEAST_MIB = 96
+
+
+def memory_needed(overlay: Overlay) -> int:
+    """Return the MiB of memory that a guest with these files needs at least."""
+    mib = -(-overlay.size // 2**20)
+    return max(16, _KERNEL_MIB + 3 * mib) if overlay else 0
+
+
+class Image:
+    """An image to be: a kernel, and the programs that its machines are to have.
+
+    Give it to `ns3_qemu.QemuHelper`, which builds it. ::
+
+        image = ns3_qemu.Image("debian:6.1")
+        image.add("/usr/bin/iperf3")
+        qemu = ns3_qemu.QemuHelper(image)
+
+    Methods raise ImageError, and say what to do, for what cannot be in an image.
+    """
+
+    def __init__(
+        self,
+        kernel: str = DEFAULT_KERNEL,
+        *,
+        rootfs: str | os.PathLike[str] | None = None,
+        memory_mib: int | None = None,
+        cmdline_extra: tuple[str, ...] | list[str] = (),
+        nic: str = "virtio-net-pci",
+        extra_modules: tuple[str, ...] | list[str] = (),
+    ) -> None:
+        """Describe an image; nothing is built yet.
+
+        `kernel`: "debian:6.1", or "file:/path/bzImage,modules=DIR" for one of your own.
+        `rootfs`: a directory or a tar file (plain, gzip, bzip2, xz) that is to be the guest's whole
+        root file system, kept in its memory. Owners, modes, links and device nodes stay as they
+        are; what is below /dev, /proc, /run, /sys and /tmp is left out, for these are mounted.
+        `memory_mib`: memory of each machine in MiB; None: as much as its files need, at least 96.
+        `cmdline_extra`: kernel parameters after the usual ones. `nic`: virtio-net-pci or e1000.
+        `extra_modules`: kernel modules to be loaded besides the drivers, such as "tcp_bbr".
+        """
+        self.kernel = kernel
+        self.memory_mib = memory_mib
+        self.cmdline_extra = tuple(cmdline_extra)
+        self.nic = nic
+        self.extra_modules = tuple(extra_modules)
+        self._overlay = Overlay()
+        if rootfs is not None:
+            self._overlay.add_rootfs(rootfs)
+
+    def add(self, path: str | os.PathLike[str], to: str | None = None) -> None:
+        """Add a file of this machine, or a directory with all that is in it.
+
+        It gets the same path in the guest, unless `to` (an absolute path there) says another. A
+        program brings its dynamic loader and shared libraries, a script its interpreter; what a
+        program opens by itself when it runs (plug-ins, data) has to be added by you. Modes stay,
+        everything is root's, file capabilities are dropped (the guest's programs run as root).
+        Files are read now: later changes are not seen.
+        """
+        self._overlay.add(path, to)
+
+    @property
+    def spec(self) -> ImageSpec:
+        """What the image is to be, but for its files."""
+        memory = self.memory_mib
+        if memory is None:
+            memory = max(_LEAST_MIB, memory_needed(self._overlay))
+        return ImageSpec(self.kernel, memory, self.cmdline_extra, self.nic, self.extra_modules)
+
+    def build(self) -> Path:
+        """Return the image's directory; build it, and what it needs, as far as they are missing."""
+        cache = Cache()
+        return self.build_in(cache, Steps(cache.logs))
+
+    def build_in(self, cache: Cache, steps: Steps, *, refresh: bool = False) -> Path:
+        """Return the image's directory in a certain cache; see `ensure_spec`."""
+        return ensure_spec(cache, steps, self.spec, overlay=self._overlay, refresh=refresh)
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What went into an image: its manifest.json. Hashes are SHA-256 of whole files."""
 
@@ -101,6 +186,8 @@ class Manifest(msgspec.Struct, frozen=True):
     modules: dict[str, str]  # hash by name, in load order
     qemu_version: str
     qemu_command: tuple[str, ...]  # without what names files of the image itself
+    added: tuple[str, ...] = ()  # what a user has added, for people
+    files: dict[str, str] = {}  # those files: type and mode, owner, hash or device; by path
 
     def key(self) -> str:
         """Name the image by what went into it."""
@@ -134,16 +221,30 @@ def ensure(
     return ensure_spec(cache, Steps(cache.logs), spec)
 
 
-def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False) -> Path:
+def ensure_spec(
+    cache: Cache,
+    steps: Steps,
+    spec: ImageSpec,
+    *,
+    overlay: Overlay | None = None,
+    refresh: bool = False,
+) -> Path:
     """Return the directory of an image; see `ensure`.
 
     With `refresh`, newer versions are taken if Debian has them.
     """
+    overlay = overlay or Overlay()
     spec.check()
+    if spec.memory_mib < (needed := memory_needed(overlay)):
+        message = (
+            f"{spec.memory_mib} MiB of memory are too little: the files that were added take "
+            f"{overlay.size / 2**20:.0f} MiB, and the guest has them twice while it boots"
+        )
+        raise ImageError(message, f"Give {needed} MiB or more, or add less.")
     relay = relay_path()
     guest = kernel.ensure(cache, steps, spec.kernel, refresh=refresh)
     qemu = toolchain.ensure(cache, steps, refresh=refresh)
-    plan = _Plan(spec, relay, guest, qemu)
+    plan = _Plan(spec, relay, guest, qemu, overlay)
     final = cache.images / plan.manifest.key()
     cache.produce(
         final, lambda result, _work: plan.build(result, final, steps), steps.waiting("Image")
@@ -159,7 +260,7 @@ def find(cache: Cache, spec: ImageSpec) -> Path | None:
     qemu = toolchain.find(cache)
     if not guest or not qemu:
         return None
-    final = cache.images / _Plan(spec, relay_path(), guest, qemu).manifest.key()
+    final = cache.images / _Plan(spec, relay_path(), guest, qemu, Overlay()).manifest.key()
     return final if final.is_dir() else None
 
 
@@ -167,8 +268,14 @@ class _Plan:
     """The parts of an image, put together."""
 
     def __init__(
-        self, spec: ImageSpec, relay: Path, guest: kernel.Kernel, qemu: toolchain.Qemu
+        self,
+        spec: ImageSpec,
+        relay: Path,
+        guest: kernel.Kernel,
+        qemu: toolchain.Qemu,
+        overlay: Overlay,
     ) -> None:
+        self._overlay = overlay
         self._bzimage = guest.bzimage
         self._relay = relay.read_bytes()
         wanted = ["virtio_pci", NICS[spec.nic], "virtio_console", *spec.extra_modules]
@@ -185,13 +292,17 @@ class _Plan:
             },
             qemu_version=qemu.manifest.version,
             qemu_command=_command(qemu, spec),
+            added=overlay.sources,
+            files=overlay.digests(),
         )
 
     def build(self, result: Path, final: Path, steps: Steps) -> None:
         """Write the image into `result`, which is going to be `final`."""
         with steps.step("image", f"Building the image {final.name}: {self.manifest.kernel_name}"):
             shutil.copyfile(self._bzimage, result / "kernel")
-            (result / "initramfs").write_bytes(_initramfs(self._relay, self._modules))
+            with (result / "initramfs").open("wb") as file:
+                entries = self._overlay.entries(_own_files(self._relay, self._modules))
+                file.writelines(cpio.blocks(entries))
             command = [*self.manifest.qemu_command]
             command += ["-kernel", str(final / "kernel"), "-initrd", str(final / "initramfs")]
             (result / "qemu.args").write_text("".join(f"{argument}\n" for argument in command))
@@ -220,7 +331,7 @@ def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
     )
 
 
-def _initramfs(relay: bytes, modules: dict[str, bytes]) -> bytes:
+def _own_files(relay: bytes, modules: dict[str, bytes]) -> list[cpio.Entry]:
     entries = [
         cpio.file("/init", relay, 0o755),
         # What the kernel opens as its first process's standard streams, before /dev is mounted.
@@ -232,7 +343,7 @@ def _initramfs(relay: bytes, modules: dict[str, bytes]) -> bytes:
     entries += [cpio.file(paths[name], data) for name, data in modules.items()]
     listed = "".join(f"{paths[name]}\n" for name in modules)
     entries.append(cpio.file("/etc/ns3-qemu/modules", listed.encode()))
-    return cpio.archive(entries)
+    return entries
 
 
 # --- images in the cache --------------------------------------------------------------------------

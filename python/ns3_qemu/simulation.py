@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import image
-from .errors import VmError
+from .errors import ImageError, VmError
 
 __all__ = ["QemuHelper", "Run", "VmError", "load"]
 
@@ -76,21 +76,30 @@ def load() -> Any:
 
 
 def QemuHelper(  # noqa: N802 - named as in C++, whose place it takes
-    kernel: str = image.DEFAULT_KERNEL,
+    kernel: str | image.Image = image.DEFAULT_KERNEL,
     *,
-    memory_mib: int = 96,
+    memory_mib: int | None = None,
     extra_modules: Sequence[str] = (),
     directory: Path | None = None,
 ) -> Any:
     """Return an `ns.QemuHelper` for machines with this kernel.
 
     The image is built if it is not there yet. `kernel`: "debian:6.1", or
-    "file:/path/bzImage,modules=DIR" for one of your own. `memory_mib`: of each machine.
-    `extra_modules`: to be loaded besides the drivers, such as "tcp_bbr".
-    `directory`: take the image in this directory instead.
+    "file:/path/bzImage,modules=DIR" for one of your own, or an `Image` with programs.
+    `memory_mib`: of each machine, 96 unless told otherwise. `extra_modules`: to be loaded besides
+    the drivers, such as "tcp_bbr". `directory`: take the image in this directory instead.
+
+    Raises ImageError, KernelError or another Ns3QemuError that says what to do.
     """
     if directory is None:
-        directory = image.ensure(kernel, memory_mib, extra_modules=tuple(extra_modules))
+        if not isinstance(kernel, image.Image):
+            kernel = image.Image(
+                kernel, memory_mib=memory_mib or 96, extra_modules=tuple(extra_modules)
+            )
+        elif memory_mib is not None or extra_modules:
+            message = "an Image says itself what memory and modules its machines have"
+            raise ImageError(message, "Give memory_mib and extra_modules to Image(...).")
+        directory = kernel.build()
     return load().QemuHelper(str(directory))
 
 

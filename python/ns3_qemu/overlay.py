@@ -1,0 +1,550 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a user puts into an image: programs with all that they need, or a whole root file system.
+
+Paths are the guest's own: symbolic links lead where they would lead there, never out of it. What is
+read here is read as it is, and no program is executed.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shlex
+import stat
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
+
+from . import cpio
+from .elf import Elf, Loader, inspect
+from .errors import ImageError
+
+# What the guest's first process mounts, or the image itself needs: nothing of a user's would be
+# seen there.
+_MOUNTED = ("/dev", "/proc", "/run", "/sys", "/tmp")
+_OWN = ("/init", "/etc/ns3-qemu")
+
+# Where programs are looked for by name.
+PATH = (
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+)
+
+# As in the kernel.
+_MAX_LINKS = 40
+_MAX_INTERPRETERS = 5
+
+# The least that C libraries and programs look for.
+_BASICS = {
+    "/etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
+    "/etc/host.conf": "multi on\n",
+    "/etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
+    "/etc/nsswitch.conf": (
+        "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"
+        "protocols: files\nservices: files\n"
+    ),
+    "/etc/passwd": (
+        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
+    ),
+    "/etc/protocols": (
+        "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\ndccp 33 DCCP\nipv6 41 IPv6\n"
+        "ipv6-icmp 58 IPv6-ICMP\nsctp 132 SCTP\nudplite 136 UDPLite\nmptcp 262 MPTCP\n"
+    ),
+    "/etc/services": "".join(
+        f"{name} {port}/tcp\n{name} {port}/udp\n"
+        for name, port in (
+            ("echo", 7),
+            ("discard", 9),
+            ("daytime", 13),
+            ("chargen", 19),
+            ("ftp", 21),
+            ("ssh", 22),
+            ("telnet", 23),
+            ("smtp", 25),
+            ("domain", 53),
+            ("tftp", 69),
+            ("http", 80),
+            ("ntp", 123),
+            ("https", 443),
+            ("http-alt", 8080),
+        )
+    ),
+}
+_BASIC_DIRECTORIES = {"/home": 0o755, "/root": 0o700, "/var/log": 0o755, "/var/tmp": 0o1777}
+
+_COLLISION = (
+    "Give one of them another place with to=, or leave one out. A program for a root file system "
+    "with other libraries than this machine's should come with that system, or be static."
+)
+
+
+def _refuse(path: str | Path, error: OSError) -> NoReturn:
+    """Raise what a user can understand in place of an error of the operating system."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        message = f"there is no {path}"
+        raise ImageError(message, "Give the path of a file or directory of this machine.")
+    message = f"cannot read {error.filename or path}: {error.strerror}"
+    raise ImageError(message, "The user who builds the image must be able to read it.")
+
+
+class Overlay:
+    """Files of a user's, by their paths in the guest. Nothing is written before an image is built.
+
+    All methods raise ImageError, and say what to do, for what cannot be.
+    """
+
+    def __init__(self, loader: Loader | None = None) -> None:
+        self._entries: dict[str, cpio.Entry] = {}
+        self._implied: set[str] = set()  # directories that are there for what is in them
+        self._loader = loader or Loader()
+        self._sources: list[str] = []
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """What was added, for people."""
+        return tuple(self._sources)
+
+    def __bool__(self) -> bool:
+        return bool(self._entries)
+
+    def __contains__(self, path: str) -> bool:
+        return self._follow(path) in self._entries
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that the files take in the guest."""
+        page = 4096
+        return sum(
+            max(1, -(-len(entry.data) // page)) * page + 1024 for entry in self._entries.values()
+        )
+
+    def digests(self) -> dict[str, str]:
+        """Return what each file is: type and mode, owner, device or hash of its bytes; by path."""
+        return {
+            path.replace("\\", "\\\\")
+            .encode(errors="surrogateescape")
+            .decode(errors="backslashreplace"): _digest(entry)
+            for path, entry in sorted(self._entries.items())
+        }
+
+    def entries(self, own: list[cpio.Entry]) -> list[cpio.Entry]:
+        """Return all files for an archive, with the image's own and the basics among them.
+
+        The image's own go where symbolic links of a user's root file system lead.
+        """
+        whole = Overlay(self._loader)
+        whole._entries, whole._implied = dict(self._entries), set(self._implied)
+        if self._entries:
+            for path, mode in _BASIC_DIRECTORIES.items():
+                if whole._at(path) is None or path in whole._implied:
+                    whole._put(cpio.directory(path, mode))
+            for path, text in _BASICS.items():
+                if whole._at(path) is None:
+                    whole._put(cpio.file(path, text.encode()))
+            if whole._at("/var/run") is None:
+                whole._put(cpio.symlink("/var/run", "/run"))
+        for entry in own:
+            if (
+                not entry.is_directory
+                or whole._follow(entry.path, last=False) not in whole._entries
+            ):
+                whole._put(entry)
+        return list(whole._entries.values())
+
+    # --- programs, files, directories -------------------------------------------------------------
+
+    def add(self, path: str | os.PathLike[str], to: str | None = None) -> None:
+        """Add a file or a directory with all that is in it; see `image.Image.add`."""
+        host = Path(path).expanduser().absolute()
+        guest = str(host) if to is None else to
+        if to is not None and (not PurePosixPath(to).is_absolute() or ".." in Path(to).parts):
+            message = f"not an absolute path for the guest: {to!r}"
+            raise ImageError(message, "Say for example to='/usr/local/bin/program'.")
+        guest = _plain(guest)
+        self._check_place(guest)
+        try:
+            if host.is_dir():
+                self._add_tree(host, guest)
+            elif to is None:
+                self._add_program(
+                    self._mirror(str(host)), str(host.resolve(strict=True)), str(host)
+                )
+            else:
+                real = host.resolve(strict=True)
+                self._put(self._regular(real, guest))
+                self._add_program(guest, str(real), str(host))
+        except OSError as error:
+            _refuse(host, error)
+        self._sources.append(f"{host}" if to is None else f"{host} as {guest}")
+
+    def _add_program(self, guest: str, host: str, said: str, *, complete: bool = True) -> None:
+        """Add what a file needs in order to run; the file itself is at `guest` already."""
+        data = self._entries[self._follow(guest)].data
+        elf = inspect(data, said)
+        if elf:
+            self._add_libraries(elf, host, guest, complete=complete)
+        elif data.startswith(b"#!"):
+            self._add_interpreter(data, said, complete=complete)
+
+    def _add_libraries(self, elf: Elf, host: str, guest: str, *, complete: bool) -> None:
+        libraries = self._loader.libraries(elf, host, guest, complete=complete)
+        for library in libraries.values():
+            self._bring(library.host, library.guest)
+        if elf.interpreter:
+            self._mirror_for(elf.interpreter, host)
+            if "ld-musl" in elf.interpreter and Path("/etc/ld-musl-x86_64.path").exists():
+                self._mirror("/etc/ld-musl-x86_64.path")
+        libc = libraries.get("libc.so.6")
+        for name, library in libraries.items():
+            # The guest has no list of the loader's; it looks where its C library is in any case.
+            if library.listed and libc:
+                link = f"{PurePosixPath(libc.guest).parent}/{name}"
+                self._put(cpio.symlink(link, library.guest))
+
+    def _add_interpreter(self, data: bytes, said: str, *, complete: bool, depth: int = 1) -> None:
+        line = data[2:256].partition(b"\n")[0].decode(errors="replace")
+        words = line.split(maxsplit=1)
+        wanted = words[:1]
+        if wanted and PurePosixPath(wanted[0]).name == "env" and len(words) > 1:
+            with contextlib.suppress(ValueError):
+                # env [-S] [-i] [NAME=value] program
+                names = [
+                    word for word in shlex.split(words[1]) if word[0] != "-" and "=" not in word
+                ]
+                wanted += names[:1]
+        if not wanted and complete:
+            message = f"{said} begins with #! but names no interpreter"
+            raise ImageError(message, "Its first line must be as in #!/bin/sh.")
+        for name in wanted:
+            program = self._program(name)
+            if program is None:
+                if not complete:
+                    continue
+                message = f"{said} needs the interpreter {name}, which is not on this machine"
+                raise ImageError(
+                    message, "Install it, or put another into the script's first line."
+                )
+            guest = self._mirror(program)
+            real = str(Path(program).resolve())
+            nested = self._entries[self._follow(guest)].data
+            if nested.startswith(b"#!"):
+                if depth >= _MAX_INTERPRETERS:
+                    message = f"the interpreters of {said} need each other"
+                    raise ImageError(message, "See its first line, and theirs.")
+                self._add_interpreter(nested, program, complete=complete, depth=depth + 1)
+            else:
+                self._add_program(guest, real, program, complete=complete)
+
+    @staticmethod
+    def _program(name: str) -> str | None:
+        """Return where a program of this machine is."""
+        candidates = [name] if name.startswith("/") else [f"{part}/{name}" for part in PATH]
+        return next((path for path in candidates if Path(path).is_file()), None)
+
+    def _add_tree(self, host: Path, guest: str) -> None:
+        """Add a directory; programs in it bring what they need from outside."""
+        real = host.resolve(strict=True)
+        programs = []
+        if guest != "/":
+            self._put(cpio.directory(guest, stat.S_IMODE(real.stat().st_mode)))
+        for directory, names, files in os.walk(real, onerror=_raise):
+            names.sort()
+            for name in sorted([*names, *files]):
+                path = f"{directory}/{name}"
+                place = _plain(f"{guest}/{os.path.relpath(path, real)}")
+                self._check_place(place)
+                entry = self._of_file(path, place, keep_owner=False)
+                if entry is None:
+                    continue
+                self._put(entry)
+                if stat.S_ISREG(entry.mode) and entry.data.startswith((b"\x7fELF", b"#!")):
+                    programs.append((place, path, entry))
+        for place, path, entry in programs:
+            executable = bool(entry.mode & 0o111)
+            if entry.data.startswith(b"#!"):
+                if executable:
+                    self._add_interpreter(entry.data, path, complete=False)
+                continue
+            # A tree may hold anything: a library that its program finds in a way of its own, or a
+            # firmware for another machine.
+            try:
+                elf = inspect(entry.data, path)
+            except ImageError:
+                continue
+            if elf:
+                complete = executable and elf.interpreter is not None
+                self._add_libraries(elf, path, place, complete=complete)
+
+    # --- a whole root file system -----------------------------------------------------------------
+
+    def add_rootfs(self, path: str | os.PathLike[str]) -> None:
+        """Add a directory or tar file as the guest's root; see `image.Image`."""
+        source = Path(path).expanduser().absolute()
+        try:
+            if source.is_dir():
+                self._add_root_directory(source)
+            else:
+                self._add_root_tar(source)
+        except OSError as error:
+            _refuse(source, error)
+        if not self._entries:
+            message = f"the root file system {source} is empty"
+            raise ImageError(message, "Give a directory, or a tar file, that has /bin, /etc, ...")
+        self._sources.append(f"root file system {source}")
+
+    def _add_root_directory(self, source: Path) -> None:
+        for directory, names, files in os.walk(source, onerror=_raise):
+            inside = _plain("/" + os.path.relpath(directory, source))
+            names[:] = sorted(name for name in names if not _is_mounted(_plain(f"{inside}/{name}")))
+            for name in sorted([*names, *files]):
+                place = _plain(f"{inside}/{name}")
+                self._check_place(place, mounted=False)
+                entry = self._of_file(f"{directory}/{name}", place, keep_owner=True)
+                if entry and not _is_mounted(place):
+                    self._put(entry)
+
+    def _add_root_tar(self, source: Path) -> None:
+        try:
+            with tarfile.open(source) as archive:
+                for member in archive:
+                    self._add_member(archive, member, source)
+        except (tarfile.TarError, EOFError, ValueError) as error:
+            message = f"{source} is not a tar file that can be read: {error}"
+            advice = "Give a directory, or a tar file, plain or packed with gzip, bzip2 or xz."
+            raise ImageError(message, advice) from error
+
+    def _add_member(self, archive: tarfile.TarFile, member: tarfile.TarInfo, source: Path) -> None:
+        place = self._member_path(member.name, source)
+        if place == "/" or _is_mounted(place):
+            return
+        self._check_place(place, mounted=False)
+        mode = member.mode & 0o7777
+        owner = (member.uid, member.gid)
+        if member.isfile():
+            stream = archive.extractfile(member)
+            data = stream.read() if stream else b""
+            if len(data) != member.size:
+                message = f"{source} ends within {member.name}"
+                raise ImageError(message, "Is it whole? Fetch or make it again.")
+            entry = cpio.Entry(place, stat.S_IFREG | mode, data, owner=owner)
+        elif member.isdir():
+            entry = cpio.Entry(place, stat.S_IFDIR | mode, owner=owner)
+        elif member.issym():
+            target = os.fsencode(member.linkname)
+            entry = cpio.Entry(place, stat.S_IFLNK | 0o777, target, owner=owner)
+        elif member.islnk():
+            target_path = self._member_path(member.linkname, source)
+            linked = self._entries.get(self._follow(target_path, last=False))
+            if linked is None or linked.is_directory:
+                link = f"a hard link {member.name} to {member.linkname}"
+                message = f"{source} has {link}, which is not in it"
+                raise ImageError(message, "Make the archive of the whole file system.")
+            entry = _renamed(linked, place)
+        elif member.ischr() or member.isblk():
+            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
+            device = (member.devmajor, member.devminor)
+            entry = cpio.Entry(place, kind | mode, device=device, owner=owner)
+        elif member.isfifo():
+            entry = cpio.Entry(place, stat.S_IFIFO | mode, owner=owner)
+        else:
+            message = f"{source} holds {member.name} of an unknown type {member.type!r}"
+            raise ImageError(message, "Make it with GNU tar, or take a directory.")
+        # A later member takes an earlier one's place, as when it is unpacked.
+        existing = self._entries.get(self._follow(place, last=False))
+        if existing and not existing.is_directory:
+            del self._entries[existing.path]
+        self._put(entry)
+
+    @staticmethod
+    def _member_path(name: str, source: Path) -> str:
+        if ".." in PurePosixPath(name).parts:
+            message = f"{source} holds a path that leads out of it: {name}"
+            raise ImageError(message, "Do not use this archive, or make it again.")
+        return _plain("/" + name)
+
+    # --- files of this machine --------------------------------------------------------------------
+
+    def _of_file(self, path: str, place: str, *, keep_owner: bool) -> cpio.Entry | None:
+        """Return a file as it is, links not followed; None for what a guest has no use for."""
+        status = os.lstat(path)
+        owner = (0, 0)
+        if keep_owner:
+            # Who builds an image without being root could not give its files to root.
+            mine = os.getuid()
+            owner = (
+                0 if mine and status.st_uid == mine else status.st_uid,
+                0 if mine and status.st_uid == mine else status.st_gid,
+            )
+        data, device = b"", (0, 0)
+        if stat.S_ISREG(status.st_mode):
+            return self._regular(Path(path), place, owner)
+        if stat.S_ISLNK(status.st_mode):
+            data = os.fsencode(Path(path).readlink())
+        elif stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+        elif not (stat.S_ISDIR(status.st_mode) or stat.S_ISFIFO(status.st_mode)):
+            return None  # a socket
+        return cpio.Entry(place, status.st_mode, data, device, owner)
+
+    @staticmethod
+    def _regular(path: Path, place: str, owner: tuple[int, int] = (0, 0)) -> cpio.Entry:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            message = f"{path} is neither a file nor a directory"
+            raise ImageError(message, "Devices and the like can only come with a root file system.")
+        return cpio.Entry(place, status.st_mode, path.read_bytes(), owner=owner)
+
+    def _bring(self, host: str, guest: str) -> None:
+        """Add a file that is at another place in the guest, or at the same."""
+        if host == guest:
+            self._mirror(host)
+        else:
+            self._check_place(_plain(guest))
+            self._put(self._regular(Path(host).resolve(), _plain(guest)))
+
+    def _mirror_for(self, path: str, program: str) -> None:
+        """Add a program's dynamic loader."""
+        if not Path(path).is_file():
+            message = f"{program} needs the dynamic loader {path}, which is not on this machine"
+            raise ImageError(message, "Install the package that has it, or take a static program.")
+        self._mirror(path)
+
+    def _mirror(self, path: str) -> str:
+        """Add a file with the symbolic links on the way to it; return where it is in the guest.
+
+        Where the guest has a directory of its own in place of a link, what is behind the link goes
+        into that.
+        """
+        host, guest = "", ""
+        pending = [part for part in path.split("/") if part not in ("", ".")]
+        links = 0
+        while pending:
+            name = pending.pop(0)
+            if name == "..":
+                host, guest = (_plain(f"{part}/..").rstrip("/") for part in (host, guest))
+                continue
+            status = os.lstat(f"{host}/{name}")
+            there = self._entries.get(f"{guest}/{name}")
+            if stat.S_ISLNK(status.st_mode):
+                links += 1
+                if links > _MAX_LINKS:
+                    message = f"{path} is behind symbolic links that lead to each other"
+                    raise ImageError(message, "See ls -l of each directory on the way.")
+                target = str(Path(f"{host}/{name}").readlink())
+                if there is None or there.data == os.fsencode(target):
+                    self._check_place(f"{guest}/{name}")
+                    self._put(cpio.symlink(f"{guest}/{name}", target))
+                    if target.startswith("/"):
+                        host, guest = "", ""
+                    pending[:0] = [part for part in target.split("/") if part not in ("", ".")]
+                    continue
+                real = str(Path(f"{host}/{name}").resolve(strict=True))
+                status = os.lstat(real)
+            else:
+                real = f"{host}/{name}"
+            place = self._follow(f"{guest}/{name}")
+            if not stat.S_ISDIR(status.st_mode):
+                self._check_place(place)
+                self._put(self._regular(Path(real), place))
+            host, guest = real, place
+        return guest
+
+    # --- the tree itself --------------------------------------------------------------------------
+
+    def _at(self, path: str) -> cpio.Entry | None:
+        return self._entries.get(self._follow(path))
+
+    def _follow(self, path: str, *, last: bool = True) -> str:
+        """Return where a path leads in the guest; links in its last part only if `last` is set."""
+        current = ""
+        pending = [part for part in path.split("/") if part not in ("", ".")]
+        links = 0
+        while pending:
+            name = pending.pop(0)
+            if name == "..":
+                current = current.rpartition("/")[0]
+                continue
+            entry = self._entries.get(f"{current}/{name}")
+            if entry and entry.is_symlink and (pending or last):
+                links += 1
+                if links > _MAX_LINKS:
+                    message = f"{path} is behind symbolic links that lead to each other"
+                    raise ImageError(message, "Put right the links of the root file system.")
+                target = os.fsdecode(entry.data)
+                if target.startswith("/"):
+                    current = ""
+                pending[:0] = [part for part in target.split("/") if part not in ("", ".")]
+            else:
+                if entry and pending and not entry.is_directory:
+                    message = f"{path} cannot be: {entry.path} is not a directory"
+                    raise ImageError(message, _COLLISION)
+                current = f"{current}/{name}"
+        return current or "/"
+
+    def _put(self, entry: cpio.Entry) -> None:
+        """Put a file where its path leads. What is there already may only be the same."""
+        place = self._follow(entry.path, last=False)
+        if place == "/":
+            return
+        if place != entry.path:
+            self._check_place(place, mounted=False)
+            entry = _renamed(entry, place)
+        existing = self._entries.get(place)
+        if existing is None or (place in self._implied and entry.is_directory):
+            self._implied.discard(place)
+            self._entries[place] = entry
+        elif entry.is_directory and self._is_directory(place):
+            return
+        elif existing != entry:
+            message = f"two different files are to be {place} in the guest"
+            raise ImageError(message, _COLLISION)
+        for parent in PurePosixPath(place).parents:
+            name = str(parent)
+            if name != "/" and name not in self._entries:
+                self._entries[name] = cpio.directory(name)
+                self._implied.add(name)
+
+    def _is_directory(self, path: str) -> bool:
+        entry = self._at(path)
+        return entry is not None and entry.is_directory
+
+    @staticmethod
+    def _check_place(path: str, *, mounted: bool = True) -> None:
+        if any(path == name or path.startswith(f"{name}/") for name in _OWN):
+            message = f"{path} is the image's own: the guest's first process, or what it needs"
+            raise ImageError(message, "Leave it out, or give it another place with to=.")
+        if mounted and _is_mounted(path):
+            message = f"nothing can be added at {path}: the guest mounts something there"
+            raise ImageError(message, "Give it another place: to='/opt/...'.")
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+def _plain(path: str) -> str:
+    """Return an absolute path without empty parts and dots."""
+    return "/" + os.path.normpath(path).lstrip("/")
+
+
+def _is_mounted(path: str) -> bool:
+    """Say whether something is in a directory that the guest mounts (not: is that directory)."""
+    return any(path.startswith(f"{name}/") for name in _MOUNTED)
+
+
+def _renamed(entry: cpio.Entry, path: str) -> cpio.Entry:
+    return cpio.Entry(path, entry.mode, entry.data, entry.device, entry.owner)
+
+
+def _digest(entry: cpio.Entry) -> str:
+    user, group = entry.owner
+    text = f"{entry.mode:o} {user}:{group}"
+    if entry.device != (0, 0):
+        text += " {}:{}".format(*entry.device)
+    if entry.data or stat.S_ISREG(entry.mode):
+        text += f" {hashlib.sha256(entry.data).hexdigest()}"
+    return text
