@@ -98,6 +98,12 @@ class PyVm
             [this](const RelayReady& ready) { m_ready.push_back(ready); });
         m_driver.GetRelay().SetStreamHandler(
             [this](const RelayStreamEnd& end) { m_streams.push_back(end); });
+        m_driver.GetRelay().SetOutputHandler(
+            [this](uint32_t process, int stream, const uint8_t* data, size_t length) {
+                m_output.emplace_back(process, stream, std::vector<uint8_t>(data, data + length));
+            });
+        m_driver.GetRelay().SetExitHandler(
+            [this](const RelayProcessExit& end) { m_exits.push_back(end); });
     }
 
     VmDriver& Driver()
@@ -138,11 +144,35 @@ class PyVm
         return events;
     }
 
+    py::list TakeOutput()
+    {
+        py::list events;
+        for (const auto& [process, stream, data] : m_output)
+        {
+            events.append(py::make_tuple(process, stream, ToBytes(data)));
+        }
+        m_output.clear();
+        return events;
+    }
+
+    py::list TakeExits()
+    {
+        py::list events;
+        for (const auto& end : m_exits)
+        {
+            events.append(py::make_tuple(end.process, end.code, end.signal));
+        }
+        m_exits.clear();
+        return events;
+    }
+
   private:
     VmDriver m_driver;
     std::vector<std::pair<unsigned, std::vector<uint8_t>>> m_frames;
     std::vector<RelayReady> m_ready;
     std::vector<RelayStreamEnd> m_streams;
+    std::vector<std::tuple<uint32_t, int, std::vector<uint8_t>>> m_output;
+    std::vector<RelayProcessExit> m_exits;
 };
 
 } // namespace
@@ -242,6 +272,8 @@ PYBIND11_MODULE(_vm, m)
         .def("take_frames", &PyVm::TakeFrames)
         .def("take_ready", &PyVm::TakeReady)
         .def("take_stream_ends", &PyVm::TakeStreamEnds)
+        .def("take_output", &PyVm::TakeOutput)
+        .def("take_exits", &PyVm::TakeExits)
         .def("end", [](PyVm& vm) { vm.Driver().End(); })
         .def_property_readonly("deadline", [](PyVm& vm) { return vm.Driver().GetDeadline(); })
         .def_property_readonly("busy", [](PyVm& vm) { return vm.Driver().IsBusy(); })
@@ -311,6 +343,14 @@ PYBIND11_MODULE(_vm, m)
                 return ToBytes(relay.ReadFile(path));
             },
             py::arg("path"))
+        .def(
+            "write_file",
+            [](RelayClient& relay, const std::string& path, const py::bytes& data, uint32_t mode) {
+                relay.WriteFile(path, FromBytes(data), mode);
+            },
+            py::arg("path"),
+            py::arg("data"),
+            py::arg("mode") = 0644)
         .def(
             "link",
             [](RelayClient& relay, uint32_t nic) {
@@ -514,5 +554,37 @@ PYBIND11_MODULE(_vm, m)
                 const RelayStreamStat stat = relay.GetStreamStat(handle);
                 return py::make_tuple(stat.bytes, stat.wrong);
             },
-            py::arg("handle"));
+            py::arg("handle"))
+        .def(
+            "start_process",
+            [](RelayClient& relay,
+               std::vector<std::string> arguments,
+               std::vector<std::string> environment,
+               std::string directory,
+               bool input,
+               bool mergeErrors) {
+                return relay.StartProcess({std::move(arguments),
+                                           std::move(environment),
+                                           std::move(directory),
+                                           input,
+                                           mergeErrors});
+            },
+            py::arg("arguments"),
+            py::kw_only(),
+            py::arg("environment") = std::vector<std::string>{},
+            py::arg("directory") = "",
+            py::arg("input") = false,
+            py::arg("merge_errors") = false)
+        .def(
+            "write_process",
+            [](RelayClient& relay, uint32_t process, const py::bytes& data) {
+                const std::string_view view = data;
+                relay.WriteProcess(process,
+                                   reinterpret_cast<const uint8_t*>(view.data()),
+                                   view.size());
+            },
+            py::arg("process"),
+            py::arg("data"))
+        .def("close_process_input", &RelayClient::CloseProcessInput, py::arg("process"))
+        .def("signal_process", &RelayClient::SignalProcess, py::arg("process"), py::arg("signal"));
 }

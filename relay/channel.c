@@ -38,6 +38,14 @@ static uint8_t g_out[4 * MESSAGE_MAX];
 static size_t g_outStart; /* of what has not been written */
 static size_t g_outEnd;
 
+/* The simulator has ended. */
+static _Noreturn void
+End(void)
+{
+    ProcessEndAll();
+    _exit(0);
+}
+
 static void
 SetFlags(int fd)
 {
@@ -216,7 +224,7 @@ ChannelRead(void)
         {
             Fatal("cannot read from the simulator: %s", strerror(errno));
         }
-        _exit(0);
+        End();
     }
     /* What comes after the other side's return does not continue what it sent before. */
     g_disconnected = true;
@@ -294,7 +302,7 @@ ChannelFlush(void)
         }
         if (written < 0 && g_endIsFatal && errno != EAGAIN)
         {
-            _exit(0); /* the simulator has ended, and what it would have read is of no use */
+            End(); /* what the simulator would have read is of no use any more */
         }
         if (written <= 0)
         {

@@ -24,6 +24,8 @@
 #define MODULE_LIST "/etc/ns3-qemu/modules"
 
 static int g_childPipe[2] = {-1, -1};
+static struct rlimit g_files; /* before they were raised */
+static bool g_limitsRaised;
 
 void
 InitPause(void)
@@ -217,8 +219,8 @@ OnChild(int signal)
     errno = error;
 }
 
-static void
-HearChildren(void)
+void
+InitHearChildren(void)
 {
     if (pipe(g_childPipe) != 0)
     {
@@ -249,8 +251,29 @@ InitReap(void)
     while (read(g_childPipe[0], discarded, sizeof(discarded)) > 0)
     {
     }
-    while (waitpid(-1, NULL, WNOHANG) > 0)
+    pid_t pid;
+    int status;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
     {
+        ProcessEnded(pid, status);
+    }
+}
+
+/* The simulation may want many sockets. */
+static void
+RaiseLimits(void)
+{
+    const struct rlimit files = {65536, 65536};
+    g_limitsRaised = getrlimit(RLIMIT_NOFILE, &g_files) == 0;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+void
+InitRestoreLimits(void)
+{
+    if (g_limitsRaised)
+    {
+        (void)setrlimit(RLIMIT_NOFILE, &g_files);
     }
 }
 
@@ -328,11 +351,7 @@ InitMachine(void)
     (void)Mount("tmpfs", "/tmp", "mode=1777");
     (void)Mount("tmpfs", "/run", "mode=0755");
 
-    /* The simulation may want many sockets. */
-    const struct rlimit files = {65536, 65536};
-    (void)setrlimit(RLIMIT_NOFILE, &files);
-
-    HearChildren();
+    RaiseLimits();
     LoadModules();
     LoopbackUp();
 }

@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/random.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -231,34 +233,45 @@ MachineSysctlSet(Request* request)
     return error;
 }
 
+/* Where a request says which file it is about; `path` has room for PATH_MAX bytes. */
+static int
+TakePath(const uint8_t* text, uint32_t length, char* path)
+{
+    if (length == 0 || memchr(text, '\0', length))
+    {
+        return EBADMSG;
+    }
+    if (length >= PATH_MAX)
+    {
+        return ENAMETOOLONG;
+    }
+    memcpy(path, text, length);
+    path[length] = '\0';
+    return 0;
+}
+
 int
 MachineFileGet(Request* request)
 {
     RelayFileGet get;
     memcpy(&get, request->body, sizeof(get));
-    uint32_t length = request->length - (uint32_t)sizeof(get);
-    char path[4096];
-    if (length == 0 || memchr(request->body + sizeof(get), '\0', length))
+    char path[PATH_MAX];
+    const uint32_t length = request->length - (uint32_t)sizeof(get);
+    int error = TakePath(request->body + sizeof(get), length, path);
+    if (error != 0)
     {
-        return EBADMSG;
-    }
-    if (length >= sizeof(path))
-    {
-        return ENAMETOOLONG;
+        return error;
     }
     if (get.offset > INT64_MAX)
     {
         return EINVAL;
     }
-    memcpy(path, request->body + sizeof(get), length);
-    path[length] = '\0';
     /* Nothing may wait here, so a pipe or a kernel log without contents is an error. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
     {
         return errno;
     }
-    int error = 0;
     if (get.offset > 0 && lseek(fd, (off_t)get.offset, SEEK_SET) < 0)
     {
         error = errno;
@@ -268,5 +281,88 @@ MachineFileGet(Request* request)
         error = ReadReply(fd, request);
     }
     (void)close(fd);
+    return error;
+}
+
+/* The directories on the path of a file. What cannot be made shows when the file is opened. */
+static void
+MakeParents(char* path)
+{
+    for (char* at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/'))
+    {
+        *at = '\0';
+        (void)mkdir(path, 0755);
+        *at = '/';
+    }
+}
+
+static int
+WriteAll(int fd, const uint8_t* data, size_t length)
+{
+    while (length > 0)
+    {
+        ssize_t written = write(fd, data, length);
+        if (written < 0 && errno != EINTR)
+        {
+            return errno;
+        }
+        if (written > 0)
+        {
+            data += written;
+            length -= (size_t)written;
+        }
+    }
+    return 0;
+}
+
+int
+MachineFilePut(Request* request)
+{
+    RelayFilePut put;
+    memcpy(&put, request->body, sizeof(put));
+    const uint8_t* text = request->body + sizeof(put);
+    const uint32_t rest = request->length - (uint32_t)sizeof(put);
+    char path[PATH_MAX];
+    if (put.pathLength > rest)
+    {
+        return EBADMSG;
+    }
+    int error = TakePath(text, put.pathLength, path);
+    if (error != 0)
+    {
+        return error;
+    }
+    const uint32_t known = RELAY_FILE_CREATE | RELAY_FILE_TRUNCATE | RELAY_FILE_PARENTS;
+    if (put.offset > INT64_MAX || (put.flags & ~known) != 0 || put.mode > 07777)
+    {
+        return EINVAL;
+    }
+    int flags = O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    flags |= put.flags & RELAY_FILE_CREATE ? O_CREAT : 0;
+    flags |= put.flags & RELAY_FILE_TRUNCATE ? O_TRUNC : 0;
+    if (put.flags & RELAY_FILE_PARENTS)
+    {
+        MakeParents(path);
+    }
+    const mode_t mask = umask(0);
+    int fd = open(path, flags, (mode_t)put.mode);
+    error = errno;
+    (void)umask(mask);
+    if (fd < 0)
+    {
+        return error;
+    }
+    if (put.offset > 0 && lseek(fd, (off_t)put.offset, SEEK_SET) < 0)
+    {
+        error = errno;
+    }
+    else
+    {
+        error = WriteAll(fd, text + put.pathLength, rest - put.pathLength);
+    }
+    if (close(fd) != 0 && error == 0)
+    {
+        error = errno; /* some file systems say only now that they are full */
+    }
     return error;
 }

@@ -45,6 +45,7 @@ static const Operation g_operations[] = {
     [RELAY_SYSCTL_GET] = {MachineSysctlGet, 0, true, LOOKS},
     [RELAY_SYSCTL_SET] = {MachineSysctlSet, sizeof(RelaySysctlSet), true, LOOKS},
     [RELAY_FILE_GET] = {MachineFileGet, sizeof(RelayFileGet), true, LOOKS},
+    [RELAY_FILE_PUT] = {MachineFilePut, sizeof(RelayFilePut), true, LOOKS},
     [RELAY_LINK_GET] = {LinkGet, sizeof(RelayNic), false, LOOKS},
     [RELAY_LINK_SET] = {LinkSet, sizeof(RelayLinkSet), false, LOOKS},
     [RELAY_ADDRESS_ADD] = {AddressAdd, sizeof(RelayAddress), false, LOOKS},
@@ -66,6 +67,9 @@ static const Operation g_operations[] = {
     [RELAY_IOCTL] = {SocketIoctl, sizeof(RelayIoctl), true, LOOKS},
     [RELAY_STREAM] = {SocketStream, sizeof(RelayStream), false, ACTS},
     [RELAY_STREAM_STAT] = {SocketStreamStat, sizeof(RelayHandle), false, LOOKS},
+    [RELAY_PROCESS_START] = {ProcessStart, sizeof(RelayProcessStart), true, LOOKS},
+    [RELAY_PROCESS_WRITE] = {ProcessWrite, sizeof(RelayProcess), true, LOOKS},
+    [RELAY_PROCESS_SIGNAL] = {ProcessSignal, sizeof(RelayProcessSignal), false, LOOKS},
 };
 
 static int
@@ -183,6 +187,7 @@ int
 main(int count, char** arguments)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    InitHearChildren();
     StreamPrepare();
     if (getpid() == 1)
     {

@@ -37,6 +37,7 @@ _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &
 
 /* What epoll(7) knows descriptors by; sockets by their handles, which begin with 1. */
 #define KEY_CHANNEL 0
+#define KEY_PROCESS (UINT64_C(1) << 32) /* and its number */
 #define KEY_CHILDREN UINT64_MAX
 
 static int g_epoll = -1;
@@ -121,6 +122,16 @@ ReadyRegister(Socket* socket)
     return 0;
 }
 
+int
+ReadyRegisterProcess(int fd, uint32_t process, uint32_t events)
+{
+    struct epoll_event event = {
+        .events = events | (uint32_t)EPOLLET,
+        .data = {.u64 = KEY_PROCESS | process},
+    };
+    return epoll_ctl(g_epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+}
+
 void
 ReadyQueue(Socket* socket)
 {
@@ -183,7 +194,8 @@ ReadyWait(void)
     ListenToChannel();
     bool channel = false;
     /* Without room nothing can be served, however much there is to do: the channel comes first. */
-    int timeout = ChannelHasRoom() && (g_queued > 0 || ChannelHasRequest()) ? 0 : -1;
+    const bool work = g_queued > 0 || ProcessHasWork() || ChannelHasRequest();
+    int timeout = ChannelHasRoom() && work ? 0 : -1;
     int count;
     do
     {
@@ -208,6 +220,10 @@ ReadyWait(void)
             else if (key == KEY_CHILDREN)
             {
                 InitReap();
+            }
+            else if (key & KEY_PROCESS)
+            {
+                ProcessWake((uint32_t)key);
             }
             else if ((socket = SocketFind((uint32_t)key)) != NULL)
             {
@@ -392,8 +408,8 @@ CompareSockets(const void* a, const void* b)
     return (first > second) - (first < second);
 }
 
-void
-ReadyServe(void)
+static void
+ServeSockets(void)
 {
     if (g_queued == 0)
     {
@@ -421,4 +437,11 @@ ReadyServe(void)
             ReadyQueue(round[i]);
         }
     }
+}
+
+void
+ReadyServe(void)
+{
+    ServeSockets();
+    ProcessServe();
 }

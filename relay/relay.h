@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 /* console.c: what people are told. */
 
@@ -32,9 +33,13 @@ _Noreturn void Fatal(const char* format, ...) __attribute__((format(printf, 1, 2
 /* Mounts file systems, loads modules, brings up the loopback interface. */
 void InitMachine(void);
 
-/* Reaps the children that have ended; `InitChildPipe` is readable when there are some. */
+/* From now on `InitChildPipe` is readable when children have ended. `InitReap` buries them. */
+void InitHearChildren(void);
 void InitReap(void);
 int InitChildPipe(void);
+
+/* In a child: the limits that the relay has changed are as they were. */
+void InitRestoreLimits(void);
 
 /* A parameter of the kernel's command line, or NULL; the text is good until the next call. */
 const char* InitParameter(const char* name);
@@ -105,6 +110,7 @@ int MachineRngSeed(Request* request);
 int MachineSysctlGet(Request* request);
 int MachineSysctlSet(Request* request);
 int MachineFileGet(Request* request);
+int MachineFilePut(Request* request);
 
 /* Reads a small text file into `text` (terminated, without line end). false: errno */
 bool ReadText(const char* path, char* text, size_t size);
@@ -228,6 +234,24 @@ int SocketSend(Request* request);
 int SocketReceive(Request* request);
 int SocketIoctl(Request* request);
 
+/* process.c: programs. */
+int ProcessStart(Request* request);
+int ProcessWrite(Request* request);
+int ProcessSignal(Request* request);
+
+/* One of the process's pipes has become ready. */
+void ProcessWake(uint32_t number);
+
+/* A child has ended, one of these or not; `status` is wait(2)'s. */
+void ProcessEnded(pid_t pid, int status);
+
+/* Serves the processes that have something to tell, in the order of their numbers. */
+void ProcessServe(void);
+bool ProcessHasWork(void);
+
+/* The relay ends, and nobody is left to hear of them. */
+void ProcessEndAll(void);
+
 /* ready.c: which sockets have something to tell or to do. */
 
 void ReadyPrepare(void);
@@ -235,11 +259,14 @@ void ReadyPrepare(void);
 /* Sleeps until there is something to do. Returns whether the channel is ready. */
 bool ReadyWait(void);
 
-/* Serves the sockets that have something to do, in the order of their handles. */
+/* Serves the sockets and the processes that have something to do, in the order of their handles. */
 void ReadyServe(void);
 
 /* From now on the socket's wake-ups are heard; 0 or an errno. */
 int ReadyRegister(Socket* socket);
+
+/* From now on the process's pipe wakes it, at each change; 0 or an errno. */
+int ReadyRegisterProcess(int fd, uint32_t process, uint32_t events);
 
 /* The socket is to be served, without a wake-up. */
 void ReadyQueue(Socket* socket);

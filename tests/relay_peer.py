@@ -23,10 +23,12 @@ SOCKET, BIND, LISTEN, ACCEPT, CONNECT, SETSOCKOPT = range(0x30, 0x36)
 GETSOCKOPT, GETSOCKNAME, GETPEERNAME, SHUTDOWN, CLOSE, WATCH = range(0x36, 0x3C)
 SEND, RECEIVE, IOCTL = range(0x3C, 0x3F)
 STREAM, STREAM_STAT = 0x48, 0x49
-EVENT_READY, EVENT_STREAM = 0x80, 0x81
+PROCESS_START, PROCESS_WRITE, PROCESS_SIGNAL = range(0x50, 0x53)
+EVENT_READY, EVENT_STREAM, EVENT_OUTPUT, EVENT_EXIT, EVENT_INPUT = range(0x80, 0x85)
 
 READABLE, WRITABLE, ERROR, HANGUP = 1, 2, 4, 8
 SOURCE, SINK, VERIFY, STOP = 1, 2, 3, 4
+PROCESS_INPUT, PROCESS_MERGE = 1, 2
 HAS_LOCAL, HAS_TOS, HAS_TTL = 1, 2, 4
 LINK_UP, LINK_ARP, LINK_MTU, LINK_ADDRESS, LINK_GSO, LINK_GRO = (1 << bit for bit in range(6))
 
@@ -69,6 +71,28 @@ class StreamEnd:
 
 
 @dataclass(frozen=True)
+class Output:
+    process: int
+    stream: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Exit:
+    process: int
+    code: int
+    signal: int
+
+
+@dataclass(frozen=True)
+class Input:
+    process: int
+
+
+Event = Ready | StreamEnd | Output | Exit | Input
+
+
+@dataclass(frozen=True)
 class Received:
     data: bytes
     sender: tuple[str, int] | None
@@ -95,7 +119,7 @@ class RelayPeer:
         self._connection.settimeout(timeout)
         self._received = b""
         self._last_id = 0
-        self.events: deque[Ready | StreamEnd] = deque()
+        self.events: deque[Event] = deque()
 
     def hello(self) -> tuple[int, int, str]:
         """Version, number of NICs, the kernel's release."""
@@ -136,7 +160,7 @@ class RelayPeer:
             raise RelayError(message.status)
         return message.body
 
-    def event(self) -> Ready | StreamEnd:
+    def event(self) -> Event:
         """Wait for the next event."""
         if self.events:
             return self.events.popleft()
@@ -158,10 +182,16 @@ class RelayPeer:
         return taken
 
     @staticmethod
-    def _event(message: Message) -> Ready | StreamEnd:
+    def _event(message: Message) -> Event:
         assert (message.id, message.status) == (0, 0)
         if message.type == EVENT_READY:
             return Ready(*struct.unpack("<IIi", message.body))
+        if message.type == EVENT_OUTPUT:
+            return Output(*struct.unpack_from("<II", message.body), message.body[8:])
+        if message.type == EVENT_EXIT:
+            return Exit(*struct.unpack("<III", message.body))
+        if message.type == EVENT_INPUT:
+            return Input(*struct.unpack("<I", message.body))
         assert message.type == EVENT_STREAM
         return StreamEnd(*struct.unpack("<IiQQ", message.body))
 
@@ -351,6 +381,37 @@ class RelayPeer:
     def stream_stat(self, handle: int) -> tuple[int, int]:
         """Bytes so far, and how many of them differ from the pattern."""
         return struct.unpack("<QQ", self.request(STREAM_STAT, struct.pack("<I", handle)))
+
+    # --- programs
+
+    def start(
+        self,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        directory: str = "",
+        flags: int = 0,
+    ) -> int:
+        """Start a program; return its number."""
+        variables = [f"{name}={value}" for name, value in (environment or {}).items()]
+        head = struct.pack("<III", flags, len(arguments), len(variables))
+        texts = b"".join(text.encode() + b"\0" for text in (directory, *arguments, *variables))
+        return struct.unpack("<I", self.request(PROCESS_START, head + texts))[0]
+
+    def write(self, process: int, data: bytes) -> int:
+        """Return how much the program's input took; without data, it has its end."""
+        body = self.request(PROCESS_WRITE, struct.pack("<I", process) + data)
+        return struct.unpack("<I", body)[0]
+
+    def signal(self, process: int, number: int) -> None:
+        self.request(PROCESS_SIGNAL, struct.pack("<II", process, number))
+
+    def until_exit(self, process: int) -> tuple[bytes, bytes, Exit]:
+        """Wait for a program's end; its standard output and error. Other events are dropped."""
+        written = {1: b"", 2: b""}
+        while not isinstance(event := self.event(), Exit) or event.process != process:
+            if isinstance(event, Output) and event.process == process:
+                written[event.stream] += event.data
+        return written[1], written[2], event
 
 
 class RelayProcess(RelayPeer):

@@ -144,6 +144,18 @@ RelayClient::SetStreamHandler(StreamHandler handler)
     m_onStream = std::move(handler);
 }
 
+void
+RelayClient::SetOutputHandler(OutputHandler handler)
+{
+    m_onOutput = std::move(handler);
+}
+
+void
+RelayClient::SetExitHandler(ExitHandler handler)
+{
+    m_onExit = std::move(handler);
+}
+
 template <typename T>
 T
 RelayClient::Read(const std::vector<uint8_t>& body, const std::string& what)
@@ -206,6 +218,9 @@ RelayClient::HandleMessage(const RelayHeader& header, std::vector<uint8_t> body)
         break;
     case RELAY_EVENT_READY:
     case RELAY_EVENT_STREAM:
+    case RELAY_EVENT_OUTPUT:
+    case RELAY_EVENT_EXIT:
+    case RELAY_EVENT_INPUT:
         m_events.push_back(Event{header.type, std::move(body)});
         break;
     default:
@@ -242,14 +257,7 @@ RelayClient::DispatchEvents()
         {
             const Event event = std::move(m_events.front());
             m_events.pop_front();
-            if (event.type == RELAY_EVENT_READY && m_onReady)
-            {
-                m_onReady(Read<RelayReady>(event.body, "readiness"));
-            }
-            else if (event.type == RELAY_EVENT_STREAM && m_onStream)
-            {
-                m_onStream(Read<RelayStreamEnd>(event.body, "a stream's end"));
-            }
+            DispatchEvent(event.type, event.body);
         }
     }
     catch (...)
@@ -258,6 +266,57 @@ RelayClient::DispatchEvents()
         throw;
     }
     m_dispatching = false;
+}
+
+void
+RelayClient::DispatchEvent(uint16_t type, const std::vector<uint8_t>& body)
+{
+    switch (type)
+    {
+    case RELAY_EVENT_READY: {
+        const auto ready = Read<RelayReady>(body, "readiness");
+        if (m_onReady)
+        {
+            m_onReady(ready);
+        }
+        break;
+    }
+    case RELAY_EVENT_STREAM: {
+        const auto end = Read<RelayStreamEnd>(body, "a stream's end");
+        if (m_onStream)
+        {
+            m_onStream(end);
+        }
+        break;
+    }
+    case RELAY_EVENT_OUTPUT: {
+        const auto head = Read<RelayProcessOutput>(body, "a program's output");
+        if (head.stream != 1 && head.stream != 2)
+        {
+            throw VmError("the relay broke its protocol: output number " +
+                          std::to_string(head.stream) + " of a program");
+        }
+        if (m_onOutput)
+        {
+            m_onOutput(head.process,
+                       static_cast<int>(head.stream),
+                       body.data() + sizeof(head),
+                       body.size() - sizeof(head));
+        }
+        break;
+    }
+    case RELAY_EVENT_EXIT: {
+        const auto end = Read<RelayProcessExit>(body, "a program's end");
+        m_inputs.erase(end.process);
+        if (m_onExit)
+        {
+            m_onExit(end);
+        }
+        break;
+    }
+    default:
+        GoOnWithInput(Read<RelayProcess>(body, "a program's input").process);
+    }
 }
 
 std::vector<uint8_t>
@@ -348,6 +407,30 @@ RelayClient::ReadFile(const std::string& path)
         }
         content.insert(content.end(), part.begin(), part.end());
     }
+}
+
+void
+RelayClient::WriteFile(const std::string& path, const std::vector<uint8_t>& data, uint32_t mode)
+{
+    RelayFilePut put{};
+    put.mode = mode;
+    put.flags = RELAY_FILE_CREATE | RELAY_FILE_TRUNCATE | RELAY_FILE_PARENTS;
+    put.pathLength = static_cast<uint32_t>(path.size());
+    if (sizeof(put) + path.size() >= RELAY_BODY_MAX)
+    {
+        throw std::invalid_argument("a path of " + std::to_string(path.size()) + " bytes");
+    }
+    const size_t most = RELAY_BODY_MAX - sizeof(put) - path.size();
+    do
+    {
+        const size_t length = std::min(most, data.size() - put.offset);
+        std::vector<uint8_t> rest(path.begin(), path.end());
+        const auto begin = data.begin() + static_cast<ptrdiff_t>(put.offset);
+        rest.insert(rest.end(), begin, begin + static_cast<ptrdiff_t>(length));
+        Call(RELAY_FILE_PUT, Body(put, rest.data(), rest.size()), "writing " + path);
+        put.flags = 0;
+        put.offset += length;
+    } while (put.offset < data.size());
 }
 
 RelayLink
@@ -594,6 +677,127 @@ RelayClient::GetStreamStat(uint32_t handle)
     return CallFor<RelayStreamStat>(RELAY_STREAM_STAT,
                                     Body(RelayHandle{handle}),
                                     "asking how much has been transferred");
+}
+
+uint32_t
+RelayClient::StartProcess(const GuestProgram& program)
+{
+    if (program.arguments.empty())
+    {
+        throw std::invalid_argument("a program to be started has no name");
+    }
+    const std::string what =
+        "starting " + program.arguments.front() +
+        (program.directory.empty() ? std::string() : " in " + program.directory);
+    std::string texts;
+    const auto add = [&](const std::string& text) {
+        if (text.find('\0') != std::string::npos)
+        {
+            throw std::invalid_argument(what + ": a NUL character in its arguments or environment");
+        }
+        texts += text;
+        texts += '\0';
+    };
+    add(program.directory);
+    std::for_each(program.arguments.begin(), program.arguments.end(), add);
+    std::for_each(program.environment.begin(), program.environment.end(), add);
+    RelayProcessStart start{};
+    start.flags = (program.input ? RELAY_PROCESS_INPUT : 0U) |
+                  (program.mergeErrors ? RELAY_PROCESS_MERGE : 0U);
+    start.arguments = static_cast<uint32_t>(program.arguments.size());
+    start.variables = static_cast<uint32_t>(program.environment.size());
+    return CallFor<RelayProcess>(RELAY_PROCESS_START, Body(start, texts.data(), texts.size()), what)
+        .process;
+}
+
+/* As much as the program takes. */
+void
+RelayClient::WriteInput(uint32_t process)
+{
+    const std::string what = "writing to a program";
+    constexpr size_t most = RELAY_BODY_MAX - sizeof(RelayProcess);
+    auto& input = m_inputs[process];
+    while (!input.data.empty())
+    {
+        const size_t length = std::min(most, input.data.size());
+        const std::vector<uint8_t> piece(input.data.begin(),
+                                         input.data.begin() + static_cast<ptrdiff_t>(length));
+        const auto count = CallFor<RelayCount>(RELAY_PROCESS_WRITE,
+                                               Body(RelayProcess{process}, piece.data(), length),
+                                               what);
+        if (count.bytes > length)
+        {
+            throw VmError("the relay broke its protocol: a program took " +
+                          std::to_string(count.bytes) + " bytes of " + std::to_string(length));
+        }
+        input.data.erase(input.data.begin(),
+                         input.data.begin() + static_cast<ptrdiff_t>(count.bytes));
+        if (count.bytes < length)
+        {
+            input.waits = true;
+            return;
+        }
+    }
+    const bool ends = input.ends;
+    m_inputs.erase(process);
+    if (ends)
+    {
+        Call(RELAY_PROCESS_WRITE, Body(RelayProcess{process}), what);
+    }
+}
+
+/* There is room, or nobody who reads. */
+void
+RelayClient::GoOnWithInput(uint32_t process)
+{
+    const auto found = m_inputs.find(process);
+    if (found == m_inputs.end() || !found->second.waits)
+    {
+        return;
+    }
+    found->second.waits = false;
+    try
+    {
+        WriteInput(process);
+    }
+    catch (const GuestError&)
+    {
+        m_inputs.erase(process); // it does not read its input to the end, as many programs
+    }
+}
+
+void
+RelayClient::WriteProcess(uint32_t process, const uint8_t* data, size_t length)
+{
+    auto& input = m_inputs[process];
+    input.data.insert(input.data.end(), data, data + length);
+    if (!input.waits)
+    {
+        try
+        {
+            WriteInput(process);
+        }
+        catch (const GuestError&)
+        {
+            m_inputs.erase(process);
+            throw;
+        }
+    }
+}
+
+void
+RelayClient::CloseProcessInput(uint32_t process)
+{
+    m_inputs[process].ends = true;
+    WriteProcess(process, nullptr, 0);
+}
+
+void
+RelayClient::SignalProcess(uint32_t process, int signal)
+{
+    Call(RELAY_PROCESS_SIGNAL,
+         Body(RelayProcessSignal{process, static_cast<uint32_t>(signal)}),
+         "sending signal " + std::to_string(signal) + " to a program");
 }
 
 } // namespace ns3qemu

@@ -101,6 +101,17 @@ struct GuestStream
     uint32_t perWake{0};
 };
 
+/** A program to be started in the guest. */
+struct GuestProgram
+{
+    std::vector<std::string> arguments; //!< the first is the program: a path, or a name to look for
+                                        //!< in PATH
+    std::vector<std::string> environment; //!< "NAME=value", all of it
+    std::string directory;                //!< where it starts; empty: "/"
+    bool input{false};                    //!< its standard input is written; false: it is empty
+    bool mergeErrors{false};              //!< standard error goes where standard output goes
+};
+
 /**
  * A client of one relay.
  *
@@ -115,6 +126,9 @@ class RelayClient
     using Transport = std::function<void(const uint8_t*, size_t)>;
     using ReadyHandler = std::function<void(const RelayReady&)>;
     using StreamHandler = std::function<void(const RelayStreamEnd&)>;
+    /** Gets the process, 1 for its standard output or 2 for its standard error, and bytes. */
+    using OutputHandler = std::function<void(uint32_t, int, const uint8_t*, size_t)>;
+    using ExitHandler = std::function<void(const RelayProcessExit&)>;
 
     explicit RelayClient(Transport transport);
 
@@ -139,6 +153,9 @@ class RelayClient
 
     void SetReadyHandler(ReadyHandler handler);
     void SetStreamHandler(StreamHandler handler);
+    /** What a program's children write after its exit is told after its exit. */
+    void SetOutputHandler(OutputHandler handler);
+    void SetExitHandler(ExitHandler handler);
 
     RelayClock GetClock();
     /** @param realtime ns since 1970 */
@@ -147,6 +164,12 @@ class RelayClient
     std::string GetSysctl(const std::string& name);
     void SetSysctl(const std::string& name, const std::string& value);
     std::vector<uint8_t> ReadFile(const std::string& path);
+    /**
+     * Write a file; what it held before is gone. Missing directories are made. If the guest refuses
+     * (its file system is full, say) the file keeps what it has taken.
+     * @param mode permissions of a new file
+     */
+    void WriteFile(const std::string& path, const std::vector<uint8_t>& data, uint32_t mode = 0644);
 
     RelayLink GetLink(uint32_t nic, std::string* name = nullptr);
     void SetLink(const RelayLinkSet& link);
@@ -201,6 +224,26 @@ class RelayClient
     RelayStreamStat GetStreamStat(uint32_t handle);
 
     /**
+     * Start a program.
+     * @return its number, which is never used twice
+     * @throw GuestError what exec(2) says: ENOENT, EACCES, ENOEXEC, ...
+     */
+    uint32_t StartProcess(const GuestProgram& program);
+    /**
+     * Write to a program's standard input. What it does not take now is kept here and follows when
+     * it does.
+     * @throw GuestError EPIPE if it has closed its input, ESRCH if it has ended
+     */
+    void WriteProcess(uint32_t process, const uint8_t* data, size_t length);
+    /** The end of its input, after what is still to be written. */
+    void CloseProcessInput(uint32_t process);
+    /**
+     * Send a signal to a program and its children.
+     * @throw GuestError ESRCH if they have ended
+     */
+    void SignalProcess(uint32_t process, int signal);
+
+    /**
      * One request, and its reply's body.
      * @param what what it is for, in errors
      */
@@ -221,6 +264,9 @@ class RelayClient
     static T Read(const std::vector<uint8_t>& body, const std::string& what);
     void HandleMessage(const RelayHeader& header, std::vector<uint8_t> body);
     void HandleHello(const std::vector<uint8_t>& body);
+    void DispatchEvent(uint16_t type, const std::vector<uint8_t>& body);
+    void WriteInput(uint32_t process);
+    void GoOnWithInput(uint32_t process);
 
     struct Event
     {
@@ -228,15 +274,26 @@ class RelayClient
         std::vector<uint8_t> body;
     };
 
+    /* What a program has not taken of its input. */
+    struct Input
+    {
+        std::deque<uint8_t> data;
+        bool ends{false};
+        bool waits{false}; // until the relay says that there is room
+    };
+
     Transport m_transport;
     ReadyHandler m_onReady;
     StreamHandler m_onStream;
+    OutputHandler m_onOutput;
+    ExitHandler m_onExit;
     std::vector<uint8_t> m_input;
     uint32_t m_nextId{1};
     /* Requests under way, and the replies to them that have come. */
     std::map<uint32_t, uint16_t> m_pending;
     std::map<uint32_t, Reply> m_replies;
     std::deque<Event> m_events;
+    std::map<uint32_t, Input> m_inputs;
     bool m_dispatching{false};
     bool m_ready{false};
     uint32_t m_nics{0};

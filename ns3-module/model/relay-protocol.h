@@ -95,7 +95,9 @@ enum
 
     /* Programs. A process is what RELAY_PROCESS_START returns; it is never used twice. */
     RELAY_PROCESS_START = 0x0050,  /* RelayProcessStart, texts -> RelayProcess */
-    RELAY_PROCESS_WRITE = 0x0051,  /* RelayProcess, data -> - ; no data: the end of its input */
+    RELAY_PROCESS_WRITE = 0x0051,  /* RelayProcess, data -> RelayCount: how much its input took;
+                                    * if not all, RELAY_EVENT_INPUT follows. No data: the end of its
+                                    * input */
     RELAY_PROCESS_SIGNAL = 0x0052, /* RelayProcessSignal -> - */
 
     /* Events. */
@@ -103,6 +105,7 @@ enum
     RELAY_EVENT_STREAM = 0x0081, /* RelayStreamEnd: a bulk transfer has ended */
     RELAY_EVENT_OUTPUT = 0x0082, /* RelayProcessOutput, bytes: a program has written */
     RELAY_EVENT_EXIT = 0x0083,   /* RelayProcessExit: it has ended, and all its output is told */
+    RELAY_EVENT_INPUT = 0x0084,  /* RelayProcess: it may take more input */
 };
 
 /* RELAY_HELLO. */
@@ -141,7 +144,10 @@ enum
 {
     RELAY_FILE_CREATE = 1u << 0,   /* make it if it is not there, with `mode` */
     RELAY_FILE_TRUNCATE = 1u << 1, /* what it held before is gone */
+    RELAY_FILE_PARENTS = 1u << 2,  /* make the directories on its path, where they are missing */
 };
+
+/* A file that cannot take all of the data keeps what it took. */
 
 typedef struct RelayFilePut
 {
@@ -397,12 +403,14 @@ typedef struct RelayProcess
     uint32_t process;
 } RelayProcess;
 
+/* To the process and its children, as long as they do not leave its process group. */
 typedef struct RelayProcessSignal
 {
     uint32_t process;
     uint32_t signal;
 } RelayProcessSignal;
 
+/* Children of a process may write after its end: that is told after its RELAY_EVENT_EXIT. */
 typedef struct RelayProcessOutput
 {
     uint32_t process;

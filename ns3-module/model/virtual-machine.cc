@@ -266,6 +266,16 @@ VirtualMachine::ReadFile(const std::string& path)
     return content;
 }
 
+void
+VirtualMachine::WriteFile(const std::string& path, const std::string& text, uint32_t mode)
+{
+    NS_LOG_FUNCTION(this << path << text.size() << mode);
+    const std::vector<uint8_t> data(text.begin(), text.end());
+    Configure(
+        [path, data, mode](ns3qemu::RelayClient& relay) { relay.WriteFile(path, data, mode); },
+        true);
+}
+
 Time
 VirtualMachine::GetRealtime()
 {
@@ -324,6 +334,51 @@ void
 VirtualMachine::Unwatch(uint32_t handle)
 {
     m_watchers.erase(handle);
+}
+
+uint32_t
+VirtualMachine::StartProcess(const ns3qemu::GuestProgram& program,
+                             OutputCallback output,
+                             ExitCallback exit)
+{
+    uint32_t process = 0;
+    Request([&](ns3qemu::RelayClient& relay) {
+        process = relay.StartProcess(program);
+        WatchProcess(process, output, exit);
+    });
+    return process;
+}
+
+void
+VirtualMachine::WatchProcess(uint32_t process, OutputCallback output, ExitCallback exit)
+{
+    m_processes[process] = {output, exit};
+}
+
+void
+VirtualMachine::UnwatchProcess(uint32_t process)
+{
+    m_processes.erase(process);
+}
+
+void
+VirtualMachine::WriteProcess(uint32_t process, const std::string& text)
+{
+    Request([&](ns3qemu::RelayClient& relay) {
+        relay.WriteProcess(process, reinterpret_cast<const uint8_t*>(text.data()), text.size());
+    });
+}
+
+void
+VirtualMachine::CloseProcessInput(uint32_t process)
+{
+    Request([&](ns3qemu::RelayClient& relay) { relay.CloseProcessInput(process); });
+}
+
+void
+VirtualMachine::SignalProcess(uint32_t process, int signal)
+{
+    Request([&](ns3qemu::RelayClient& relay) { relay.SignalProcess(process, signal); });
 }
 
 /* ---- beginning and end ---- */
@@ -405,6 +460,11 @@ VirtualMachine::StartMachine()
     driver->SetFrameHandler(
         [this](unsigned nic, const uint8_t* data, size_t length) { OnFrame(nic, data, length); });
     driver->GetRelay().SetReadyHandler([this](const RelayReady& ready) { OnReady(ready); });
+    driver->GetRelay().SetOutputHandler(
+        [this](uint32_t process, int stream, const uint8_t* data, size_t length) {
+            OnOutput(process, stream, data, length);
+        });
+    driver->GetRelay().SetExitHandler([this](const RelayProcessExit& end) { OnExit(end); });
     driver->Start();
     m_driver = std::move(driver);
 }
@@ -518,6 +578,7 @@ VirtualMachine::DoDispose()
     m_node = nullptr;
     m_nics.clear();
     m_watchers.clear();
+    m_processes.clear();
     Object::DoDispose();
 }
 
@@ -642,6 +703,32 @@ VirtualMachine::OnReady(const RelayReady& ready)
         /* A copy: the callback may unwatch itself. */
         const auto callback = watcher->second;
         callback(ready);
+    }
+}
+
+void
+VirtualMachine::OnOutput(uint32_t process, int stream, const uint8_t* data, size_t length)
+{
+    const auto watcher = m_processes.find(process);
+    if (watcher != m_processes.end() && !watcher->second.first.IsNull())
+    {
+        const auto callback = watcher->second.first;
+        callback(stream, std::string(data, data + length));
+    }
+}
+
+void
+VirtualMachine::OnExit(const RelayProcessExit& end)
+{
+    const auto watcher = m_processes.find(end.process);
+    if (watcher != m_processes.end())
+    {
+        const auto callback = watcher->second.second;
+        m_processes.erase(watcher);
+        if (!callback.IsNull())
+        {
+            callback(static_cast<int>(end.code), static_cast<int>(end.signal));
+        }
     }
 }
 

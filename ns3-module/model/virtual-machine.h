@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ns3
@@ -89,6 +90,14 @@ class VirtualMachine : public Object
     std::string GetSysctl(const std::string& name);
     /** @return the contents of a file of the guest. The machine must run. */
     std::string ReadFile(const std::string& path);
+    /**
+     * Write a file of the guest; missing directories are made. Before the simulation begins, it is
+     * written when it does.
+     * @param path where
+     * @param text the contents; what the file held before is gone
+     * @param mode permissions of a new file
+     */
+    void WriteFile(const std::string& path, const std::string& text, uint32_t mode = 0644);
     /** @return the guest's CLOCK_REALTIME, time since 1970. The machine must run. */
     Time GetRealtime();
     /** @return the guest's CLOCK_MONOTONIC. The machine must run. */
@@ -139,6 +148,45 @@ class VirtualMachine : public Object
     /** No longer. */
     void Unwatch(uint32_t handle);
 
+    /** Told with 1 (standard output) or 2 (standard error), and what a program has written. */
+    using OutputCallback = Callback<void, int, const std::string&>;
+    /** Told with a program's exit code, and the signal that has ended it or 0. */
+    using ExitCallback = Callback<void, int, int>;
+
+    /**
+     * Start a program in the guest and be told what becomes of it. Its output and its end are told
+     * in the turn in which they happen, even in this one, and so perhaps before this returns.
+     * @param program what to start
+     * @param output told what it writes; null: nobody is
+     * @param exit told how it has ended, after all its output; null: nobody is
+     * @return its number
+     * @throw ns3qemu::GuestError if it cannot be started: ENOENT, EACCES, ENOEXEC
+     */
+    uint32_t StartProcess(const ns3qemu::GuestProgram& program,
+                          OutputCallback output,
+                          ExitCallback exit);
+    /**
+     * Be told what becomes of a program.
+     * @param process its number, of RelayClient::StartProcess in the same turn
+     * @param output as of StartProcess
+     * @param exit as of StartProcess
+     */
+    void WatchProcess(uint32_t process, OutputCallback output, ExitCallback exit);
+    /** No longer. A program that has ended need not be unwatched. */
+    void UnwatchProcess(uint32_t process);
+    /**
+     * Write to a program's standard input.
+     * @throw ns3qemu::GuestError EPIPE if it does not read, ESRCH if it has ended
+     */
+    void WriteProcess(uint32_t process, const std::string& text);
+    /** End a program's standard input. @throw ns3qemu::GuestError ESRCH if it has ended */
+    void CloseProcessInput(uint32_t process);
+    /**
+     * Send a signal to a program and its children.
+     * @throw ns3qemu::GuestError ESRCH if they have ended
+     */
+    void SignalProcess(uint32_t process, int signal);
+
     /** @return true while the machine runs */
     bool IsRunning() const;
 
@@ -155,6 +203,8 @@ class VirtualMachine : public Object
     uint64_t DeriveSeed() const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
     void OnReady(const RelayReady& ready);
+    void OnOutput(uint32_t process, int stream, const uint8_t* data, size_t length);
+    void OnExit(const RelayProcessExit& end);
     void OnTimer();
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
@@ -181,6 +231,7 @@ class VirtualMachine : public Object
     std::vector<std::function<void(ns3qemu::RelayClient&)>> m_sysctls;
     std::vector<std::function<void(ns3qemu::RelayClient&)>> m_configuration;
     std::map<uint32_t, Callback<void, const RelayReady&>> m_watchers;
+    std::map<uint32_t, std::pair<OutputCallback, ExitCallback>> m_processes;
     EventId m_timer;
     int64_t m_timerAt{0};
     uint64_t m_instructions{0};

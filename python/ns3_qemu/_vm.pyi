@@ -68,6 +68,10 @@ class Vm:
         """Return the readiness events since the last call: (socket, conditions, errno)."""
     def take_stream_ends(self) -> list[tuple[int, int, int, int]]:
         """Return the bulk transfers that have ended: (socket, errno, bytes, wrong bytes)."""
+    def take_output(self) -> list[tuple[int, int, bytes]]:
+        """Return what programs have written: (process, 1 for standard output or 2, bytes)."""
+    def take_exits(self) -> list[tuple[int, int, int]]:
+        """Return the programs that have ended: (process, exit code, signal or 0)."""
     def end(self) -> None:
         """End the machine."""
     @property
@@ -145,6 +149,8 @@ class Relay:
         """Set a kernel parameter."""
     def read_file(self, path: str) -> bytes:
         """Return the contents of a file."""
+    def write_file(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Write a file, and make the directories on its path. `mode`: of a new file."""
     def link(self, nic: int) -> tuple[str, int, int, bytes]:
         """Return an interface's name, its IFF_ flags, its MTU and its MAC address."""
     def set_link(
@@ -207,3 +213,25 @@ class Relay:
         """Have the relay send or receive by itself: `length` bytes, 0 without end."""
     def stream_stat(self, handle: int) -> tuple[int, int]:
         """Return how many bytes have been transferred, and how many were wrong."""
+    def start_process(
+        self,
+        arguments: Sequence[str],
+        *,
+        environment: Sequence[str] = ...,
+        directory: str = "",
+        input: bool = False,  # noqa: A002
+        merge_errors: bool = False,
+    ) -> int:
+        """Start a program; return its number.
+
+        `arguments`: the first is the program, a path or a name to look for in PATH. `environment`:
+        "NAME=value", all of it. `directory`: where it starts; "/" if empty. `input`: its standard
+        input is written by `write_process`; otherwise it is empty. `merge_errors`: standard error
+        goes where standard output goes. The errno is what exec(2) says: ENOENT, EACCES, ENOEXEC.
+        """
+    def write_process(self, process: int, data: bytes) -> None:
+        """Write to a program's standard input; what it does not take now follows when it does."""
+    def close_process_input(self, process: int) -> None:
+        """End a program's standard input, after what is still to be written."""
+    def signal_process(self, process: int, signal: int) -> None:
+        """Send a signal to a program and its children."""
