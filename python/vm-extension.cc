@@ -77,6 +77,20 @@ Prefix(const std::string& text)
     return {address, static_cast<uint8_t>(std::stoi(digits))};
 }
 
+GuestRoute
+Route(const std::string& destination, uint32_t nic, const std::optional<std::string>& gateway)
+{
+    GuestRoute route;
+    std::tie(route.destination, route.prefix) = Prefix(destination);
+    route.nic = nic;
+    route.hasGateway = gateway.has_value();
+    if (gateway)
+    {
+        route.gateway = GuestAddress::Parse(*gateway);
+    }
+    return route;
+}
+
 /* A VM that keeps what it has sent until it is asked for. */
 class PyVm
 {
@@ -409,23 +423,38 @@ PYBIND11_MODULE(_vm, m)
             py::arg("nic"),
             py::arg("address"))
         .def(
+            "delete_address",
+            [](RelayClient& relay, uint32_t nic, const std::string& address) {
+                const auto [bytes, prefix] = Prefix(address);
+                relay.DeleteAddress(nic, bytes, prefix);
+            },
+            py::arg("nic"),
+            py::arg("address"))
+        .def(
             "add_route",
             [](RelayClient& relay,
                const std::string& destination,
                uint32_t nic,
-               std::optional<std::string> gateway,
+               const std::optional<std::string>& gateway,
                uint32_t initialWindow,
-               bool quickAck) {
-                GuestRoute route;
-                std::tie(route.destination, route.prefix) = Prefix(destination);
-                route.nic = nic;
-                route.hasGateway = gateway.has_value();
-                if (gateway)
-                {
-                    route.gateway = GuestAddress::Parse(*gateway);
-                }
+               uint32_t initialReceiveWindow,
+               uint32_t mtu,
+               bool quickAck,
+               uint32_t advertisedMss,
+               uint32_t window,
+               uint32_t hopLimit,
+               uint32_t minimumRto,
+               std::string congestionControl) {
+                GuestRoute route = Route(destination, nic, gateway);
                 route.initialWindow = initialWindow;
+                route.initialReceiveWindow = initialReceiveWindow;
+                route.mtu = mtu;
                 route.quickAck = quickAck;
+                route.advertisedMss = advertisedMss;
+                route.window = window;
+                route.hopLimit = hopLimit;
+                route.minimumRto = minimumRto;
+                route.congestionControl = std::move(congestionControl);
                 relay.AddRoute(route);
             },
             py::arg("destination"),
@@ -433,7 +462,33 @@ PYBIND11_MODULE(_vm, m)
             py::arg("nic"),
             py::arg("gateway") = std::nullopt,
             py::arg("initial_window") = 0,
-            py::arg("quick_ack") = false)
+            py::arg("initial_receive_window") = 0,
+            py::arg("mtu") = 0,
+            py::arg("quick_ack") = false,
+            py::arg("advertised_mss") = 0,
+            py::arg("window") = 0,
+            py::arg("hop_limit") = 0,
+            py::arg("minimum_rto") = 0,
+            py::arg("congestion_control") = "")
+        .def(
+            "delete_route",
+            [](RelayClient& relay,
+               const std::string& destination,
+               uint32_t nic,
+               const std::optional<std::string>& gateway) {
+                relay.DeleteRoute(Route(destination, nic, gateway));
+            },
+            py::arg("destination"),
+            py::kw_only(),
+            py::arg("nic"),
+            py::arg("gateway") = std::nullopt)
+        .def(
+            "netlink",
+            [](RelayClient& relay, uint32_t protocol, const py::bytes& request) {
+                return ToBytes(relay.Netlink(protocol, FromBytes(request)));
+            },
+            py::arg("protocol"),
+            py::arg("request"))
         .def("socket",
              &RelayClient::Socket,
              py::arg("domain"),

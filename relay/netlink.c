@@ -518,8 +518,24 @@ AddAddress(int index, uint8_t family, uint8_t prefix, const uint8_t* address)
     return Exchange(&message, NULL, 0);
 }
 
-int
-AddressAdd(Request* request)
+static int
+DeleteAddress(int index, uint8_t family, uint8_t prefix, const uint8_t* address)
+{
+    const size_t size = AddressSize(family);
+    struct ifaddrmsg info = {
+        .ifa_family = family,
+        .ifa_prefixlen = prefix,
+        .ifa_index = (uint32_t)index,
+    };
+    Message message;
+    Begin(&message, RTM_DELADDR, 0, &info, sizeof(info));
+    (void)Add(&message, IFA_LOCAL, address, size);
+    (void)Add(&message, IFA_ADDRESS, address, size);
+    return Exchange(&message, NULL, 0);
+}
+
+static int
+ChangeAddress(const Request* request, int (*change)(int, uint8_t, uint8_t, const uint8_t*))
 {
     RelayAddress address;
     struct ifreq interface;
@@ -535,7 +551,19 @@ AddressAdd(Request* request)
         return EINVAL;
     }
     int error = FindInterface(address.nic, &interface, &index);
-    return error != 0 ? error : AddAddress(index, address.family, address.prefix, address.address);
+    return error != 0 ? error : change(index, address.family, address.prefix, address.address);
+}
+
+int
+AddressAdd(Request* request)
+{
+    return ChangeAddress(request, AddAddress);
+}
+
+int
+AddressDelete(Request* request)
+{
+    return ChangeAddress(request, DeleteAddress);
 }
 
 void
@@ -585,26 +613,41 @@ MaskAddress(uint8_t* address, size_t size, uint8_t prefix)
 static void
 AddMetrics(Message* message, const RelayRoute* route)
 {
-    if (!route->initcwnd && !route->initrwnd && !route->mtu && !route->quickack)
+    const struct
     {
-        return;
-    }
+        uint16_t type;
+        uint32_t value;
+    } metrics[] = {
+        {RTAX_MTU, route->mtu},
+        {RTAX_WINDOW, route->window},
+        {RTAX_ADVMSS, route->advmss},
+        {RTAX_HOPLIMIT, route->hoplimit},
+        {RTAX_INITCWND, route->initcwnd},
+        {RTAX_RTO_MIN, route->rtoMin},
+        {RTAX_INITRWND, route->initrwnd},
+        {RTAX_QUICKACK, route->quickack != 0},
+    };
+
     const size_t nest = Add(message, RTA_METRICS, NULL, 0);
-    if (route->mtu)
+    const size_t empty = message->u.header.nlmsg_len;
+    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); ++i)
     {
-        AddNumber(message, RTAX_MTU, route->mtu);
+        if (metrics[i].value != 0)
+        {
+            AddNumber(message, metrics[i].type, metrics[i].value);
+        }
     }
-    if (route->initcwnd)
+    if (route->congestion[0] != '\0')
     {
-        AddNumber(message, RTAX_INITCWND, route->initcwnd);
+        /* Terminated, as the kernel wants it. */
+        char name[sizeof(route->congestion) + 1] = "";
+        memcpy(name, route->congestion, sizeof(route->congestion));
+        (void)Add(message, RTAX_CC_ALGO, name, strlen(name) + 1);
     }
-    if (route->initrwnd)
+    if (message->u.header.nlmsg_len == empty)
     {
-        AddNumber(message, RTAX_INITRWND, route->initrwnd);
-    }
-    if (route->quickack)
-    {
-        AddNumber(message, RTAX_QUICKACK, 1);
+        message->u.header.nlmsg_len = (uint32_t)nest; /* none: leave it out */
+        return;
     }
     EndNest(message, nest);
 }
@@ -659,30 +702,66 @@ DeleteKernelRoute(const RelayRoute* route, int index, const uint8_t* destination
     return Exchange(&message, NULL, 0);
 }
 
-int
-RouteAdd(Request* request)
+/* A route of whatever protocol and scope. With an IPv6 metric of 0 it is of whatever metric. */
+static int
+DeleteRoute(const RelayRoute* route, int index, const uint8_t* destination, uint32_t metric)
 {
-    RelayRoute route;
+    const size_t size = AddressSize(route->family);
+    struct rtmsg info = {
+        .rtm_family = route->family,
+        .rtm_dst_len = route->prefix,
+        .rtm_table = RT_TABLE_MAIN,
+        .rtm_scope = RT_SCOPE_NOWHERE,
+    };
+    Message message;
+    Begin(&message, RTM_DELROUTE, 0, &info, sizeof(info));
+    if (route->prefix > 0)
+    {
+        (void)Add(&message, RTA_DST, destination, size);
+    }
+    if (route->hasGateway)
+    {
+        (void)Add(&message, RTA_GATEWAY, route->gateway, size);
+    }
+    AddNumber(&message, RTA_OIF, (uint32_t)index);
+    if (metric != 0)
+    {
+        AddNumber(&message, RTA_PRIORITY, metric);
+    }
+    return Exchange(&message, NULL, 0);
+}
+
+/* What both requests begin with: `destination` has room for 16 bytes. */
+static int
+TakeRoute(const Request* request, RelayRoute* route, int* index, uint8_t* destination)
+{
     struct ifreq interface;
-    int index = 0;
-    memcpy(&route, request->body, sizeof(route));
-    const size_t size = AddressSize(route.family);
+    memcpy(route, request->body, sizeof(*route));
+    const size_t size = AddressSize(route->family);
     if (size == 0)
     {
         return EAFNOSUPPORT;
     }
-    if (route.prefix > size * 8)
+    if (route->prefix > size * 8)
     {
         return EINVAL;
     }
-    int error = FindInterface(route.nic, &interface, &index);
+    memcpy(destination, route->destination, sizeof(route->destination));
+    MaskAddress(destination, size, route->prefix);
+    return FindInterface(route->nic, &interface, index);
+}
+
+int
+RouteAdd(Request* request)
+{
+    RelayRoute route;
+    int index = 0;
+    uint8_t destination[16];
+    int error = TakeRoute(request, &route, &index, destination);
     if (error != 0)
     {
         return error;
     }
-    uint8_t destination[16];
-    memcpy(destination, route.destination, sizeof(destination));
-    MaskAddress(destination, size, route.prefix);
     error = AddRoute(&route, index, destination);
     /* With an IPv4 address came a route to its network. One of the simulator's own to the same
      * network (with another initial window, say) takes its place. */
@@ -692,4 +771,24 @@ RouteAdd(Request* request)
         error = AddRoute(&route, index, destination);
     }
     return error;
+}
+
+/* One of the simulator's own comes first, then any to that destination. */
+int
+RouteDelete(Request* request)
+{
+    RelayRoute route;
+    int index = 0;
+    uint8_t destination[16];
+    int error = TakeRoute(request, &route, &index, destination);
+    if (error == 0 && route.family == AF_INET6)
+    {
+        error = DeleteRoute(&route, index, destination, IPV6_METRIC);
+        if (error != ESRCH)
+        {
+            return error;
+        }
+        error = 0;
+    }
+    return error != 0 ? error : DeleteRoute(&route, index, destination, 0);
 }

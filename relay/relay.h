@@ -128,7 +128,12 @@ void LoopbackUp(void);
 int LinkGet(Request* request);
 int LinkSet(Request* request);
 int AddressAdd(Request* request);
+int AddressDelete(Request* request);
 int RouteAdd(Request* request);
+int RouteDelete(Request* request);
+
+/* netlink-pass.c: netlink as the simulator speaks it itself. */
+int NetlinkPass(Request* request);
 
 /* stream.c: bulk data on one socket. */
 

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HELLO = 0x01
-CLOCK_GET, CLOCK_SET, RNG_SEED, SYSCTL_GET, SYSCTL_SET, FILE_GET = range(0x10, 0x16)
+CLOCK_GET, CLOCK_SET, RNG_SEED, SYSCTL_GET, SYSCTL_SET, FILE_GET, FILE_PUT = range(0x10, 0x17)
 LINK_GET, LINK_SET, ADDRESS_ADD, ROUTE_ADD = range(0x20, 0x24)
+ADDRESS_DELETE, ROUTE_DELETE, NETLINK = range(0x24, 0x27)
+FILE_CREATE, FILE_TRUNCATE, FILE_PARENTS = 1, 2, 4
 SOCKET, BIND, LISTEN, ACCEPT, CONNECT, SETSOCKOPT = range(0x30, 0x36)
 GETSOCKOPT, GETSOCKNAME, GETPEERNAME, SHUTDOWN, CLOSE, WATCH = range(0x36, 0x3C)
 SEND, RECEIVE, IOCTL = range(0x3C, 0x3F)
@@ -31,6 +33,17 @@ SOURCE, SINK, VERIFY, STOP = 1, 2, 3, 4
 PROCESS_INPUT, PROCESS_MERGE = 1, 2
 HAS_LOCAL, HAS_TOS, HAS_TTL = 1, 2, 4
 LINK_UP, LINK_ARP, LINK_MTU, LINK_ADDRESS, LINK_GSO, LINK_GRO = (1 << bit for bit in range(6))
+
+ROUTE_ATTRIBUTES = (
+    "initcwnd",
+    "initrwnd",
+    "mtu",
+    "quickack",
+    "advmss",
+    "window",
+    "hoplimit",
+    "rto_min",
+)
 
 BODY_MAX = 69632
 HEADER = struct.Struct("<IHHIi")
@@ -206,6 +219,12 @@ class RelayPeer:
     def file(self, path: str, offset: int = 0) -> bytes:
         return self.request(FILE_GET, struct.pack("<Q", offset) + path.encode())
 
+    def put(
+        self, path: str, data: bytes, offset: int = 0, flags: int = 0, mode: int = 0o644
+    ) -> None:
+        head = struct.pack("<QIII4x", offset, flags, mode, len(path))
+        self.request(FILE_PUT, head + path.encode() + data)
+
     # --- interfaces
 
     def link(self, nic: int) -> tuple[int, int, int, bytes, str]:
@@ -249,12 +268,54 @@ class RelayPeer:
             ),
         )
 
-    def address_add(self, nic: int, address: str) -> None:
+    def _address_change(self, kind: int, nic: int, address: str) -> None:
         interface = ipaddress.ip_interface(address)
         family = socket.AF_INET if interface.version == 4 else socket.AF_INET6
         prefix = interface.network.prefixlen
-        body = struct.pack("<IBB2x16s", nic, family, prefix, interface.ip.packed)
-        self.request(ADDRESS_ADD, body)
+        self.request(kind, struct.pack("<IBB2x16s", nic, family, prefix, interface.ip.packed))
+
+    def address_add(self, nic: int, address: str) -> None:
+        self._address_change(ADDRESS_ADD, nic, address)
+
+    def address_delete(self, nic: int, address: str) -> None:
+        self._address_change(ADDRESS_DELETE, nic, address)
+
+    def _route_change(
+        self,
+        kind: int,
+        nic: int,
+        destination: str,
+        gateway: str | None,
+        attributes: dict[str, int],
+        congestion: str = "",
+    ) -> None:
+        network = ipaddress.ip_network(destination, strict=False)
+        family = socket.AF_INET if network.version == 4 else socket.AF_INET6
+        names = [
+            "initcwnd",
+            "initrwnd",
+            "mtu",
+            "quickack",
+            "advmss",
+            "window",
+            "hoplimit",
+            "rto_min",
+        ]
+        assert set(attributes) <= set(names)
+        self.request(
+            kind,
+            struct.pack(
+                "<IBBBx16s16sIIIB3xIIII16s",
+                nic,
+                family,
+                network.prefixlen,
+                gateway is not None,
+                network.network_address.packed,
+                ipaddress.ip_address(gateway).packed if gateway else b"",
+                *(attributes.get(name, 0) for name in ROUTE_ATTRIBUTES),
+                congestion.encode(),
+            ),
+        )
 
     def route_add(
         self,
@@ -262,29 +323,23 @@ class RelayPeer:
         destination: str,
         gateway: str | None = None,
         *,
-        initcwnd: int = 0,
-        initrwnd: int = 0,
-        mtu: int = 0,
-        quickack: int = 0,
+        congestion: str = "",
+        **attributes: int,
     ) -> None:
-        network = ipaddress.ip_network(destination, strict=False)
-        family = socket.AF_INET if network.version == 4 else socket.AF_INET6
-        self.request(
-            ROUTE_ADD,
-            struct.pack(
-                "<IBBBx16s16sIIIB3x",
-                nic,
-                family,
-                network.prefixlen,
-                gateway is not None,
-                network.network_address.packed,
-                ipaddress.ip_address(gateway).packed if gateway else b"",
-                initcwnd,
-                initrwnd,
-                mtu,
-                quickack,
-            ),
-        )
+        """Add a route; `attributes`: initcwnd, initrwnd, mtu, quickack, advmss and others."""
+        self._route_change(ROUTE_ADD, nic, destination, gateway, attributes, congestion)
+
+    def route_delete(self, nic: int, destination: str, gateway: str | None = None) -> None:
+        self._route_change(ROUTE_DELETE, nic, destination, gateway, {})
+
+    def netlink(self, message: bytes, protocol: int = 0) -> tuple[int, bytes]:
+        """Pass one netlink message on; whether there is more, and the answer."""
+        body = self.request(NETLINK, struct.pack("<II", protocol, 0) + message)
+        return struct.unpack_from("<I", body)[0], body[4:]
+
+    def netlink_more(self) -> tuple[int, bytes]:
+        body = self.request(NETLINK, struct.pack("<II", 0, 1))
+        return struct.unpack_from("<I", body)[0], body[4:]
 
     # --- sockets
 

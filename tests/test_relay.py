@@ -17,6 +17,9 @@ import relay_peer
 from relay_peer import (
     BODY_MAX,
     ERROR,
+    FILE_CREATE,
+    FILE_PARENTS,
+    FILE_TRUNCATE,
     HANGUP,
     HEADER,
     READABLE,
@@ -182,6 +185,32 @@ def test_file_get_does_not_wait(relay: RelayProcess, tmp_path: Path) -> None:
     assert relay.file(str(tmp_path / "fifo")) == b""
 
 
+def test_file_put(relay: RelayProcess, tmp_path: Path) -> None:
+    file = tmp_path / "a" / "b" / "file"
+    everything = FILE_CREATE | FILE_TRUNCATE | FILE_PARENTS
+    with_errno(errno.ENOENT, relay.put, str(file), b"", 0, FILE_CREATE)
+    relay.put(str(file), b"0123456789", flags=everything, mode=0o765)
+    assert file.read_bytes() == b"0123456789"
+    assert file.stat().st_mode & 0o7777 == 0o765
+    relay.put(str(file), b"abc", offset=8)
+    assert file.read_bytes() == b"01234567abc"
+    relay.put(str(file), b"new", flags=everything)
+    assert file.read_bytes() == b"new"
+    assert file.stat().st_mode & 0o7777 == 0o765
+
+
+def test_file_put_errors(relay: RelayProcess, tmp_path: Path) -> None:
+    with_errno(errno.ENOENT, relay.put, str(tmp_path / "file"), b"x")
+    with_errno(errno.EISDIR, relay.put, str(tmp_path), b"x")
+    with_errno(errno.ENOSPC, relay.put, "/dev/full", b"x")
+    with_errno(errno.EINVAL, relay.put, str(tmp_path / "file"), b"x", 0, 8)
+    with_errno(errno.EINVAL, relay.put, str(tmp_path / "file"), b"x", 0, 1, 0o10000)
+    with_errno(errno.EINVAL, relay.put, str(tmp_path / "file"), b"x", 1 << 63, 1)
+    with_errno(errno.EBADMSG, relay.put, "", b"x", 0, FILE_CREATE)
+    long = struct.pack("<QIII4x", 0, 0, 0, 5) + b"name"
+    with_errno(errno.EBADMSG, relay.request, relay_peer.FILE_PUT, long)
+
+
 # --- interfaces
 
 
@@ -243,17 +272,25 @@ def test_address_is_usable_at_once(
 def test_route_has_its_metrics(networked: RelayProcess) -> None:
     networked.link_set(0, up=True)
     networked.address_add(0, "10.1.2.3/24")
-    networked.route_add(0, "10.9.0.0/16", "10.1.2.1", initcwnd=2, initrwnd=7, mtu=1200, quickack=1)
+    attributes = {
+        "initcwnd": 2,
+        "initrwnd": 7,
+        "mtu": 1200,
+        "quickack": 1,
+        "advmss": 1100,
+        "window": 50_000,
+        "hoplimit": 9,
+    }
+    networked.route_add(0, "10.9.0.0/16", "10.1.2.1", congestion="reno", rto_min=300, **attributes)
     route = ip(networked, "route", "show", "10.9.0.0/16")
     for part in (
         "via 10.1.2.1",
         "dev probe0",
-        "initcwnd 2",
-        "initrwnd 7",
-        "mtu 1200",
-        "quickack 1",
+        "congctl reno",
+        "rto_min lock 300ms",
+        *(f"{name} {value}" for name, value in attributes.items()),
     ):
-        assert part in route
+        assert part.replace(" lock", "") in route.replace(" lock", "")
     with_errno(errno.EEXIST, networked.route_add, 0, "10.9.0.0/16", "10.1.2.1")
 
 
@@ -281,6 +318,130 @@ def test_route_to_the_own_network_replaces_the_kernels(
     networked.address_add(0, address)
     networked.route_add(0, network, initcwnd=2)
     assert "initcwnd 2" in ip(networked, "route", "get", neighbour)
+
+
+@pytest.mark.parametrize(
+    ("address", "other"),
+    [
+        pytest.param("10.1.2.3/24", "10.1.2.3/25", id="IPv4"),
+        pytest.param("fd00::3/64", "fd00::4/64", id="IPv6"),
+    ],
+)
+def test_address_is_deleted(networked: RelayProcess, address: str, other: str) -> None:
+    networked.link_set(0, up=True)
+    networked.address_add(0, address)
+    with_errno(errno.EADDRNOTAVAIL, networked.address_delete, 0, other)
+    networked.address_delete(0, address)
+    with_errno(errno.EADDRNOTAVAIL, networked.address_delete, 0, address)
+    assert address not in ip(networked, "address", "show", "probe0")
+
+
+@pytest.mark.parametrize(
+    ("address", "destination", "gateway"),
+    [
+        pytest.param("10.1.2.3/24", "10.9.0.0/16", "10.1.2.1", id="IPv4"),
+        pytest.param("10.1.2.3/24", "0.0.0.0/0", "10.1.2.1", id="IPv4-default"),
+        pytest.param("fd00::3/64", "fd09::/16", "fd00::1", id="IPv6"),
+        pytest.param("fd00::3/64", "::/0", "fd00::1", id="IPv6-default"),
+        pytest.param("fd00::3/64", "fd09::/16", None, id="IPv6-link"),
+    ],
+)
+def test_route_is_deleted(
+    networked: RelayProcess, address: str, destination: str, gateway: str | None
+) -> None:
+    networked.link_set(0, up=True)
+    networked.address_add(0, address)
+    version = "-6" if ":" in address else "-4"
+    before = ip(networked, version, "route", "show")
+    networked.route_add(0, destination, gateway, initcwnd=3)
+    assert "initcwnd 3" in ip(networked, version, "route", "show")
+    networked.route_delete(0, destination, gateway)
+    assert ip(networked, version, "route", "show") == before
+    with_errno(errno.ESRCH, networked.route_delete, 0, destination, gateway)
+
+
+def test_the_kernels_own_route_is_deleted(networked: RelayProcess) -> None:
+    networked.link_set(0, up=True)
+    networked.address_add(0, "10.1.2.3/24")
+    networked.route_delete(0, "10.1.2.0/24")
+    assert ip(networked, "-4", "route", "show") == ""
+
+
+# --- netlink
+
+
+RTM_NEWLINK, RTM_GETLINK, RTM_NEWROUTE, RTM_GETROUTE = 16, 18, 24, 26
+DUMP = 0x300
+
+
+def netlink_message(kind: int, flags: int, body: bytes) -> bytes:
+    return struct.pack("<IHHII", 16 + len(body), kind, flags, 77, 99) + body
+
+
+def netlink_messages(data: bytes) -> list[tuple[int, bytes]]:
+    """Return the type and the body of each message."""
+    messages = []
+    while data:
+        length, kind = struct.unpack_from("<IH", data)
+        messages.append((kind, data[16:length]))
+        data = data[(length + 3) & ~3 :]
+    return messages
+
+
+def test_netlink_answers_with_a_message(networked: RelayProcess) -> None:
+    index = networked.link(0)[0]
+    request = netlink_message(RTM_GETLINK, 0, struct.pack("<BxHiII", 0, 0, index, 0, 0))
+    more, answer = networked.netlink(request)
+    ((kind, body),) = netlink_messages(answer)
+    assert (more, kind, struct.unpack_from("<i", body, 4)) == (0, RTM_NEWLINK, (index,))
+    assert b"probe0\0" in body
+
+
+def test_netlink_dump_is_whole(networked: RelayProcess) -> None:
+    request = netlink_message(RTM_GETLINK, DUMP, struct.pack("<BxHiII", 0, 0, 0, 0, 0))
+    more, answer = networked.netlink(request)
+    links = netlink_messages(answer)
+    assert more == 0
+    assert {kind for kind, _ in links} == {RTM_NEWLINK}
+    assert len(links) == len(ip(networked, "-o", "link", "show").splitlines())
+
+
+def test_netlink_answer_longer_than_a_reply_comes_in_parts(networked: RelayProcess) -> None:
+    networked.link_set(0, up=True)
+    networked.address_add(0, "10.1.2.3/24")
+    for number in range(3000):
+        networked.route_add(0, f"10.{9 + number // 250}.{number % 250}.0/24", "10.1.2.1")
+    dump = netlink_message(RTM_GETROUTE, DUMP, struct.pack("<B11x", socket.AF_INET))
+    more, answer = networked.netlink(dump)
+    parts = [answer]
+    while more:
+        more, answer = networked.netlink_more()
+        parts.append(answer)
+    assert len(parts) > 2
+    routes = [body for part in parts for _, body in netlink_messages(part)]
+    static = 4
+    assert sum(body[5] == static for body in routes) == 3000
+    with_errno(errno.EINVAL, networked.netlink_more)
+    # What is left of one is given up for the next.
+    assert networked.netlink(dump)[0] == 1
+    link = netlink_message(RTM_GETLINK, 0, struct.pack("<BxHiII", 0, 0, 1, 0, 0))
+    assert networked.netlink(link)[0] == 0
+    with_errno(errno.EINVAL, networked.netlink_more)
+
+
+def test_netlink_errors_are_the_kernels(networked: RelayProcess) -> None:
+    nowhere = netlink_message(RTM_GETLINK, 0, struct.pack("<BxHiII", 0, 0, 9999, 0, 0))
+    with_errno(errno.ENODEV, networked.netlink, nowhere)
+    with_errno(errno.EOPNOTSUPP, networked.netlink, netlink_message(9999, 0, b""))
+    with_errno(errno.EPROTONOSUPPORT, networked.netlink, nowhere, 31)
+    with_errno(errno.EPROTONOSUPPORT, networked.netlink, nowhere, 0xFFFFFFFF)
+
+
+def test_netlink_requests_are_checked(relay: RelayProcess) -> None:
+    with_errno(errno.EBADMSG, relay.netlink, bytes(15))
+    with_errno(errno.EBADMSG, relay.netlink, struct.pack("<IHHII", 17, 18, 0, 0, 0))
+    with_errno(errno.EBADMSG, relay.netlink, netlink_message(18, 0, b"") * 2)
+    with_errno(errno.EBADMSG, relay.request, relay_peer.NETLINK, struct.pack("<II", 0, 2))
 
 
 # --- sockets

@@ -56,6 +56,58 @@ ToWire(uint32_t handle, const GuestEndpoint& endpoint)
     return wire;
 }
 
+RelayAddress
+ToWire(uint32_t nic, const GuestAddress& address, uint8_t prefix)
+{
+    RelayAddress wire{};
+    wire.nic = nic;
+    wire.family = address.family;
+    wire.prefix = prefix;
+    std::copy(address.bytes.begin(), address.bytes.end(), wire.address);
+    return wire;
+}
+
+RelayRoute
+ToWire(const GuestRoute& route)
+{
+    RelayRoute wire{};
+    if (route.congestionControl.size() >= sizeof(wire.congestion))
+    {
+        throw std::invalid_argument("'" + route.congestionControl +
+                                    "' is too long for a congestion control's name");
+    }
+    wire.nic = route.nic;
+    wire.family = route.destination.family;
+    wire.prefix = route.prefix;
+    wire.hasGateway = route.hasGateway;
+    std::copy(route.destination.bytes.begin(), route.destination.bytes.end(), wire.destination);
+    std::copy(route.gateway.bytes.begin(), route.gateway.bytes.end(), wire.gateway);
+    wire.initcwnd = route.initialWindow;
+    wire.initrwnd = route.initialReceiveWindow;
+    wire.mtu = route.mtu;
+    wire.quickack = route.quickAck;
+    wire.advmss = route.advertisedMss;
+    wire.window = route.window;
+    wire.hoplimit = route.hopLimit;
+    wire.rtoMin = route.minimumRto;
+    std::copy(route.congestionControl.begin(), route.congestionControl.end(), wire.congestion);
+    return wire;
+}
+
+std::string
+Name(const GuestAddress& address, uint8_t prefix)
+{
+    return address.Print() + "/" + std::to_string(prefix);
+}
+
+std::string
+Name(const GuestRoute& route)
+{
+    return Name(route.destination, route.prefix) +
+           (route.hasGateway ? " via " + route.gateway.Print() : "") + " on NIC " +
+           std::to_string(route.nic);
+}
+
 GuestEndpoint
 FromWire(const RelaySocketAddress& wire)
 {
@@ -455,36 +507,52 @@ RelayClient::SetLink(const RelayLinkSet& link)
 void
 RelayClient::AddAddress(uint32_t nic, const GuestAddress& address, uint8_t prefix)
 {
-    RelayAddress wire{};
-    wire.nic = nic;
-    wire.family = address.family;
-    wire.prefix = prefix;
-    std::copy(address.bytes.begin(), address.bytes.end(), wire.address);
     Call(RELAY_ADDRESS_ADD,
-         Body(wire),
-         "adding address " + address.Print() + "/" + std::to_string(prefix) + " to NIC " +
-             std::to_string(nic));
+         Body(ToWire(nic, address, prefix)),
+         "adding address " + Name(address, prefix) + " to NIC " + std::to_string(nic));
+}
+
+void
+RelayClient::DeleteAddress(uint32_t nic, const GuestAddress& address, uint8_t prefix)
+{
+    Call(RELAY_ADDRESS_DELETE,
+         Body(ToWire(nic, address, prefix)),
+         "deleting address " + Name(address, prefix) + " of NIC " + std::to_string(nic));
 }
 
 void
 RelayClient::AddRoute(const GuestRoute& route)
 {
-    RelayRoute wire{};
-    wire.nic = route.nic;
-    wire.family = route.destination.family;
-    wire.prefix = route.prefix;
-    wire.hasGateway = route.hasGateway;
-    std::copy(route.destination.bytes.begin(), route.destination.bytes.end(), wire.destination);
-    std::copy(route.gateway.bytes.begin(), route.gateway.bytes.end(), wire.gateway);
-    wire.initcwnd = route.initialWindow;
-    wire.initrwnd = route.initialReceiveWindow;
-    wire.mtu = route.mtu;
-    wire.quickack = route.quickAck;
-    Call(RELAY_ROUTE_ADD,
-         Body(wire),
-         "adding route " + route.destination.Print() + "/" + std::to_string(route.prefix) +
-             (route.hasGateway ? " via " + route.gateway.Print() : "") + " on NIC " +
-             std::to_string(route.nic));
+    Call(RELAY_ROUTE_ADD, Body(ToWire(route)), "adding route " + Name(route));
+}
+
+void
+RelayClient::DeleteRoute(const GuestRoute& route)
+{
+    Call(RELAY_ROUTE_DELETE, Body(ToWire(route)), "deleting route " + Name(route));
+}
+
+std::vector<uint8_t>
+RelayClient::Netlink(uint32_t protocol, const std::vector<uint8_t>& request)
+{
+    const std::string what = "a netlink request";
+    auto body =
+        Call(RELAY_NETLINK, Body(RelayNetlink{protocol, 0}, request.data(), request.size()), what);
+    std::vector<uint8_t> messages;
+    for (;;)
+    {
+        const auto answer = Read<RelayNetlinkAnswer>(body, what);
+        messages.insert(messages.end(), body.begin() + sizeof(answer), body.end());
+        if (answer.more == 0)
+        {
+            return messages;
+        }
+        if (body.size() == sizeof(answer))
+        {
+            throw VmError("the relay broke its protocol: an empty part of an answer");
+        }
+        body = Call(RELAY_NETLINK, Body(RelayNetlink{protocol, 1}), what);
+    }
 }
 
 uint32_t

@@ -70,7 +70,7 @@ enum
     RELAY_ROUTE_ADD = 0x0023,      /* RelayRoute -> - */
     RELAY_ADDRESS_DELETE = 0x0024, /* RelayAddress -> - */
     RELAY_ROUTE_DELETE = 0x0025,   /* RelayRoute -> - ; attributes do not matter */
-    RELAY_NETLINK = 0x0026,        /* RelayNetlink, one netlink request -> all that answers it */
+    RELAY_NETLINK = 0x0026, /* RelayNetlink, one netlink request -> RelayNetlinkAnswer, messages */
 
     /* Sockets. A handle is what RELAY_SOCKET and RELAY_ACCEPT return; it is never used twice. */
     RELAY_SOCKET = 0x0030,      /* RelaySocket -> RelayHandle */
@@ -223,19 +223,31 @@ typedef struct RelayRoute
     uint8_t pad;
     uint8_t destination[16];
     uint8_t gateway[16];
-    uint32_t initcwnd; /* segments; these three: 0 leaves the kernel's own */
+    uint32_t initcwnd; /* segments; here and below: 0 leaves the kernel's own */
     uint32_t initrwnd; /* segments */
     uint32_t mtu;      /* bytes */
     uint8_t quickack;  /* 1: RTAX_QUICKACK */
     uint8_t pad1[3];
+    uint32_t advmss; /* bytes */
+    uint32_t window; /* bytes */
+    uint32_t hoplimit;
+    uint32_t rtoMin;     /* ms */
+    char congestion[16]; /* the name of a congestion control, and zeros */
 } RelayRoute;
 
-/* The request is sent as it is, with a sequence number and port of the relay's own; the answer is
- * every message up to NLMSG_DONE or the NLMSG_ERROR, whose error is the reply's status. */
+/* The request is one netlink message. It is sent with NLM_F_ACK and a sequence number of the
+ * relay's own, so that its end is known; the answer is every message before the NLMSG_DONE or
+ * NLMSG_ERROR that ends it, whose error is the reply's status. */
 typedef struct RelayNetlink
 {
     uint32_t protocol; /* NETLINK_ROUTE, ... */
+    uint32_t more;     /* 1: no request follows; the rest of the last one's answer is wanted */
 } RelayNetlink;
+
+typedef struct RelayNetlinkAnswer
+{
+    uint32_t more; /* 1: there is more, until the next request to netlink */
+} RelayNetlinkAnswer;
 
 typedef struct RelaySocket
 {
@@ -430,7 +442,7 @@ static_assert(sizeof(RelayClock) == 24, "part of the protocol");
 static_assert(sizeof(RelayLink) == 20, "part of the protocol");
 static_assert(sizeof(RelayLinkSet) == 28, "part of the protocol");
 static_assert(sizeof(RelayAddress) == 24, "part of the protocol");
-static_assert(sizeof(RelayRoute) == 56, "part of the protocol");
+static_assert(sizeof(RelayRoute) == 88, "part of the protocol");
 static_assert(sizeof(RelaySocket) == 12, "part of the protocol");
 static_assert(sizeof(RelaySocketAddress) == 28, "part of the protocol");
 static_assert(sizeof(RelaySocketOption) == 16, "part of the protocol");

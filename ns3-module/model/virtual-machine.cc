@@ -222,12 +222,23 @@ VirtualMachine::AddAddress(Ptr<NetDevice> device, const std::string& address)
 }
 
 void
-VirtualMachine::AddRoute(const std::string& destination,
-                         const std::string& gateway,
-                         Ptr<NetDevice> device,
-                         uint32_t initialWindow)
+VirtualMachine::DeleteAddress(Ptr<NetDevice> device, const std::string& address)
 {
-    NS_LOG_FUNCTION(this << destination << gateway << device << initialWindow);
+    NS_LOG_FUNCTION(this << device << address);
+    const uint32_t nic = FindNic(device);
+    const auto parsed = ParsePrefix(address);
+    Configure(
+        [nic, parsed](ns3qemu::RelayClient& relay) {
+            relay.DeleteAddress(nic, parsed.first, parsed.second);
+        },
+        false);
+}
+
+ns3qemu::GuestRoute
+VirtualMachine::MakeRoute(const std::string& destination,
+                          const std::string& gateway,
+                          Ptr<NetDevice> device)
+{
     ns3qemu::GuestRoute route;
     route.nic = FindNic(device);
     std::tie(route.destination, route.prefix) = ParsePrefix(destination);
@@ -236,8 +247,37 @@ VirtualMachine::AddRoute(const std::string& destination,
     {
         route.gateway = ns3qemu::GuestAddress::Parse(gateway);
     }
+    return route;
+}
+
+void
+VirtualMachine::AddRoute(const std::string& destination,
+                         const std::string& gateway,
+                         Ptr<NetDevice> device,
+                         uint32_t initialWindow)
+{
+    NS_LOG_FUNCTION(this << destination << gateway << device << initialWindow);
+    auto route = MakeRoute(destination, gateway, device);
     route.initialWindow = initialWindow;
     Configure([route](ns3qemu::RelayClient& relay) { relay.AddRoute(route); }, false);
+}
+
+void
+VirtualMachine::DeleteRoute(const std::string& destination,
+                            const std::string& gateway,
+                            Ptr<NetDevice> device)
+{
+    NS_LOG_FUNCTION(this << destination << gateway << device);
+    const auto route = MakeRoute(destination, gateway, device);
+    Configure([route](ns3qemu::RelayClient& relay) { relay.DeleteRoute(route); }, false);
+}
+
+std::vector<uint8_t>
+VirtualMachine::Netlink(uint32_t protocol, const std::vector<uint8_t>& request)
+{
+    std::vector<uint8_t> answer;
+    Request([&](ns3qemu::RelayClient& relay) { answer = relay.Netlink(protocol, request); });
+    return answer;
 }
 
 void

@@ -81,6 +81,33 @@ class VirtualMachine : public Object
                   uint32_t initialWindow = 0);
 
     /**
+     * Take an address away. Before the simulation begins, that happens when it does.
+     * @param device a device of this node
+     * @param address as it was added
+     */
+    void DeleteAddress(Ptr<NetDevice> device, const std::string& address);
+
+    /**
+     * Delete a route. Before the simulation begins, that happens when it does.
+     * @param destination as it was added
+     * @param gateway as it was added
+     * @param device a device of this node
+     */
+    void DeleteRoute(const std::string& destination,
+                     const std::string& gateway,
+                     Ptr<NetDevice> device);
+
+    /**
+     * Pass a request on to the guest's netlink. The machine must run. In Python, ns3_qemu.guest
+     * speaks netlink with it.
+     * @param protocol NETLINK_ROUTE, ...
+     * @param request one message, with its header
+     * @return the messages that answer it
+     * @throw ns3qemu::GuestError the error that the kernel answers with
+     */
+    std::vector<uint8_t> Netlink(uint32_t protocol, const std::vector<uint8_t>& request);
+
+    /**
      * Set a kernel parameter.
      * @param name "net.ipv4.tcp_sack"
      * @param value as one would write it to /proc/sys
@@ -212,6 +239,9 @@ class VirtualMachine : public Object
     void ScheduleDeadline();
     void Configure(const std::function<void(ns3qemu::RelayClient&)>& request, bool early);
     uint32_t FindNic(Ptr<NetDevice> device);
+    ns3qemu::GuestRoute MakeRoute(const std::string& destination,
+                                  const std::string& gateway,
+                                  Ptr<NetDevice> device);
 
     /* attributes */
     std::string m_name;

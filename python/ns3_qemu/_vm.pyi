@@ -165,6 +165,8 @@ class Relay:
         """Configure an interface."""
     def add_address(self, nic: int, address: str) -> None:
         """Add an address, "10.0.0.1/24"."""
+    def delete_address(self, nic: int, address: str) -> None:
+        """Delete an address; EADDRNOTAVAIL if the NIC does not have it."""
     def add_route(
         self,
         destination: str,
@@ -172,9 +174,24 @@ class Relay:
         nic: int,
         gateway: str | None = None,
         initial_window: int = 0,
+        initial_receive_window: int = 0,
+        mtu: int = 0,
         quick_ack: bool = False,
+        advertised_mss: int = 0,
+        window: int = 0,
+        hop_limit: int = 0,
+        minimum_rto: int = 0,
+        congestion_control: str = "",
     ) -> None:
-        """Add a route to "10.0.0.0/8"; `initial_window` in segments, 0 leaves it to the kernel."""
+        """Add a route to "10.0.0.0/8".
+
+        0 leaves an attribute to the kernel. The first two windows are in segments, `window` (the
+        largest to advertise), `mtu` and `advertised_mss` in bytes, `minimum_rto` in ms.
+        """
+    def delete_route(self, destination: str, *, nic: int, gateway: str | None = None) -> None:
+        """Delete a route; ESRCH if there is none."""
+    def netlink(self, protocol: int, request: bytes) -> bytes:
+        """Pass one netlink message on to the kernel; return the messages that answer it."""
     def socket(self, domain: int, type: int, protocol: int = 0) -> int:  # noqa: A002
         """Open a socket; return its handle. The guest's sockets do not block."""
     def bind(self, handle: int, address: str, port: int) -> None:
