@@ -8,6 +8,7 @@
 #include "vm-driver.h"
 #include "vm-error.h"
 
+#include <optional>
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -224,16 +225,21 @@ PYBIND11_MODULE(_vm, m)
 
     py::class_<PyVm>(m, "Vm")
         .def(py::init([](std::vector<std::string> command,
-                         std::vector<std::string> nics,
+                         const std::vector<std::string>& nics,
                          std::string name,
                          std::string consoleLog,
                          uint64_t seed,
                          std::string nicModel,
                          int64_t spin,
-                         std::vector<std::string> linkOptions) {
+                         std::vector<std::string> linkOptions,
+                         uint32_t mtu,
+                         uint32_t txRing) {
                  VmConfig config;
                  config.command = std::move(command);
-                 config.nics = std::move(nics);
+                 for (const auto& address : nics)
+                 {
+                     config.nics.push_back({address, mtu, txRing});
+                 }
                  config.name = std::move(name);
                  config.consoleLog = std::move(consoleLog);
                  config.seed = seed;
@@ -250,7 +256,9 @@ PYBIND11_MODULE(_vm, m)
              py::arg("seed") = 1,
              py::arg("nic_model") = "virtio-net-pci",
              py::arg("spin") = 0,
-             py::arg("link_options") = std::vector<std::string>{})
+             py::arg("link_options") = std::vector<std::string>{},
+             py::arg("mtu") = 1500,
+             py::arg("tx_ring") = 256)
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(
             "finish_boot",
@@ -283,6 +291,25 @@ PYBIND11_MODULE(_vm, m)
             },
             py::arg("nic"),
             py::arg("frame"))
+        .def(
+            "set_room",
+            [](PyVm& vm, unsigned nic, std::optional<uint32_t> frames) {
+                vm.Driver().SetRoom(nic, frames.value_or(SIM_LINK_ROOM_UNLIMITED));
+            },
+            py::arg("nic"),
+            py::arg("frames"))
+        .def(
+            "room",
+            [](PyVm& vm, unsigned nic) -> std::optional<uint32_t> {
+                const uint32_t frames = vm.Driver().GetRoom(nic);
+                return frames == SIM_LINK_ROOM_UNLIMITED ? std::nullopt : std::optional(frames);
+            },
+            py::arg("nic"))
+        .def(
+            "set_carrier",
+            [](PyVm& vm, unsigned nic, bool up) { vm.Driver().SetCarrier(nic, up); },
+            py::arg("nic"),
+            py::arg("up"))
         .def("take_frames", &PyVm::TakeFrames)
         .def("take_ready", &PyVm::TakeReady)
         .def("take_stream_ends", &PyVm::TakeStreamEnds)

@@ -121,7 +121,9 @@ enum
 };
 
 /* Feature bits of the hello. */
-#define SIM_LINK_FEATURE_BOOT UINT64_C(1) /* SIM_LINK_BOOT is understood */
+#define SIM_LINK_FEATURE_BOOT UINT64_C(1)    /* SIM_LINK_BOOT is understood */
+#define SIM_LINK_FEATURE_ROOM UINT64_C(2)    /* SIM_LINK_ROOM is understood */
+#define SIM_LINK_FEATURE_CARRIER UINT64_C(4) /* SIM_LINK_CARRIER is understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -129,7 +131,7 @@ enum
 typedef struct SimLinkRecord
 {
     uint16_t type;
-    uint16_t channel; /* NIC index or serial port index */
+    uint16_t channel; /* NIC index or serial port index, by the type */
     uint32_t length;  /* of the payload, in bytes, without padding */
 } SimLinkRecord;
 
@@ -137,7 +139,20 @@ enum
 {
     SIM_LINK_FRAME = 1,  /* an Ethernet frame, from the destination address on, without FCS */
     SIM_LINK_SERIAL = 2, /* bytes of a serial port, in order */
+
+    /* Only from the simulator to the VM, for a NIC, with a uint32_t as payload. */
+
+    /* How many more frames the NIC may send, until the next such record; without one there is no
+     * limit. A NIC that may not send leaves frames in the guest's transmit ring. Those that wait
+     * there are sent as soon as this record is delivered. */
+    SIM_LINK_ROOM = 3,
+    /* 1: the NIC's link is up, as it is at first; 0: it is down. While it is, frames are lost in
+     * both directions. */
+    SIM_LINK_CARRIER = 4,
 };
+
+/* Payload of SIM_LINK_ROOM: as many frames as the NIC has. */
+#define SIM_LINK_ROOM_UNLIMITED UINT32_MAX
 
 typedef struct SimLinkHeader
 {

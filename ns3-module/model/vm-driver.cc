@@ -23,6 +23,9 @@ constexpr size_t CONSOLE_LINE_MAX = 1000;
  */
 constexpr size_t ETHERNET_HEADER = 14;
 
+constexpr uint32_t ETHERNET_MTU = 1500;
+constexpr uint32_t DEFAULT_TX_RING = 256;
+
 /* How long QEMU may take to exit once it is told to, in ms of wall time. */
 constexpr int END_GRACE = 2000;
 
@@ -89,7 +92,8 @@ ReadNicModelFile(const std::string& path)
 VmDriver::VmDriver(VmConfig config)
     : m_config(std::move(config)),
       m_reporter([](const std::string& text) { std::cerr << text << std::endl; }),
-      m_relay([this](const uint8_t* data, size_t length) { SendToRelay(data, length); })
+      m_relay([this](const uint8_t* data, size_t length) { SendToRelay(data, length); }),
+      m_room(m_config.nics.size(), SIM_LINK_ROOM_UNLIMITED)
 {
 }
 
@@ -152,24 +156,50 @@ VmDriver::BuildCommand() const
     for (size_t i = 0; i < m_config.nics.size(); i++)
     {
         const std::string number = std::to_string(i);
-        std::string device =
-            m_config.nicModel + ",netdev=nic" + number + ",mac=" + m_config.nics[i] + ",romfile=";
-        if (m_config.nicModel.rfind("virtio-net", 0) == 0)
-        {
-            /* Frames are to leave the guest as they go onto the wire, in its own notification. */
-            device +=
-                ",ioeventfd=off,csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,"
-                "guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,"
-                "host_ufo=off,mrg_rxbuf=off,ctrl_guest_offloads=off";
-        }
-        else if (m_config.nicModel == "e1000")
-        {
-            device += ",mitigation=off";
-        }
         add("-netdev", "sim,id=nic" + number + ",link=sim,nic=" + number);
-        add("-device", device);
+        add("-device", DescribeNic(m_config.nics[i]) + ",netdev=nic" + number);
     }
     return command;
+}
+
+std::string
+VmDriver::DescribeNic(const VmNic& nic) const
+{
+    std::string device = m_config.nicModel + ",mac=" + nic.address + ",romfile=";
+    if (m_config.nicModel.rfind("virtio-net", 0) == 0)
+    {
+        /* Frames are to leave the guest as they go onto the wire, in its own notification. */
+        device += ",ioeventfd=off,csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,"
+                  "guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,"
+                  "host_ufo=off,ctrl_guest_offloads=off";
+        if (nic.mtu <= ETHERNET_MTU)
+        {
+            device += ",mrg_rxbuf=off";
+        }
+        else
+        {
+            /* Otherwise the driver's buffers hold no more than a usual frame. */
+            device += ",mrg_rxbuf=on,host_mtu=" + std::to_string(nic.mtu);
+        }
+        if (nic.txRing != DEFAULT_TX_RING)
+        {
+            device += ",tx_queue_size=" + std::to_string(nic.txRing);
+        }
+        /* A ring that is reset while a frame waits in it would end QEMU. */
+        device += ",queue_reset=off";
+    }
+    else if (nic.txRing != DEFAULT_TX_RING)
+    {
+        throw VmError("VM '" + m_config.name + "': the transmit ring of a NIC of the model " +
+                      m_config.nicModel + " is as long as its driver makes it");
+    }
+    else if (nic.mtu != ETHERNET_MTU)
+    {
+        throw VmError("VM '" + m_config.name + "': a NIC of the model " + m_config.nicModel +
+                      " can only have an MTU of 1500, for its driver takes time to change it; use "
+                      "virtio, or set the device's MTU to 1500");
+    }
+    return device;
 }
 
 void
@@ -299,6 +329,12 @@ VmDriver::FinishBoot()
     {
         Fail("QEMU did not introduce itself as agreed");
     }
+    constexpr uint64_t needed =
+        SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM | SIM_LINK_FEATURE_CARRIER;
+    if ((m_answer.features & needed) != needed)
+    {
+        Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
+    }
     do
     {
         if (m_answer.time > m_config.bootLimit)
@@ -401,23 +437,62 @@ VmDriver::SendToRelay(const uint8_t* data, size_t length)
 }
 
 void
-VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
+VmDriver::CheckNic(unsigned nic) const
 {
     CheckRunning();
     if (nic >= m_config.nics.size())
     {
         throw VmError("VM '" + m_config.name + "' has no NIC " + std::to_string(nic));
     }
+}
+
+template <typename F>
+void
+VmDriver::AddRecord(F&& add)
+{
+    if (!add())
+    {
+        /* The inbox is full: a turn of its own for what is in it. */
+        RunTurn(m_vmTime, 0);
+        add();
+    }
+}
+
+void
+VmDriver::SetRoom(unsigned nic, uint32_t frames)
+{
+    CheckNic(nic);
+    if (frames == m_room[nic])
+    {
+        return;
+    }
+    AddRecord([&]() { return m_link->AddRoom(nic, frames); });
+    m_room[nic] = frames;
+}
+
+uint32_t
+VmDriver::GetRoom(unsigned nic) const
+{
+    CheckNic(nic);
+    return m_room[nic];
+}
+
+void
+VmDriver::SetCarrier(unsigned nic, bool up)
+{
+    CheckNic(nic);
+    AddRecord([&]() { return m_link->AddCarrier(nic, up); });
+}
+
+void
+VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
+{
+    CheckNic(nic);
     if (length < ETHERNET_HEADER)
     {
         throw VmError("a frame of " + std::to_string(length) + " bytes has no Ethernet header");
     }
-    if (!m_link->AddFrame(nic, data, length))
-    {
-        /* The inbox is full: a turn of its own for what is in it. */
-        RunTurn(m_vmTime, 0);
-        m_link->AddFrame(nic, data, length);
-    }
+    AddRecord([&]() { return m_link->AddFrame(nic, data, length); });
 }
 
 int64_t
@@ -473,6 +548,15 @@ VmDriver::GetRelay()
 void
 VmDriver::OnFrame(unsigned nic, const uint8_t* data, size_t length)
 {
+    if (nic < m_room.size() && m_room[nic] != SIM_LINK_ROOM_UNLIMITED)
+    {
+        if (m_room[nic] == 0)
+        {
+            throw VmError("QEMU broke the sim-link protocol: NIC " + std::to_string(nic) +
+                          " has sent a frame that there was no room for");
+        }
+        m_room[nic]--;
+    }
     /* What a machine sends before the simulation begins, it sends to nobody. */
     if (m_state == State::RUNNING && m_onFrame)
     {

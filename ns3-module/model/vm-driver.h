@@ -22,13 +22,21 @@
 namespace ns3qemu
 {
 
+/** A NIC of a VM. */
+struct VmNic
+{
+    std::string address;  //!< MAC address, "02:00:00:00:00:01"
+    uint32_t mtu{1500};   //!< the largest packet that the guest may send or receive, in bytes
+    uint32_t txRing{256}; //!< descriptors of its transmit ring: a power of two from 32 to 256
+};
+
 /** What a VM is made of. */
 struct VmConfig
 {
     std::string name;                 //!< in messages, and the guest's host name
     std::vector<std::string> command; //!< QEMU and the arguments that all VMs of an image share
     std::string nicModel{"virtio-net-pci"}; //!< QEMU's name of the NICs' device
-    std::vector<std::string> nics;          //!< one MAC address for each NIC, "02:00:00:00:00:01"
+    std::vector<VmNic> nics;                //!< in the order in which the guest finds them
     std::string consoleLog;                 //!< file for the guest's console, or empty
     uint64_t seed{1};                       //!< of everything random in the machine
     int64_t uptime{20'000'000'000};         //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
@@ -96,6 +104,22 @@ class VmDriver : private VmOutput
      */
     void QueueFrame(unsigned nic, const uint8_t* data, size_t length);
 
+    /**
+     * Limit what a NIC may send from the next turn on; beyond that, frames stay in the guest's
+     * transmit ring. What waits there is sent in that turn.
+     * @param nic the NIC's index
+     * @param frames how many more it may send, or SIM_LINK_ROOM_UNLIMITED as at the beginning
+     */
+    void SetRoom(unsigned nic, uint32_t frames);
+    /** @return how many more frames a NIC may send, or SIM_LINK_ROOM_UNLIMITED */
+    uint32_t GetRoom(unsigned nic) const;
+
+    /**
+     * From the next turn on, a NIC's link is up, as at the beginning, or down. While it is down,
+     * the NIC loses frames in both directions.
+     */
+    void SetCarrier(unsigned nic, bool up);
+
     /** @return the simulated time at which the guest wants its next turn, or SIM_LINK_NO_DEADLINE
      */
     int64_t GetDeadline() const;
@@ -125,6 +149,10 @@ class VmDriver : private VmOutput
     void OnSerial(unsigned port, const uint8_t* data, size_t length) override;
 
     std::vector<std::string> BuildCommand() const;
+    std::string DescribeNic(const VmNic& nic) const;
+    void CheckNic(unsigned nic) const;
+    template <typename F>
+    void AddRecord(F&& add);
     void CheckRunning() const;
     void SendToRelay(const uint8_t* data, size_t length);
     void RunTurn(int64_t vmTime, uint32_t flags);
@@ -156,7 +184,8 @@ class VmDriver : private VmOutput
     RelayClient m_relay;
     std::vector<uint8_t> m_relayInput;
     VmAnswer m_answer;
-    int64_t m_base{0}; // VM time at simulated time 0
+    std::vector<uint32_t> m_room; // of each NIC
+    int64_t m_base{0};            // VM time at simulated time 0
     int64_t m_vmTime{0};
     uint64_t m_turns{0};
     int64_t m_nextReport{0};

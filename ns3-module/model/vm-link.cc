@@ -141,6 +141,19 @@ VmLink::AddSerial(unsigned port, const uint8_t* data, size_t length)
     return taken;
 }
 
+bool
+VmLink::AddRoom(unsigned nic, uint32_t frames)
+{
+    return Add(SIM_LINK_ROOM, nic, reinterpret_cast<const uint8_t*>(&frames), sizeof(frames));
+}
+
+bool
+VmLink::AddCarrier(unsigned nic, bool up)
+{
+    const uint32_t value = up ? 1 : 0;
+    return Add(SIM_LINK_CARRIER, nic, reinterpret_cast<const uint8_t*>(&value), sizeof(value));
+}
+
 uint32_t
 VmLink::LoadTurn() const
 {
@@ -259,6 +272,7 @@ VmLink::Take(VmOutput& output)
         answer.instructions = m_header->instructions;
         answer.nics = m_header->nics;
         answer.ports = m_header->ports;
+        answer.features = m_header->features;
         ReadOutbox(__atomic_load_n(&m_header->outboxLength, __ATOMIC_RELAXED), output);
         switch (answer.kind)
         {

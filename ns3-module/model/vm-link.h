@@ -47,13 +47,14 @@ struct VmAnswer
     uint64_t instructions{0}; //!< executed since the hello
     uint16_t nics{0};         //!< how many NICs there are, with SIM_LINK_HELLO
     uint16_t ports{0};        //!< how many serial ports there are, with SIM_LINK_HELLO
+    uint64_t features{0};     //!< SIM_LINK_FEATURE_..., with SIM_LINK_HELLO
 };
 
 /**
  * The shared region and the exchange of turns with one VM.
  *
- * A turn is: any number of AddFrame() and AddSerial(), one Give(), one Take(). All fields that the
- * VM writes are checked; a violation throws VmError.
+ * A turn is: any number of AddFrame(), AddSerial(), ..., one Give(), one Take(). All fields that
+ * the VM writes are checked; a violation throws VmError.
  */
 class VmLink
 {
@@ -90,6 +91,20 @@ class VmLink
      * @return how many were taken; fewer than length if the inbox is full
      */
     size_t AddSerial(unsigned port, const uint8_t* data, size_t length);
+
+    /**
+     * Say in the next turn how many more frames a NIC may send.
+     * @param nic the NIC's index
+     * @param frames how many, or SIM_LINK_ROOM_UNLIMITED
+     * @return false if the inbox is full: give the turn first
+     */
+    bool AddRoom(unsigned nic, uint32_t frames);
+
+    /**
+     * Say in the next turn whether a NIC's link is up.
+     * @return false if the inbox is full: give the turn first
+     */
+    bool AddCarrier(unsigned nic, bool up);
 
     /**
      * Give the turn to the VM.

@@ -44,12 +44,15 @@ class Vm:
         nic_model: str = "virtio-net-pci",
         spin: int = 0,
         link_options: Sequence[str] = ...,
+        mtu: int = 1500,
+        tx_ring: int = 256,
     ) -> None:
         """Prepare a machine.
 
         `command`: QEMU and its arguments, as in an image. `nics`: a MAC address for each NIC.
         `console_log`: a file, or "". `spin`: ns of wall time to poll before sleeping.
         `link_options`: more properties of the sim-link object, as "busy-step=1000000".
+        `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit rings.
         """
 
     def start(self) -> None:
@@ -62,6 +65,15 @@ class Vm:
         """Give the machine a turn at each of its deadlines up to `time`, and one at `time`."""
     def queue_frame(self, nic: int, frame: bytes) -> None:
         """Have an Ethernet frame (without FCS) delivered in the next turn."""
+    def set_room(self, nic: int, frames: int | None) -> None:
+        """Limit what a NIC may send from the next turn on; None: no limit, as at the beginning.
+
+        What it may not send stays in the guest's transmit ring.
+        """
+    def room(self, nic: int) -> int | None:
+        """Return how many more frames a NIC may send, or None."""
+    def set_carrier(self, nic: int, up: bool) -> None:
+        """Have a NIC's link go up or down in the next turn."""
     def take_frames(self) -> list[tuple[int, bytes]]:
         """Return what the guest has sent since the last call: (NIC, frame)."""
     def take_ready(self) -> list[tuple[int, int, int]]:

@@ -54,12 +54,13 @@ static void sim_chr_accept_input(Chardev *chr)
     }
 }
 
-static void sim_chr_input(void *opaque, const uint8_t *data, size_t length)
+static bool sim_chr_input(void *opaque, uint16_t type, const uint8_t *data, size_t length)
 {
     SimChardev *s = opaque;
 
     g_byte_array_append(s->pending, data, length);
     sim_chr_accept_input(CHARDEV(s));
+    return true;
 }
 
 static void sim_chr_open(Chardev *chr, ChardevBackend *backend, bool *be_opened, Error **errp)

@@ -6,6 +6,7 @@
 #include "qemu/osdep.h"
 #include "clients.h"
 #include "net/net.h"
+#include "net/queue.h"
 #include "qapi/error.h"
 #include "qemu/iov.h"
 #include "system/sim-link.h"
@@ -14,12 +15,20 @@ typedef struct SimNetState {
     NetClientState nc;
     SimLink *link;
     uint16_t nic;
+    uint32_t room; /* how many more frames the simulator takes, or SIM_LINK_ROOM_UNLIMITED */
 } SimNetState;
 
 static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, int iovcnt)
 {
     SimNetState *s = DO_UPCAST(SimNetState, nc, nc);
 
+    if (s->room == 0) {
+        /* QEMU's queue keeps this frame, and the NIC stops, until there is room again. */
+        return 0;
+    }
+    if (s->room != SIM_LINK_ROOM_UNLIMITED) {
+        s->room--;
+    }
     sim_link_put(s->link, SIM_LINK_FRAME, s->nic, iov, iovcnt);
     return iov_size(iov, iovcnt);
 }
@@ -31,12 +40,56 @@ static ssize_t sim_net_receive(NetClientState *nc, const uint8_t *buf, size_t si
     return sim_net_receive_iov(nc, &iov, 1);
 }
 
-static void sim_net_input(void *opaque, const uint8_t *data, size_t length)
+/* The NIC goes on with what it could not send. The guest is halted, so this is in a fixed order. */
+static void sim_net_resume(SimNetState *s)
+{
+    s->nc.receive_disabled = 0;
+    qemu_net_queue_flush(s->nc.incoming_queue);
+}
+
+static void sim_net_set_carrier(SimNetState *s, bool up)
+{
+    NetClientState *peer = s->nc.peer;
+
+    s->nc.link_down = !up;
+    if (peer) {
+        peer->link_down = !up;
+    }
+    /* What was waiting for room is lost with the link. */
+    sim_net_resume(s);
+    if (peer && peer->info->link_status_changed) {
+        peer->info->link_status_changed(peer);
+    }
+}
+
+static bool sim_net_input(void *opaque, uint16_t type, const uint8_t *data, size_t length)
 {
     SimNetState *s = opaque;
+    uint32_t value;
 
-    /* Where the guest has no buffer left, QEMU's queue keeps the frame until it has. */
-    qemu_send_packet(&s->nc, data, length);
+    if (type == SIM_LINK_FRAME) {
+        /* Where the guest has no buffer left, QEMU's queue keeps the frame until it has. */
+        qemu_send_packet(&s->nc, data, length);
+        return true;
+    }
+    if (length != sizeof(value)) {
+        return false;
+    }
+    memcpy(&value, data, sizeof(value));
+    switch (type) {
+    case SIM_LINK_ROOM:
+        s->room = value;
+        sim_net_resume(s);
+        return true;
+    case SIM_LINK_CARRIER:
+        if (value > 1) {
+            return false;
+        }
+        sim_net_set_carrier(s, value);
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void sim_net_cleanup(NetClientState *nc)
@@ -76,6 +129,7 @@ int net_init_sim(const Netdev *netdev, const char *name, NetClientState *peer, E
     object_ref(OBJECT(link));
     s->link = link;
     s->nic = opts->nic;
+    s->room = SIM_LINK_ROOM_UNLIMITED;
     qemu_set_info_str(nc, "link=%s,nic=%u", opts->link, opts->nic);
     return 0;
 }

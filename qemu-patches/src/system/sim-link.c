@@ -73,6 +73,8 @@ static SimLinkChannel *sim_link_channel(SimLink *link, uint16_t type, uint16_t i
     }
     switch (type) {
     case SIM_LINK_FRAME:
+    case SIM_LINK_ROOM:
+    case SIM_LINK_CARRIER:
         return &link->nics[index];
     case SIM_LINK_SERIAL:
         return &link->ports[index];
@@ -145,7 +147,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     h->answer = answer->answer;
     h->outboxLength = link->out_used;
     if (answer->answer == SIM_LINK_HELLO) {
-        h->features = SIM_LINK_FEATURE_BOOT;
+        h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM | SIM_LINK_FEATURE_CARRIER;
         h->nics = 0;
         h->ports = 0;
         for (int i = 0; i < SIM_LINK_CHANNELS; i++) {
@@ -273,10 +275,11 @@ bool sim_link_deliver(SimLink *link, const SimLinkCommand *command)
             return false;
         }
         channel = sim_link_channel(link, record.type, record.channel);
-        if (!channel || !channel->input) {
+        if (!channel || !channel->input ||
+            !channel->input(channel->opaque, record.type, link->inbox + at + sizeof(record),
+                            record.length)) {
             return false;
         }
-        channel->input(channel->opaque, link->inbox + at + sizeof(record), record.length);
         at += SimLinkRecordSize(record.length);
     }
     return true;

@@ -13,8 +13,8 @@
 #define TYPE_SIM_LINK "sim-link"
 OBJECT_DECLARE_SIMPLE_TYPE(SimLink, SIM_LINK)
 
-/* What a backend does with a record that the simulator sends to it. */
-typedef void SimLinkInput(void *opaque, const uint8_t *data, size_t length);
+/* What a backend does with a record that the simulator sends to it; false if it is malformed. */
+typedef bool SimLinkInput(void *opaque, uint16_t type, const uint8_t *data, size_t length);
 
 typedef struct SimLinkCommand {
     int64_t time;
@@ -43,7 +43,10 @@ typedef struct SimLinkLimits {
 SimLink *sim_link_find(const char *id, Error **errp);
 const SimLinkLimits *sim_link_limits(SimLink *link);
 
-/* Register a backend as NIC or serial port number @index. */
+/*
+ * Register a backend as NIC or serial port number @index: @type is SIM_LINK_FRAME or _SERIAL. It
+ * gets all records that are for such a channel.
+ */
 bool sim_link_add(SimLink *link, uint16_t type, uint16_t index,
                   SimLinkInput *input, void *opaque, Error **errp);
 void sim_link_remove(SimLink *link, uint16_t type, uint16_t index);
