@@ -3,6 +3,7 @@
  */
 #include "qemu-net-device.h"
 
+#include "device-room.h"
 #include "virtual-machine.h"
 
 #include "ns3/boolean.h"
@@ -10,9 +11,14 @@
 #include "ns3/log.h"
 #include "ns3/mac48-address.h"
 #include "ns3/node.h"
+#include "ns3/simulator.h"
+#include "ns3/uinteger.h"
 
-#include <array>
+#include <algorithm>
 #include <cstring>
+#include <sstream>
+#include <stdexcept>
+#include <vector>
 
 namespace ns3
 {
@@ -28,6 +34,7 @@ constexpr size_t ETHERNET_HEADER = 14;
 constexpr uint16_t ETHERTYPE_MIN = 0x0600; // below it, the field is a length (IEEE 802.3)
 constexpr uint16_t ETHERTYPE_IPV4 = 0x0800;
 constexpr uint16_t ETHERTYPE_IPV6 = 0x86dd;
+constexpr uint32_t ETHERNET_MTU = 1500; // that every NIC can do
 
 } // namespace
 
@@ -44,6 +51,29 @@ QemuNetDevice::GetTypeId()
                           BooleanValue(false),
                           MakeBooleanAccessor(&QemuNetDevice::m_promiscuous),
                           MakeBooleanChecker())
+            .AddAttribute("BackPressure",
+                          "Whether frames stay in the guest's transmit ring, and then in its "
+                          "queueing discipline, while the joined device's queue is full. Without "
+                          "it they go straight into that queue, which drops what it cannot hold.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&QemuNetDevice::SetBackPressure,
+                                              &QemuNetDevice::HasBackPressure),
+                          MakeBooleanChecker())
+            .AddAttribute("TxRing",
+                          "Descriptors of the guest's transmit ring: a power of two. Linux stops "
+                          "its queue while fewer than 19 are free. Fixed once the machine has been "
+                          "started.",
+                          UintegerValue(256),
+                          MakeUintegerAccessor(&QemuNetDevice::m_txRing),
+                          MakeUintegerChecker<uint32_t>(32, 256))
+            .AddAttribute(
+                "Connected",
+                "Whether the NIC is connected to the joined device. While it is not, or "
+                "while that device's link is down, the guest's interface has no carrier "
+                "and frames are dropped in both directions.",
+                BooleanValue(true),
+                MakeBooleanAccessor(&QemuNetDevice::SetConnected, &QemuNetDevice::IsConnected),
+                MakeBooleanChecker())
             .AddTraceSource("MacTx",
                             "The guest has sent a frame.",
                             MakeTraceSourceAccessor(&QemuNetDevice::m_macTxTrace),
@@ -59,7 +89,8 @@ QemuNetDevice::GetTypeId()
                             MakeTraceSourceAccessor(&QemuNetDevice::m_macRxTrace),
                             "ns3::Packet::TracedCallback")
             .AddTraceSource("MacRxDrop",
-                            "A frame for the guest is dropped: its machine does not run.",
+                            "A frame for the guest is dropped: its machine does not run, or its "
+                            "interface has no carrier.",
                             MakeTraceSourceAccessor(&QemuNetDevice::m_macRxDropTrace),
                             "ns3::Packet::TracedCallback")
             .AddTraceSource("Sniffer",
@@ -88,8 +119,10 @@ QemuNetDevice::DoDispose()
 {
     NS_LOG_FUNCTION(this);
     m_node = nullptr;
+    m_linkChange.Cancel();
     m_device = nullptr;
     m_machine = nullptr;
+    m_room.reset();
     NetDevice::DoDispose();
 }
 
@@ -111,6 +144,9 @@ QemuNetDevice::Join(Ptr<VirtualMachine> machine, uint32_t nic, Ptr<NetDevice> de
         0,
         device,
         true);
+    device->AddLinkChangeCallback(
+        MakeCallback(&QemuNetDevice::OnLinkChange, Ptr<QemuNetDevice>(this)));
+    SetBackPressure(m_backPressure);
 }
 
 uint32_t
@@ -124,6 +160,109 @@ QemuNetDevice::GetJoinedDevice() const
 {
     return m_device;
 }
+
+ns3qemu::VmNic
+QemuNetDevice::DescribeNic()
+{
+    if ((m_txRing & (m_txRing - 1)) != 0)
+    {
+        throw std::invalid_argument("the attribute TxRing must be a power of two, which " +
+                                    std::to_string(m_txRing) + " is not");
+    }
+    const uint32_t mtu = m_device->GetMtu();
+    m_mtuLimit = std::max(mtu, ETHERNET_MTU);
+    std::ostringstream address;
+    address << Mac48Address::ConvertFrom(m_device->GetAddress());
+    return {address.str(), mtu, m_txRing};
+}
+
+/* ---- back-pressure ---- */
+
+void
+QemuNetDevice::SetBackPressure(bool backPressure)
+{
+    NS_LOG_FUNCTION(this << backPressure);
+    if (backPressure && m_device && !m_room)
+    {
+        m_room = std::make_unique<DeviceRoom>(m_device, MakeCallback(&QemuNetDevice::OnRoom, this));
+    }
+    m_backPressure = backPressure;
+    OnRoom();
+}
+
+bool
+QemuNetDevice::HasBackPressure() const
+{
+    return m_backPressure;
+}
+
+uint32_t
+QemuNetDevice::GetRoom() const
+{
+    return m_backPressure && m_room ? m_room->Get() : SIM_LINK_ROOM_UNLIMITED;
+}
+
+void
+QemuNetDevice::OnRoom()
+{
+    if (m_machine)
+    {
+        m_machine->NotifyRoom();
+    }
+}
+
+/* ---- the link's state ---- */
+
+void
+QemuNetDevice::SetConnected(bool connected)
+{
+    NS_LOG_FUNCTION(this << connected);
+    m_connected = connected;
+    OnLinkChange();
+}
+
+bool
+QemuNetDevice::IsConnected() const
+{
+    return m_connected;
+}
+
+bool
+QemuNetDevice::HasCarrier() const
+{
+    return m_connected && m_device && m_device->IsLinkUp();
+}
+
+bool
+QemuNetDevice::TakeCarrierChange()
+{
+    const bool before = m_carrier;
+    m_carrier = HasCarrier();
+    return m_carrier != before;
+}
+
+void
+QemuNetDevice::OnLinkChange()
+{
+    NS_LOG_FUNCTION(this);
+    /* Not at once: the device is in the midst of something, or the machine in its turn. */
+    if (m_machine && !m_linkChange.IsPending())
+    {
+        m_linkChange = Simulator::ScheduleNow(&QemuNetDevice::ApplyLink, this);
+    }
+}
+
+void
+QemuNetDevice::ApplyLink()
+{
+    NS_LOG_FUNCTION(this);
+    if (m_machine->IsRunning() && TakeCarrierChange())
+    {
+        m_machine->SetCarrier(m_nic, m_carrier);
+    }
+}
+
+/* ---- frames ---- */
 
 bool
 QemuNetDevice::CanBeFramed(uint16_t protocol) const
@@ -150,7 +289,7 @@ QemuNetDevice::TransmitFromGuest(const uint8_t* frame, size_t length)
         m_snifferTrace(whole);
     }
     bool sent = false;
-    if (length >= ETHERNET_HEADER && length - ETHERNET_HEADER <= m_device->GetMtu())
+    if (m_connected && length >= ETHERNET_HEADER && length - ETHERNET_HEADER <= m_device->GetMtu())
     {
         Mac48Address destination;
         Mac48Address source;
@@ -181,7 +320,8 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
                                  NetDevice::PacketType type)
 {
     NS_LOG_FUNCTION(this << device << packet << protocol << from << to << type);
-    if (type == NetDevice::PACKET_OTHERHOST && !m_promiscuous)
+    const bool wanted = type != NetDevice::PACKET_OTHERHOST || m_promiscuous;
+    if (!wanted && m_promiscSnifferTrace.IsEmpty())
     {
         return;
     }
@@ -196,7 +336,12 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
     frame[13] = static_cast<uint8_t>(protocol);
     packet->CopyData(frame.data() + ETHERNET_HEADER, length);
 
-    const bool running = m_machine && m_machine->IsRunning();
+    if (!wanted)
+    {
+        m_promiscSnifferTrace(Create<Packet>(frame.data(), static_cast<uint32_t>(frame.size())));
+        return;
+    }
+    const bool running = m_machine && m_machine->IsRunning() && HasCarrier();
     auto& trace = running ? m_macRxTrace : m_macRxDropTrace;
     if (!trace.IsEmpty() || !m_snifferTrace.IsEmpty() || !m_promiscSnifferTrace.IsEmpty())
     {
@@ -236,6 +381,11 @@ void
 QemuNetDevice::SetAddress(Address address)
 {
     NS_LOG_FUNCTION(this << address);
+    if (m_mtuLimit != 0)
+    {
+        throw std::logic_error(
+            "a NIC's address cannot be changed once its machine has been started");
+    }
     m_device->SetAddress(address);
 }
 
@@ -248,7 +398,20 @@ QemuNetDevice::GetAddress() const
 bool
 QemuNetDevice::SetMtu(const uint16_t mtu)
 {
-    return m_device->SetMtu(mtu);
+    NS_LOG_FUNCTION(this << mtu);
+    if ((m_mtuLimit != 0 && mtu > m_mtuLimit) || !m_device->SetMtu(mtu))
+    {
+        return false;
+    }
+    if (m_machine && m_machine->IsRunning())
+    {
+        RelayLinkSet link{};
+        link.nic = m_nic;
+        link.set = RELAY_LINK_MTU;
+        link.mtu = mtu;
+        m_machine->Request([&link](ns3qemu::RelayClient& relay) { relay.SetLink(link); });
+    }
+    return true;
 }
 
 uint16_t

@@ -4,15 +4,25 @@
 #ifndef NS3_QEMU_NET_DEVICE_H
 #define NS3_QEMU_NET_DEVICE_H
 
+#include "ns3/event-id.h"
 #include "ns3/net-device.h"
 #include "ns3/packet.h"
 #include "ns3/traced-callback.h"
 
 #include <cstdint>
+#include <memory>
+
+namespace ns3qemu
+{
+
+struct VmNic;
+
+} // namespace ns3qemu
 
 namespace ns3
 {
 
+class DeviceRoom;
 class Node;
 class VirtualMachine;
 
@@ -27,6 +37,14 @@ class VirtualMachine;
  *
  * On a point-to-point link there is no ARP: the guest's interface has the NOARP flag, and only IPv4
  * and IPv6 can be framed; all else that the guest sends is dropped.
+ *
+ * The guest's interface has a carrier while the joined device's link is up and the attribute
+ * Connected is true.
+ *
+ * With the attribute BackPressure, frames leave the guest's transmit ring only while the joined
+ * device's queue has room for them. What does not fit stays in the ring, and when that is full (its
+ * length is the attribute TxRing), in the guest's own queueing discipline. Without it, frames go
+ * straight into the device's queue, which drops what it cannot hold.
  *
  * All trace sources see Ethernet frames, at the time at which they cross between the guest's stack
  * and the device: that is where QemuHelper::EnablePcap captures.
@@ -53,6 +71,20 @@ class QemuNetDevice : public NetDevice
     /** @return the device that the NIC is joined to */
     Ptr<NetDevice> GetJoinedDevice() const;
 
+    /** @return what the machine is to have as this NIC. From now on its MTU has a limit. */
+    ns3qemu::VmNic DescribeNic();
+
+    /**
+     * @return how many frames the guest may send now, or SIM_LINK_ROOM_UNLIMITED without
+     *         back-pressure
+     */
+    uint32_t GetRoom() const;
+
+    /** @return whether the guest's interface should have a carrier */
+    bool HasCarrier() const;
+    /** @return whether that has changed since the last call; at first it had one */
+    bool TakeCarrierChange();
+
     /**
      * The guest sends a frame.
      * @param frame an Ethernet frame without FCS; nothing about it can be trusted
@@ -64,8 +96,19 @@ class QemuNetDevice : public NetDevice
     void SetIfIndex(const uint32_t index) override;
     uint32_t GetIfIndex() const override;
     Ptr<Channel> GetChannel() const override;
+    /**
+     * The joined device's address, which the guest's NIC has as well.
+     * @param address a 48-bit MAC address
+     * @throw std::logic_error once the machine has been started
+     */
     void SetAddress(Address address) override;
     Address GetAddress() const override;
+    /**
+     * The joined device's MTU, and that of the guest's interface.
+     * @param mtu in bytes. Once the machine has been started, at most 1500 or what it was then,
+     *        whichever is more.
+     * @return false if the joined device or the guest's NIC cannot have it
+     */
     bool SetMtu(const uint16_t mtu) override;
     uint16_t GetMtu() const override;
     bool IsLinkUp() const override;
@@ -100,6 +143,13 @@ class QemuNetDevice : public NetDevice
                            const Address& to,
                            NetDevice::PacketType type);
     bool CanBeFramed(uint16_t protocol) const;
+    void OnRoom();
+    void OnLinkChange();
+    void ApplyLink();
+    void SetConnected(bool connected);
+    bool IsConnected() const;
+    void SetBackPressure(bool backPressure);
+    bool HasBackPressure() const;
 
     Ptr<Node> m_node;
     Ptr<NetDevice> m_device;
@@ -107,6 +157,13 @@ class QemuNetDevice : public NetDevice
     uint32_t m_nic{0};
     uint32_t m_ifIndex{0};
     bool m_promiscuous{false};
+    bool m_connected{true};
+    bool m_backPressure{false};
+    uint32_t m_txRing{256};
+    uint32_t m_mtuLimit{0};             // of the guest's NIC; 0: there is none yet
+    bool m_carrier{true};               // as the guest has it
+    std::unique_ptr<DeviceRoom> m_room; // once there was back-pressure
+    EventId m_linkChange;
 
     TracedCallback<Ptr<const Packet>> m_macTxTrace;
     TracedCallback<Ptr<const Packet>> m_macTxDropTrace;

@@ -8,10 +8,10 @@
 #include "vm-error.h"
 
 #include "ns3/boolean.h"
+#include "ns3/bridge-net-device.h"
 #include "ns3/global-value.h"
 #include "ns3/log.h"
 #include "ns3/loopback-net-device.h"
-#include "ns3/mac48-address.h"
 #include "ns3/names.h"
 #include "ns3/net-device.h"
 #include "ns3/node.h"
@@ -53,6 +53,24 @@ ParsePrefix(const std::string& text)
                                     (address.family == RELAY_INET ? "10.0.1.1/24" : "fd00::1/64"));
     }
     return {address, static_cast<uint8_t>(prefix)};
+}
+
+/* Whether a device of a node is a port of one of its bridges: frames are the bridge's, then. */
+bool
+IsBridgePort(Ptr<Node> node, Ptr<NetDevice> device)
+{
+    for (uint32_t i = 0; i < node->GetNDevices(); i++)
+    {
+        const auto bridge = DynamicCast<BridgeNetDevice>(node->GetDevice(i));
+        for (uint32_t port = 0; bridge && port < bridge->GetNBridgePorts(); port++)
+        {
+            if (bridge->GetBridgePort(port) == device)
+            {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 } // namespace
@@ -170,6 +188,11 @@ VirtualMachine::GetNic(Ptr<NetDevice> device)
     if (!node || device->GetNode() != node)
     {
         throw std::invalid_argument("VM '" + GetName() + "': the device belongs to another node");
+    }
+    if (IsBridgePort(node, device))
+    {
+        throw std::invalid_argument("VM '" + GetName() +
+                                    "': the device is a port of a bridge; use the bridge itself");
     }
     if (m_driver)
     {
@@ -459,9 +482,7 @@ VirtualMachine::BuildConfig()
     config.watchdog = m_watchdog.GetNanoSeconds();
     for (const auto& nic : m_nics)
     {
-        std::ostringstream address;
-        address << Mac48Address::ConvertFrom(nic->GetAddress());
-        config.nics.push_back(address.str());
+        config.nics.push_back(nic->DescribeNic());
     }
     return config;
 }
@@ -474,7 +495,8 @@ VirtualMachine::JoinDevices()
     for (uint32_t i = 0; i < n; i++)
     {
         const auto device = m_node->GetDevice(i);
-        if (!DynamicCast<LoopbackNetDevice>(device) && !DynamicCast<QemuNetDevice>(device))
+        if (!DynamicCast<LoopbackNetDevice>(device) && !DynamicCast<QemuNetDevice>(device) &&
+            !IsBridgePort(m_node, device))
         {
             GetNic(device);
         }
@@ -536,6 +558,13 @@ VirtualMachine::BootMachine()
     m_driver->FinishBoot();
     m_running = true;
     TakeTurn(REQUEST, [this]() {
+        for (const auto& nic : m_nics)
+        {
+            if (nic->TakeCarrierChange())
+            {
+                m_driver->SetCarrier(nic->GetNic(), nic->HasCarrier());
+            }
+        }
         for (const auto& request : m_sysctls)
         {
             request(m_driver->GetRelay());
@@ -604,6 +633,7 @@ VirtualMachine::End()
     }
     m_running = false;
     m_timer.Cancel();
+    m_grant.Cancel();
     if (m_driver)
     {
         m_driver->End();
@@ -634,6 +664,10 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     try
     {
         m_driver->MoveTo(Simulator::Now().GetNanoSeconds());
+        for (const auto& nic : m_nics)
+        {
+            m_driver->SetRoom(nic->GetNic(), nic->GetRoom());
+        }
         turn();
     }
     catch (const ns3qemu::VmError& error)
@@ -657,6 +691,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     }
     m_inTurn = false;
     ScheduleDeadline();
+    NotifyRoom();
     const uint64_t before = m_instructions;
     m_instructions = m_driver->GetInstructions();
     m_turnTrace(cause, m_framesSent, m_instructions - before);
@@ -689,6 +724,46 @@ VirtualMachine::OnTimer()
     {
         TakeTurn(TIMER, [this]() { m_driver->Run(Simulator::Now().GetNanoSeconds(), true); });
     }
+}
+
+/* Whether a NIC has used up its room, so that frames may wait in the guest, and there is more. */
+bool
+VirtualMachine::HasRoomToGrant() const
+{
+    return std::any_of(m_nics.begin(), m_nics.end(), [this](const auto& nic) {
+        return m_driver->GetRoom(nic->GetNic()) == 0 && nic->GetRoom() > 0;
+    });
+}
+
+void
+VirtualMachine::NotifyRoom()
+{
+    /* Not at once: the device is in the midst of something. A turn looks for itself at its end. */
+    if (m_running && !m_inTurn && !m_grant.IsPending() && HasRoomToGrant())
+    {
+        m_grant = Simulator::ScheduleNow(&VirtualMachine::GrantRoom, this);
+    }
+}
+
+void
+VirtualMachine::GrantRoom()
+{
+    NS_LOG_FUNCTION(this);
+    /* Another turn may have come first. */
+    if (m_running && HasRoomToGrant())
+    {
+        TakeTurn(DEVICE, [this]() { m_driver->Run(Simulator::Now().GetNanoSeconds(), false); });
+    }
+}
+
+void
+VirtualMachine::SetCarrier(uint32_t nic, bool up)
+{
+    NS_LOG_FUNCTION(this << nic << up);
+    TakeTurn(DEVICE, [&]() {
+        m_driver->SetCarrier(nic, up);
+        m_driver->Run(Simulator::Now().GetNanoSeconds(), false);
+    });
 }
 
 void

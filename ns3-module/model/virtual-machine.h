@@ -150,6 +150,7 @@ class VirtualMachine : public Object
         FRAME,   //!< a frame arrived
         TIMER,   //!< a timer of the guest expired, or a busy guest goes on
         REQUEST, //!< the simulation asked the guest for something
+        DEVICE,  //!< a joined device takes frames again, or its link has changed
     };
 
     /**
@@ -159,6 +160,12 @@ class VirtualMachine : public Object
      * @param instructions how many the guest executed in it
      */
     typedef void (*TurnTracedCallback)(TurnCause cause, uint32_t frames, uint64_t instructions);
+
+    /** A joined device may take frames again. */
+    void NotifyRoom();
+
+    /** The link of a NIC goes up or down; the machine gets the turn. */
+    void SetCarrier(uint32_t nic, bool up);
 
     /** A frame arrives at a NIC; the machine gets the turn. */
     void Receive(uint32_t nic, const uint8_t* frame, size_t length);
@@ -233,6 +240,8 @@ class VirtualMachine : public Object
     void OnOutput(uint32_t process, int stream, const uint8_t* data, size_t length);
     void OnExit(const RelayProcessExit& end);
     void OnTimer();
+    bool HasRoomToGrant() const;
+    void GrantRoom();
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
     void TakeTurn(TurnCause cause, F&& turn);
@@ -262,6 +271,7 @@ class VirtualMachine : public Object
     std::vector<std::function<void(ns3qemu::RelayClient&)>> m_configuration;
     std::map<uint32_t, Callback<void, const RelayReady&>> m_watchers;
     std::map<uint32_t, std::pair<OutputCallback, ExitCallback>> m_processes;
+    EventId m_grant;
     EventId m_timer;
     int64_t m_timerAt{0};
     uint64_t m_instructions{0};

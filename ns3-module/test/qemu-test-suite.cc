@@ -5,6 +5,7 @@
  * relay's protocol, and what a NIC does with frames. Machines are tested from pytest.
  */
 #include "../helper/qemu-helper.h"
+#include "../model/device-room.h"
 #include "../model/guest-address.h"
 #include "../model/guest-tcp-info.h"
 #include "../model/qemu-net-device.h"
@@ -15,10 +16,15 @@
 #include "../model/vm-link.h"
 
 #include "ns3/boolean.h"
+#include "ns3/bridge-net-device.h"
+#include "ns3/drop-tail-queue.h"
 #include "ns3/error-model.h"
 #include "ns3/inet-socket-address.h"
 #include "ns3/internet-stack-helper.h"
+#include "ns3/loopback-net-device.h"
+#include "ns3/net-device-queue-interface.h"
 #include "ns3/node-container.h"
+#include "ns3/pointer.h"
 #include "ns3/queue.h"
 #include "ns3/simple-channel.h"
 #include "ns3/simple-net-device.h"
@@ -186,6 +192,10 @@ class LinkHostileTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ(contains(Refusal({{77, 0, 0}}, 0, SIM_LINK_IDLE), "record type 77"),
                               true,
                               "an unknown record");
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Refusal({{SIM_LINK_ROOM, 0, 0}}, 0, SIM_LINK_IDLE), "type 3"),
+            true,
+            "a record that only the simulator may send");
         NS_TEST_ASSERT_MSG_EQ(contains(Refusal({}, SIM_LINK_BOX_MIN + 8, SIM_LINK_IDLE), "outbox"),
                               true,
                               "more content than the outbox holds");
@@ -573,6 +583,98 @@ class HelperErrorsTestCase : public TestCase
     }
 };
 
+/** What a NIC's back-pressure goes by. */
+class DeviceRoomTestCase : public TestCase
+{
+  public:
+    DeviceRoomTestCase()
+        : TestCase("A device's queue tells how many frames it takes")
+    {
+    }
+
+  private:
+    void OnRoom()
+    {
+        m_calls++;
+    }
+
+    void DoRun() override
+    {
+        auto device = CreateObject<RecordingDevice>();
+        device->SetMtu(1500);
+        auto queue = CreateObject<DropTailQueue<Packet>>();
+        queue->SetMaxSize(QueueSize("3p"));
+        device->SetAttribute("TxQueue", PointerValue(queue));
+        const DeviceRoom room(device, MakeCallback(&DeviceRoomTestCase::OnRoom, this));
+        NS_TEST_ASSERT_MSG_EQ(room.Get(), 3, "an empty queue");
+        for (uint32_t left : {2, 1, 0})
+        {
+            queue->Enqueue(Create<Packet>(100));
+            NS_TEST_ASSERT_MSG_EQ(room.Get(), left, "a queue with packets");
+        }
+        NS_TEST_ASSERT_MSG_EQ(m_calls, 0, "nothing has become free");
+        queue->Dequeue();
+        NS_TEST_ASSERT_MSG_EQ(room.Get(), 1, "after a packet has left");
+        NS_TEST_ASSERT_MSG_EQ(m_calls, 1, "it is said");
+        queue->Flush();
+        queue->SetMaxSize(QueueSize("10000B"));
+        NS_TEST_ASSERT_MSG_EQ(room.Get(), 6, "packets of the MTU that fit for certain");
+
+        auto flowControl = CreateObject<NetDeviceQueueInterface>();
+        auto other = CreateObject<RecordingDevice>();
+        other->SetAttribute("TxQueue", PointerValue(queue));
+        other->AggregateObject(flowControl);
+        const DeviceRoom stopped(other, MakeCallback(&DeviceRoomTestCase::OnRoom, this));
+        flowControl->GetTxQueue(0)->Stop();
+        NS_TEST_ASSERT_MSG_EQ(stopped.Get(), 0, "the device has stopped its queue");
+
+        NS_TEST_ASSERT_MSG_EQ(Thrown<std::invalid_argument>([]() {
+                                  DeviceRoom(CreateObject<LoopbackNetDevice>(), Callback<void>());
+                              }).empty(),
+                              false,
+                              "a device that cannot tell");
+        Simulator::Destroy();
+    }
+
+    uint32_t m_calls{0}; //!< of the callback
+};
+
+/** A node's bridge takes the place of its ports. */
+class BridgePortTestCase : public TestCase
+{
+  public:
+    BridgePortTestCase()
+        : TestCase("A port of a bridge is no NIC")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        NodeContainer nodes(1);
+        auto port = CreateObject<SimpleNetDevice>();
+        port->SetAddress(Mac48Address::Allocate());
+        port->SetChannel(CreateObject<SimpleChannel>());
+        nodes.Get(0)->AddDevice(port);
+        auto bridge = CreateObject<BridgeNetDevice>();
+        nodes.Get(0)->AddDevice(bridge);
+        bridge->AddBridgePort(port);
+        auto machine = QemuHelper("no-image").Install(nodes.Get(0));
+        NS_TEST_ASSERT_MSG_EQ(
+            Thrown<std::invalid_argument>([&]() { machine->GetNic(port); }).empty(),
+            false,
+            "the port");
+        NS_TEST_ASSERT_MSG_EQ(machine->GetNic(bridge)->GetJoinedDevice(), bridge, "the bridge");
+        NS_TEST_ASSERT_MSG_EQ(Thrown<std::invalid_argument>([&]() {
+                                  machine->GetNic(bridge)->SetAttribute("BackPressure",
+                                                                        BooleanValue(true));
+                              }).empty(),
+                              false,
+                              "a bridge cannot tell when its queue is full");
+        Simulator::Destroy();
+    }
+};
+
 /** The suite. */
 class QemuTestSuite : public TestSuite
 {
@@ -588,6 +690,8 @@ class QemuTestSuite : public TestSuite
         AddTestCase(new GuestAddressTestCase, Duration::QUICK);
         AddTestCase(new GuestTcpInfoTestCase, Duration::QUICK);
         AddTestCase(new NicTransmitTestCase, Duration::QUICK);
+        AddTestCase(new DeviceRoomTestCase, Duration::QUICK);
+        AddTestCase(new BridgePortTestCase, Duration::QUICK);
         AddTestCase(new SegmentLossTestCase, Duration::QUICK);
         AddTestCase(new HelperErrorsTestCase, Duration::QUICK);
     }
