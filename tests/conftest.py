@@ -77,6 +77,15 @@ def vm_command(vm_image: Path) -> list[str]:
     return read_command_file(str(vm_image / "qemu.args"))
 
 
+@pytest.fixture(scope="session")
+def guest_tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the program that the tests run in a guest; like the relay, it needs no libraries."""
+    tool = tmp_path_factory.mktemp("guest") / "tool"
+    source = Path(__file__).parent / "data" / "guest-tool.c"
+    subprocess.run(["musl-gcc", "-static", "-Os", "-o", tool, source], check=True)
+    return tool
+
+
 @pytest.fixture(scope="module")
 def boot(vm_command: list[str]) -> Iterator[Callable[..., Any]]:
     """Start a machine and wait until it is ready; it ends with the module's tests at the latest."""

@@ -8,17 +8,22 @@ from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parent.parent / "ns3-module" / "test" / "qemu-test-suite.cc"
-CASES = re.findall(r': TestCase\("(.+?)"\)', SOURCE.read_text())
+TESTS = Path(__file__).parent.parent / "ns3-module" / "test"
+SOURCES = "".join(path.read_text() for path in sorted(TESTS.glob("*-test-suite.cc")))
+SUITES = re.findall(r': TestSuite\("(.+?)"', SOURCES)
+CASES = re.findall(r': TestCase\("(.+?)"\)', SOURCES)
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     runner = str(files("ns3_qemu") / "tests" / "qemu-test-runner")
-    command = [runner, "--suite=qemu", "--verbose"]
     directory = tmp_path_factory.mktemp("ns3-suite")
-    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory)
-    return run.stdout + run.stderr
+    printed = ""
+    for suite in SUITES:
+        command = [runner, f"--suite={suite}", "--verbose"]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory)
+        printed += run.stdout + run.stderr
+    return printed
 
 
 @pytest.mark.parametrize("case", CASES)

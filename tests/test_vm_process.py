@@ -3,7 +3,6 @@
 
 import errno
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,13 +15,10 @@ TOOL = "/opt/tests/tool"
 
 
 @pytest.fixture(scope="module")
-def vm(boot: Callable[..., Vm], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vm]:
+def vm(boot: Callable[..., Vm], guest_tool: Path) -> Iterator[Vm]:
     """A machine with the tests' own program in it."""
-    tool = tmp_path_factory.mktemp("guest") / "tool"
-    source = Path(__file__).parent / "data" / "guest-tool.c"
-    subprocess.run(["musl-gcc", "-static", "-Os", "-o", tool, source], check=True)
     machine = boot()
-    machine.relay.write_file(TOOL, tool.read_bytes(), 0o755)
+    machine.relay.write_file(TOOL, guest_tool.read_bytes(), 0o755)
     yield machine
     machine.end()
 

@@ -295,11 +295,14 @@ VirtualMachine::DeleteRoute(const std::string& destination,
     Configure([route](ns3qemu::RelayClient& relay) { relay.DeleteRoute(route); }, false);
 }
 
-std::vector<uint8_t>
-VirtualMachine::Netlink(uint32_t protocol, const std::vector<uint8_t>& request)
+std::string
+VirtualMachine::Netlink(uint32_t protocol, const std::string& request)
 {
-    std::vector<uint8_t> answer;
-    Request([&](ns3qemu::RelayClient& relay) { answer = relay.Netlink(protocol, request); });
+    std::string answer;
+    Request([&](ns3qemu::RelayClient& relay) {
+        const auto bytes = relay.Netlink(protocol, {request.begin(), request.end()});
+        answer.assign(bytes.begin(), bytes.end());
+    });
     return answer;
 }
 

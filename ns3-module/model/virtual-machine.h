@@ -105,7 +105,7 @@ class VirtualMachine : public Object
      * @return the messages that answer it
      * @throw ns3qemu::GuestError the error that the kernel answers with
      */
-    std::vector<uint8_t> Netlink(uint32_t protocol, const std::vector<uint8_t>& request);
+    std::string Netlink(uint32_t protocol, const std::string& request);
 
     /**
      * Set a kernel parameter.

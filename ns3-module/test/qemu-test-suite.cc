@@ -1,8 +1,9 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * What can be tested without a machine: the wire's end of the simulator against a hostile VM, the
- * relay's protocol, and what a NIC does with frames. Machines are tested from pytest.
+ * What can be tested without a machine: the wire's end of the simulator against a hostile VM, and
+ * what a NIC does with frames. Machines are tested from pytest, the relay's protocol in
+ * relay-client-test-suite.cc.
  */
 #include "../helper/qemu-helper.h"
 #include "../model/device-room.h"
@@ -231,111 +232,6 @@ class LinkInboxTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([]() { VmLink tooSmall(8); }).empty(),
                               false,
                               "a box that is too small");
-    }
-};
-
-/** The relay's messages may come in any pieces. */
-class RelayFramingTestCase : public TestCase
-{
-  public:
-    RelayFramingTestCase()
-        : TestCase("The relay's messages are put together from any pieces")
-    {
-    }
-
-  private:
-    static std::vector<uint8_t> Message(uint16_t type,
-                                        uint32_t id,
-                                        int32_t status,
-                                        std::string body)
-    {
-        RelayHeader header{};
-        header.length = static_cast<uint32_t>(body.size());
-        header.type = type;
-        header.id = id;
-        header.status = status;
-        std::vector<uint8_t> message(sizeof(header) + body.size());
-        std::memcpy(message.data(), &header, sizeof(header));
-        std::memcpy(message.data() + sizeof(header), body.data(), body.size());
-        return message;
-    }
-
-    void DoRun() override
-    {
-        std::vector<uint8_t> reply;
-        RelayClient client([&](const uint8_t*, size_t) {
-            for (const uint8_t byte : reply)
-            {
-                m_client->Receive(&byte, 1);
-            }
-        });
-        m_client = &client;
-
-        RelayHello hello{RELAY_PROTOCOL_VERSION, 3};
-        std::string body(reinterpret_cast<const char*>(&hello), sizeof(hello));
-        const auto message = Message(RELAY_HELLO, 0, 0, body + "6.1.0");
-        client.Receive(message.data(), 20);
-        NS_TEST_ASSERT_MSG_EQ(client.IsReady(), false, "half a hello");
-        client.Receive(message.data() + 20, message.size() - 20);
-        NS_TEST_ASSERT_MSG_EQ(client.IsReady(), true, "a whole hello");
-        NS_TEST_ASSERT_MSG_EQ(client.GetRelease(), "6.1.0", "the release");
-        NS_TEST_ASSERT_MSG_EQ(client.GetNics(), 3, "the number of NICs");
-
-        reply = Message(RELAY_SYSCTL_GET, 1, 0, "reno");
-        NS_TEST_ASSERT_MSG_EQ(client.GetSysctl("x"), "reno", "a reply");
-        reply = Message(RELAY_SYSCTL_GET, 2, 2, "");
-        NS_TEST_ASSERT_MSG_EQ(Thrown<GuestError>([&]() { client.GetSysctl("x"); }),
-                              "reading sysctl x: No such file or directory (the guest's errno 2)",
-                              "a refusal");
-        reply = Message(RELAY_SYSCTL_GET, 77, 0, "");
-        NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([&]() { client.GetSysctl("x"); }).empty(),
-                              false,
-                              "a reply to no request");
-        RelayClient silent([](const uint8_t*, size_t) {});
-        NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([&]() { silent.GetSysctl("x"); }).empty(),
-                              false,
-                              "no reply");
-    }
-
-    RelayClient* m_client{nullptr}; //!< which answers itself
-};
-
-/** A handler may make requests, and what they bring comes after it. */
-class RelayEventsTestCase : public TestCase
-{
-  public:
-    RelayEventsTestCase()
-        : TestCase("Events are told one after the other, never within a handler")
-    {
-    }
-
-  private:
-    void DoRun() override
-    {
-        RelayClient client([](const uint8_t*, size_t) {});
-        const auto arrive = [&client](uint32_t handle) {
-            RelayHeader header{};
-            header.length = sizeof(RelayReady);
-            header.type = RELAY_EVENT_READY;
-            const RelayReady ready{handle, RELAY_READABLE, 0};
-            client.Receive(reinterpret_cast<const uint8_t*>(&header), sizeof(header));
-            client.Receive(reinterpret_cast<const uint8_t*>(&ready), sizeof(ready));
-        };
-        std::string told;
-        client.SetReadyHandler([&](const RelayReady& ready) {
-            told += "<" + std::to_string(ready.handle);
-            if (ready.handle == 1)
-            {
-                arrive(3);
-                client.DispatchEvents();
-            }
-            told += ">";
-        });
-        arrive(1);
-        arrive(2);
-        NS_TEST_ASSERT_MSG_EQ(told, "", "nothing before it is dispatched");
-        client.DispatchEvents();
-        NS_TEST_ASSERT_MSG_EQ(told, "<1><2><3>", "in order, not nested");
     }
 };
 
@@ -685,8 +581,6 @@ class QemuTestSuite : public TestSuite
         AddTestCase(new LinkRecordsTestCase, Duration::QUICK);
         AddTestCase(new LinkHostileTestCase, Duration::QUICK);
         AddTestCase(new LinkInboxTestCase, Duration::QUICK);
-        AddTestCase(new RelayFramingTestCase, Duration::QUICK);
-        AddTestCase(new RelayEventsTestCase, Duration::QUICK);
         AddTestCase(new GuestAddressTestCase, Duration::QUICK);
         AddTestCase(new GuestTcpInfoTestCase, Duration::QUICK);
         AddTestCase(new NicTransmitTestCase, Duration::QUICK);
