@@ -233,7 +233,8 @@ PYBIND11_MODULE(_vm, m)
                          int64_t spin,
                          std::vector<std::string> linkOptions,
                          uint32_t mtu,
-                         uint32_t txRing) {
+                         uint32_t txRing,
+                         std::string snapshots) {
                  VmConfig config;
                  config.command = std::move(command);
                  for (const auto& address : nics)
@@ -246,6 +247,7 @@ PYBIND11_MODULE(_vm, m)
                  config.nicModel = std::move(nicModel);
                  config.spin = spin;
                  config.linkOptions = std::move(linkOptions);
+                 config.snapshots = std::move(snapshots);
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("command"),
@@ -258,7 +260,8 @@ PYBIND11_MODULE(_vm, m)
              py::arg("spin") = 0,
              py::arg("link_options") = std::vector<std::string>{},
              py::arg("mtu") = 1500,
-             py::arg("tx_ring") = 256)
+             py::arg("tx_ring") = 256,
+             py::arg("snapshots") = "")
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(
             "finish_boot",

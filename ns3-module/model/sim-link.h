@@ -33,6 +33,9 @@
  *                            BUSY, MORE, FAULT.
  *         SIM_LINK_CONTINUE  only after MORE: the simulator has emptied the outbox; go on with the
  *                            same turn. Answers as for the turn that it belongs to.
+ *         SIM_LINK_SAVE      in place of the first RUN: the machine's state is written into the file
+ *                            that the link's property `state` names. Answers: SAVED, and the process
+ *                            exits; FAULT.
  *         SIM_LINK_QUIT      the VM ends. There is no answer: the process exits.
  *
  * Trust
@@ -81,6 +84,7 @@ enum
     SIM_LINK_RUN = 2,
     SIM_LINK_CONTINUE = 3,
     SIM_LINK_QUIT = 4,
+    SIM_LINK_SAVE = 5,
 };
 
 /* Flags of SIM_LINK_RUN. */
@@ -107,6 +111,8 @@ enum
     SIM_LINK_MORE = 4,
     /* The VM cannot go on; `fault` says why. No further command is answered. */
     SIM_LINK_FAULT = 5,
+    /* The machine's state is in its file. No further command is answered. */
+    SIM_LINK_SAVED = 6,
 };
 
 /* `fault` of SIM_LINK_FAULT. */
@@ -118,12 +124,14 @@ enum
     SIM_LINK_FAULT_DEVICE = 4,   /* a device model failed */
     SIM_LINK_FAULT_HOST = 5,     /* QEMU was asked to end by someone else */
     SIM_LINK_FAULT_PROTOCOL = 6, /* the simulator broke this protocol */
+    SIM_LINK_FAULT_SAVE = 7,     /* the machine's state could not be saved */
 };
 
 /* Feature bits of the hello. */
 #define SIM_LINK_FEATURE_BOOT UINT64_C(1)    /* SIM_LINK_BOOT is understood */
 #define SIM_LINK_FEATURE_ROOM UINT64_C(2)    /* SIM_LINK_ROOM is understood */
 #define SIM_LINK_FEATURE_CARRIER UINT64_C(4) /* SIM_LINK_CARRIER is understood */
+#define SIM_LINK_FEATURE_SAVE UINT64_C(8)    /* SIM_LINK_SAVE is, and there is a file for it */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 

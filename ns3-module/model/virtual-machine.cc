@@ -116,6 +116,12 @@ VirtualMachine::GetTypeId()
                           BooleanValue(false),
                           MakeBooleanAccessor(&VirtualMachine::m_segmentationOffload),
                           MakeBooleanChecker())
+            .AddAttribute("Snapshot",
+                          "Whether the machine starts from a saved one, which is kept with the "
+                          "image; the first of its kind is booted and saved. Otherwise it boots.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&VirtualMachine::m_snapshot),
+                          MakeBooleanChecker())
             .AddAttribute("Spin",
                           "Wall time for which simulator and machine poll for their turn before "
                           "they sleep. Only of use where each has a CPU of its own.",
@@ -481,6 +487,7 @@ VirtualMachine::BuildConfig()
     config.seed = DeriveSeed();
     config.uptime = m_uptime.GetNanoSeconds();
     config.epoch = m_epoch.GetNanoSeconds();
+    config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
     for (const auto& nic : m_nics)

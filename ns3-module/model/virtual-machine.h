@@ -261,6 +261,7 @@ class VirtualMachine : public Object
     Time m_spin;
     Time m_watchdog;
     bool m_segmentationOffload;
+    bool m_snapshot;
 
     Ptr<Node> m_node;
     std::vector<Ptr<QemuNetDevice>> m_nics;

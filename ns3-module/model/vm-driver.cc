@@ -42,6 +42,35 @@ FormatSeconds(int64_t ns)
     return text;
 }
 
+/* What a NIC is called until its VM is told who it is: locally administered (IEEE 802). */
+std::string
+PlaceholderAddress(size_t nic)
+{
+    char text[20];
+    std::snprintf(text, sizeof(text), "02:00:00:00:ff:%02x", static_cast<unsigned>(nic & 0xff));
+    return text;
+}
+
+void
+ParseMacAddress(const std::string& text, uint8_t (&address)[6])
+{
+    char rest = 0;
+    unsigned bytes[6];
+    if (std::sscanf(text.c_str(),
+                    "%2x:%2x:%2x:%2x:%2x:%2x%c",
+                    &bytes[0],
+                    &bytes[1],
+                    &bytes[2],
+                    &bytes[3],
+                    &bytes[4],
+                    &bytes[5],
+                    &rest) != 6)
+    {
+        throw VmError("'" + text + "' is no MAC address; it should look like 02:00:00:00:00:01");
+    }
+    std::copy(std::begin(bytes), std::end(bytes), address);
+}
+
 /* SplitMix64 (Steele, Lea, Flood 2014): spreads a small seed over the bytes for the guest's RNG. */
 std::vector<uint8_t>
 SeedBytes(uint64_t seed)
@@ -120,44 +149,24 @@ VmDriver::SetReporter(Reporter reporter)
     m_reporter = std::move(reporter);
 }
 
+/* What makes the machine. All VMs of an image with as many NICs are the same machine, until each is
+ * told its addresses and its name. */
 std::vector<std::string>
-VmDriver::BuildCommand() const
+VmDriver::BuildMachine() const
 {
     std::vector<std::string> command = m_config.command;
     const auto add = [&command](const std::string& option, const std::string& value) {
         command.push_back(option);
         command.push_back(value);
     };
-    /* A comma would begin another property. */
-    std::string name;
-    for (const char c : m_config.name)
-    {
-        name += c;
-        if (c == ',')
-        {
-            name += c;
-        }
-    }
-    std::string link = "sim-link,id=sim,fd=" + std::to_string(VmProcess::LINK_FD);
-    if (m_config.spin > 0)
-    {
-        link += ",spin=" + std::to_string(m_config.spin);
-    }
-    for (const auto& option : m_config.linkOptions)
-    {
-        link += "," + option;
-    }
-    add("-name", name);
-    add("-object", link);
-    add("-machine", "sim-link=sim");
-    add("-seed", std::to_string(m_config.seed));
     add("-chardev", "sim,id=relay,link=sim,port=" + std::to_string(SIM_LINK_RELAY_PORT));
     add("-chardev", "sim,id=console,link=sim,port=" + std::to_string(SIM_LINK_CONSOLE_PORT));
     for (size_t i = 0; i < m_config.nics.size(); i++)
     {
         const std::string number = std::to_string(i);
         add("-netdev", "sim,id=nic" + number + ",link=sim,nic=" + number);
-        add("-device", DescribeNic(m_config.nics[i]) + ",netdev=nic" + number);
+        add("-device", DescribeNic(m_config.nics[i]) + ",netdev=nic" + number +
+                           ",mac=" + PlaceholderAddress(i));
     }
     return command;
 }
@@ -165,7 +174,7 @@ VmDriver::BuildCommand() const
 std::string
 VmDriver::DescribeNic(const VmNic& nic) const
 {
-    std::string device = m_config.nicModel + ",mac=" + nic.address + ",romfile=";
+    std::string device = m_config.nicModel + ",romfile=";
     if (m_config.nicModel.rfind("virtio-net", 0) == 0)
     {
         /* Frames are to leave the guest as they go onto the wire, in its own notification. */
@@ -202,6 +211,34 @@ VmDriver::DescribeNic(const VmNic& nic) const
     return device;
 }
 
+/* What is this VM's alone, and changes nothing that could be saved. */
+std::vector<std::string>
+VmDriver::AddOwnOptions(std::vector<std::string> command, const std::string& state) const
+{
+    const auto add = [&command](const std::string& option, const std::string& value) {
+        command.push_back(option);
+        command.push_back(value);
+    };
+    std::string link = "sim-link,id=sim,fd=" + std::to_string(VmProcess::LINK_FD);
+    if (m_config.spin > 0)
+    {
+        link += ",spin=" + std::to_string(m_config.spin);
+    }
+    for (const auto& option : m_config.linkOptions)
+    {
+        link += "," + option;
+    }
+    if (!state.empty())
+    {
+        link += ",state=" + EscapeQemuProperty(state);
+    }
+    add("-name", EscapeQemuProperty(m_config.name));
+    add("-object", link);
+    add("-machine", "sim-link=sim");
+    add("-seed", std::to_string(m_config.seed));
+    return command;
+}
+
 void
 VmDriver::Start()
 {
@@ -218,10 +255,54 @@ VmDriver::Start()
                           "': " + std::strerror(errno));
         }
     }
+    auto command = BuildMachine();
+    if (!m_config.snapshots.empty())
+    {
+        auto snapshot = std::make_unique<VmSnapshot>(m_config.snapshots, command);
+        snapshot->Ensure(
+            [&](const std::string& directory) {
+                /* Who asks for the machine must leave no trace in it. */
+                VmConfig config = m_config;
+                config.snapshots.clear();
+                config.consoleLog.clear();
+                config.seed = VmConfig{}.seed;
+                VmDriver maker(config);
+                maker.SetInterrupt(m_interrupt);
+                maker.SetReporter(m_reporter);
+                maker.BootAndSave(*snapshot, directory);
+            },
+            m_interrupt);
+        command = snapshot->BuildRestoreCommand();
+        m_snapshot = std::move(snapshot);
+    }
+    StartProcess(AddOwnOptions(command, ""));
+}
+
+void
+VmDriver::StartProcess(const std::vector<std::string>& command)
+{
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
-    m_process = std::make_unique<VmProcess>(BuildCommand(), m_link->GetFileDescriptor());
+    m_process = std::make_unique<VmProcess>(command, m_link->GetFileDescriptor());
     m_state = State::BOOTING;
+}
+
+void
+VmDriver::BootAndSave(const VmSnapshot& snapshot, const std::string& directory)
+{
+    m_keepsWhatIsSaid = true;
+    StartProcess(AddOwnOptions(snapshot.BuildSaveCommand(directory),
+                               VmSnapshot::GetStatePath(directory)));
+    TakeHello();
+    BootUntilReady();
+    GiveAndTake(SIM_LINK_SAVE, 0, 0);
+    if (m_answer.kind != SIM_LINK_SAVED)
+    {
+        Fail("QEMU broke the sim-link protocol: it did not save the machine");
+    }
+    VmSnapshot::Write(directory, m_bootRelay, m_bootConsole);
+    m_process->End(END_GRACE);
+    m_state = State::ENDED;
 }
 
 void
@@ -307,6 +388,10 @@ VmDriver::Consume()
 {
     std::vector<uint8_t> input;
     input.swap(m_relayInput);
+    if (m_keepsWhatIsSaid)
+    {
+        m_bootRelay.insert(m_bootRelay.end(), input.begin(), input.end());
+    }
     try
     {
         m_relay.Receive(input.data(), input.size());
@@ -318,12 +403,8 @@ VmDriver::Consume()
 }
 
 void
-VmDriver::FinishBoot()
+VmDriver::TakeHello()
 {
-    if (m_state == State::NEW)
-    {
-        Start();
-    }
     Take();
     if (m_answer.kind != SIM_LINK_HELLO || m_answer.nics != m_config.nics.size())
     {
@@ -335,6 +416,11 @@ VmDriver::FinishBoot()
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
     }
+}
+
+void
+VmDriver::BootUntilReady()
+{
     do
     {
         if (m_answer.time > m_config.bootLimit)
@@ -349,8 +435,34 @@ VmDriver::FinishBoot()
     {
         Fail("the guest went to sleep before its relay was ready");
     }
+}
+
+void
+VmDriver::FinishBoot()
+{
+    if (m_state == State::NEW)
+    {
+        Start();
+    }
+    TakeHello();
+    if (m_snapshot)
+    {
+        const auto console = m_snapshot->ReadConsole();
+        LogConsole(console.data(), console.size());
+        m_relayInput = m_snapshot->ReadRelay();
+        Consume();
+        if (!m_relay.IsReady())
+        {
+            Fail("its snapshot was taken before its relay was ready");
+        }
+    }
+    else
+    {
+        BootUntilReady();
+    }
     m_vmTime = m_answer.time;
     GoToUptime();
+    Identify();
     m_state = State::RUNNING;
     m_turns = 0;
 }
@@ -368,9 +480,22 @@ VmDriver::GoToUptime()
     }
     m_base = m_vmTime + (m_config.uptime - uptime);
     RunUntil(m_base);
+}
+
+void
+VmDriver::Identify()
+{
     m_relay.SetRealtime(m_config.epoch);
     m_relay.SeedRng(SeedBytes(m_config.seed));
     m_relay.SetSysctl("kernel.hostname", m_config.name);
+    for (uint32_t nic = 0; nic < m_config.nics.size(); nic++)
+    {
+        RelayLinkSet link{};
+        link.nic = nic;
+        link.set = RELAY_LINK_ADDRESS;
+        ParseMacAddress(m_config.nics[nic].address, link.address);
+        m_relay.SetLink(link);
+    }
 }
 
 void
@@ -580,6 +705,10 @@ VmDriver::OnSerial(unsigned port, const uint8_t* data, size_t length)
 void
 VmDriver::LogConsole(const uint8_t* data, size_t length)
 {
+    if (m_keepsWhatIsSaid)
+    {
+        m_bootConsole.insert(m_bootConsole.end(), data, data + length);
+    }
     if (m_consoleLog.is_open())
     {
         m_consoleLog.write(reinterpret_cast<const char*>(data),
@@ -639,6 +768,8 @@ VmDriver::DescribeFault(uint32_t fault) const
         return "a device of the machine has failed";
     case SIM_LINK_FAULT_HOST:
         return "QEMU was told to end by somebody else";
+    case SIM_LINK_FAULT_SAVE:
+        return "QEMU could not save the machine: " + m_process->GetMessages();
     case SIM_LINK_FAULT_PROTOCOL:
         return "QEMU says that the simulator broke the sim-link protocol";
     default:

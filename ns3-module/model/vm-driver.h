@@ -10,6 +10,7 @@
 #include "relay-client.h"
 #include "vm-link.h"
 #include "vm-process.h"
+#include "vm-snapshot.h"
 
 #include <cstdint>
 #include <deque>
@@ -44,6 +45,8 @@ struct VmConfig
     int64_t bootLimit{120'000'000'000};     //!< ns of guest time that booting may take
     int64_t spin{0};                  //!< ns of wall time to poll, on both sides, before sleeping
     int64_t watchdog{30'000'000'000}; //!< ns of wall time after which a long turn is reported
+    /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
+    std::string snapshots;
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
 };
 
@@ -79,10 +82,13 @@ class VmDriver : private VmOutput
     void SetInterrupt(Interrupt interrupt);
     void SetReporter(Reporter reporter);
 
-    /** Start QEMU; the machine boots while this process goes on. */
+    /**
+     * Start QEMU; the machine boots while this process goes on. With VmConfig::snapshots the first
+     * of its kind is booted and saved before.
+     */
     void Start();
 
-    /** Wait until the guest is ready, and bring its clocks to simulated time 0. */
+    /** Wait until the guest is ready, bring its clocks to simulated time 0 and tell it who it is. */
     void FinishBoot();
 
     /**
@@ -148,11 +154,18 @@ class VmDriver : private VmOutput
     void OnFrame(unsigned nic, const uint8_t* data, size_t length) override;
     void OnSerial(unsigned port, const uint8_t* data, size_t length) override;
 
-    std::vector<std::string> BuildCommand() const;
     std::string DescribeNic(const VmNic& nic) const;
     void CheckNic(unsigned nic) const;
     template <typename F>
     void AddRecord(F&& add);
+    std::vector<std::string> BuildMachine() const;
+    std::vector<std::string> AddOwnOptions(std::vector<std::string> command,
+                                           const std::string& state) const;
+    void StartProcess(const std::vector<std::string>& command);
+    void BootUntilReady();
+    void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
+    void TakeHello();
+    void Identify();
     void CheckRunning() const;
     void SendToRelay(const uint8_t* data, size_t length);
     void RunTurn(int64_t vmTime, uint32_t flags);
@@ -181,8 +194,13 @@ class VmDriver : private VmOutput
     State m_state{State::NEW};
     std::unique_ptr<VmLink> m_link;
     std::unique_ptr<VmProcess> m_process;
+    std::unique_ptr<VmSnapshot> m_snapshot; // that the machine is started from
     RelayClient m_relay;
     std::vector<uint8_t> m_relayInput;
+    /* What is said while it boots, if it is going to be saved. */
+    bool m_keepsWhatIsSaid{false};
+    std::vector<uint8_t> m_bootRelay;
+    std::vector<uint8_t> m_bootConsole;
     VmAnswer m_answer;
     std::vector<uint32_t> m_room; // of each NIC
     int64_t m_base{0};            // VM time at simulated time 0

@@ -283,6 +283,7 @@ VmLink::Take(VmOutput& output)
         case SIM_LINK_IDLE:
         case SIM_LINK_BUSY:
         case SIM_LINK_FAULT:
+        case SIM_LINK_SAVED:
             return answer;
         default:
             throw VmError("the VM broke the sim-link protocol: answer " +

@@ -46,6 +46,7 @@ class Vm:
         link_options: Sequence[str] = ...,
         mtu: int = 1500,
         tx_ring: int = 256,
+        snapshots: str = "",
     ) -> None:
         """Prepare a machine.
 
@@ -53,6 +54,7 @@ class Vm:
         `console_log`: a file, or "". `spin`: ns of wall time to poll before sleeping.
         `link_options`: more properties of the sim-link object, as "busy-step=1000000".
         `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit rings.
+        `snapshots`: directory of saved machines to start from; "": it boots.
         """
 
     def start(self) -> None:

@@ -18,6 +18,7 @@
 #include "system/runstate.h"
 #include "system/sim-clock.h"
 #include "system/sim-link.h"
+#include "system/sim-save.h"
 
 SimClockMode sim_clock_mode;
 
@@ -30,6 +31,8 @@ static struct {
     bool said_hello;
     /* Our turn is over, and the next has not come yet. */
     bool waiting;
+    /* The machine is being saved: the turn is the main loop's, which answers. */
+    bool saving;
     bool announced;
 
     int64_t now;         /* ns, the clock while it is locked */
@@ -184,6 +187,29 @@ static void run_turn(const SimLinkCommand *command)
     }
 }
 
+static void saved(bool success)
+{
+    if (success) {
+        answer(SIM_LINK_SAVED, SIM_LINK_NO_DEADLINE);
+    } else {
+        fault(SIM_LINK_FAULT_SAVE);
+    }
+    sim.waiting = true;
+    qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
+}
+
+static void save_machine(void)
+{
+    const char *path = sim_link_state_path(sim.link);
+
+    if (!path || !sim.announced) {
+        protocol_error("SAVE without a file for the state, or before the guest is ready");
+        return;
+    }
+    sim.saving = true;
+    sim_save(path, saved);
+}
+
 /*
  * Take the next turn and begin it. False if somebody needs this thread before it comes; then
  * sim.waiting stays set.
@@ -215,6 +241,9 @@ static bool take_turn(void)
             protocol_error("BOOT after the first RUN");
         }
         break;
+    case SIM_LINK_SAVE:
+        save_machine();
+        break;
     case SIM_LINK_QUIT:
         /* There is no answer, and no further turn. */
         sim.waiting = true;
@@ -239,7 +268,7 @@ static bool turn_used_up(void)
 
 void sim_clock_before_run(void)
 {
-    if (!sim_clock_enabled() || stopping()) {
+    if (!sim_clock_enabled() || stopping() || sim.saving) {
         return;
     }
     if (!sim.said_hello) {
@@ -279,7 +308,7 @@ static void drain_bottom_halves(void)
 
 bool sim_clock_idle(void)
 {
-    if (!sim_clock_enabled() || !sim.said_hello) {
+    if (!sim_clock_enabled() || !sim.said_hello || sim.saving) {
         return false;
     }
     drain_bottom_halves();
@@ -301,7 +330,7 @@ bool sim_clock_idle(void)
         answer(SIM_LINK_IDLE, next_timer());
     }
     take_turn();
-    return !stopping();
+    return !stopping() && !sim.saving;
 }
 
 void sim_clock_kick(void)

@@ -35,6 +35,7 @@ struct SimLink {
     Object parent_obj;
 
     char *fd_name;
+    char *state_path;
     uint64_t spin_ns;
     SimLinkLimits limits;
 
@@ -64,6 +65,11 @@ SimLink *sim_link_find(const char *id, Error **errp)
 const SimLinkLimits *sim_link_limits(SimLink *link)
 {
     return &link->limits;
+}
+
+const char *sim_link_state_path(SimLink *link)
+{
+    return link->state_path;
 }
 
 static SimLinkChannel *sim_link_channel(SimLink *link, uint16_t type, uint16_t index)
@@ -147,7 +153,8 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     h->answer = answer->answer;
     h->outboxLength = link->out_used;
     if (answer->answer == SIM_LINK_HELLO) {
-        h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM | SIM_LINK_FEATURE_CARRIER;
+        h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM | SIM_LINK_FEATURE_CARRIER |
+                      (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
         for (int i = 0; i < SIM_LINK_CHANNELS; i++) {
@@ -353,6 +360,19 @@ static void sim_link_set_fd(Object *obj, const char *value, Error **errp)
     link->fd_name = g_strdup(value);
 }
 
+static char *sim_link_get_state(Object *obj, Error **errp)
+{
+    return g_strdup(SIM_LINK(obj)->state_path);
+}
+
+static void sim_link_set_state(Object *obj, const char *value, Error **errp)
+{
+    SimLink *link = SIM_LINK(obj);
+
+    g_free(link->state_path);
+    link->state_path = g_strdup(value);
+}
+
 static void sim_link_get_number(Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
 {
     uint64_t value = *(uint64_t *)((char *)obj + (uintptr_t)opaque);
@@ -395,6 +415,7 @@ static void sim_link_finalize(Object *obj)
         munmap(link->header, link->region_size);
     }
     g_free(link->fd_name);
+    g_free(link->state_path);
 }
 
 static void sim_link_class_init(ObjectClass *oc, void *data)
@@ -413,6 +434,7 @@ static void sim_link_class_init(ObjectClass *oc, void *data)
 
     USER_CREATABLE_CLASS(oc)->complete = sim_link_complete;
     object_class_property_add_str(oc, "fd", sim_link_get_fd, sim_link_set_fd);
+    object_class_property_add_str(oc, "state", sim_link_get_state, sim_link_set_state);
     for (int i = 0; i < ARRAY_SIZE(numbers); i++) {
         object_class_property_add(oc, numbers[i].name, "uint64", sim_link_get_number,
                                   sim_link_set_number, NULL, (void *)numbers[i].offset);

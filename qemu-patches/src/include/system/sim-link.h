@@ -42,6 +42,8 @@ typedef struct SimLinkLimits {
 
 SimLink *sim_link_find(const char *id, Error **errp);
 const SimLinkLimits *sim_link_limits(SimLink *link);
+/* The file that the machine's state is saved into, or NULL. */
+const char *sim_link_state_path(SimLink *link);
 
 /*
  * Register a backend as NIC or serial port number @index: @type is SIM_LINK_FRAME or _SERIAL. It

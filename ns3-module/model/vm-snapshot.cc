@@ -1,0 +1,329 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "vm-snapshot.h"
+
+#include "vm-error.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <poll.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+namespace ns3qemu
+{
+
+namespace
+{
+
+namespace fs = std::filesystem;
+
+/* Increase it when a snapshot's files change their meaning. */
+constexpr uint64_t FORMAT = 1;
+
+/* How often a wait for somebody else's snapshot is looked at, in ms. */
+constexpr int WAIT_INTERVAL = 50;
+
+/* Fowler, Noll and Vo's FNV-1a, 64 bit. Against accidents, not against attackers. */
+class Checksum
+{
+  public:
+    void Add(const void* data, size_t length)
+    {
+        const auto* bytes = static_cast<const uint8_t*>(data);
+        for (size_t i = 0; i < length; i++)
+        {
+            m_hash = (m_hash ^ bytes[i]) * 0x100000001b3;
+        }
+    }
+
+    std::string Print() const
+    {
+        char text[20];
+        std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(m_hash));
+        return text;
+    }
+
+  private:
+    uint64_t m_hash{0xcbf29ce484222325};
+};
+
+[[noreturn]] void
+Fail(const std::string& what, const std::string& path, int error)
+{
+    throw VmError(what + " " + path + ": " + std::strerror(error) +
+                  ". VMs start from a saved machine that is kept with their image; to boot each "
+                  "instead, set the attribute Snapshot of ns3::VirtualMachine to false");
+}
+
+/* A file descriptor that is closed at the end. */
+class Descriptor
+{
+  public:
+    Descriptor(const std::string& path, int flags)
+        : m_fd(open(path.c_str(), flags | O_CLOEXEC, 0644))
+    {
+        if (m_fd < 0)
+        {
+            Fail("cannot open", path, errno);
+        }
+    }
+
+    ~Descriptor()
+    {
+        close(m_fd);
+    }
+
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+
+    int Get() const
+    {
+        return m_fd;
+    }
+
+  private:
+    int m_fd;
+};
+
+std::vector<uint8_t>
+ReadAll(const std::string& path)
+{
+    std::ifstream file(path, std::ios::binary);
+    if (!file)
+    {
+        Fail("cannot read", path, errno);
+    }
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+void
+WriteAll(const std::string& path, const void* data, size_t length)
+{
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file.write(static_cast<const char*>(data), static_cast<std::streamsize>(length));
+    file.close();
+    if (!file)
+    {
+        Fail("cannot write", path, errno);
+    }
+}
+
+/* A rename must not be on the disk before what it names. */
+void
+Sync(const std::string& path)
+{
+    const Descriptor file(path, O_RDONLY);
+    if (fsync(file.Get()) != 0)
+    {
+        Fail("cannot write", path, errno);
+    }
+}
+
+} // namespace
+
+std::string
+EscapeQemuProperty(const std::string& text)
+{
+    std::string escaped;
+    for (const char c : text)
+    {
+        escaped += c;
+        if (c == ',')
+        {
+            escaped += c;
+        }
+    }
+    return escaped;
+}
+
+VmSnapshot::VmSnapshot(std::string store, std::vector<std::string> machine)
+    : m_store(std::move(store)),
+      m_machine(std::move(machine))
+{
+    const auto option = std::find(m_machine.begin(), m_machine.end(), "-m");
+    if (option == m_machine.end() || option + 1 == m_machine.end() ||
+        (option + 1)->find_first_not_of("0123456789") != std::string::npos)
+    {
+        throw VmError("the image's QEMU command has no option -m with a number of MiB");
+    }
+    m_memory = *(option + 1);
+    Checksum key;
+    key.Add(&FORMAT, sizeof(FORMAT));
+    for (const auto& word : m_machine)
+    {
+        key.Add(word.c_str(), word.size() + 1);
+    }
+    m_key = key.Print();
+    m_directory = m_store + "/" + m_key;
+}
+
+std::string
+VmSnapshot::Describe(const std::string& directory) const
+{
+    std::string text = "format " + std::to_string(FORMAT) + "\nmachine " + m_key + "\n";
+    for (const char* name : {"state", "relay", "console"})
+    {
+        const auto content = ReadAll(directory + "/" + name);
+        Checksum sum;
+        sum.Add(content.data(), content.size());
+        text += std::string(name) + " " + std::to_string(content.size()) + " " + sum.Print() + "\n";
+    }
+    /* As long as the machine has memory; to read all of it would take longer than a restart. */
+    text += "ram " + std::to_string(fs::file_size(directory + "/ram")) + "\n";
+    return text;
+}
+
+bool
+VmSnapshot::IsWhole() const
+{
+    try
+    {
+        const auto manifest = ReadAll(m_directory + "/manifest");
+        return std::string(manifest.begin(), manifest.end()) == Describe(m_directory);
+    }
+    catch (const std::exception&)
+    {
+        return false;
+    }
+}
+
+void
+VmSnapshot::Ensure(const std::function<void(const std::string& directory)>& make,
+                   const std::function<void()>& wait)
+{
+    if (IsWhole())
+    {
+        return;
+    }
+    std::error_code error;
+    fs::create_directories(m_store, error);
+    if (error)
+    {
+        Fail("cannot make", m_store, error.value());
+    }
+    const Descriptor lock(m_store + "/." + m_key + ".lock", O_RDWR | O_CREAT);
+    while (flock(lock.Get(), LOCK_EX | LOCK_NB) != 0)
+    {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+        {
+            Fail("cannot lock", m_store, errno);
+        }
+        if (wait)
+        {
+            wait();
+        }
+        poll(nullptr, 0, WAIT_INTERVAL);
+    }
+    if (IsWhole())
+    {
+        return; // somebody else has made it
+    }
+    /* Whatever is half made was left by somebody who has ended, for we have the lock. */
+    const std::string work = m_store + "/." + m_key + ".new";
+    fs::remove_all(work, error);
+    fs::remove_all(m_directory, error);
+    if (!fs::create_directory(work, error))
+    {
+        Fail("cannot make", work, error.value());
+    }
+    try
+    {
+        make(work);
+        const std::string manifest = Describe(work);
+        WriteAll(work + "/manifest", manifest.data(), manifest.size());
+        for (const char* name : {"ram", "state", "relay", "console", "manifest"})
+        {
+            Sync(work + "/" + name);
+        }
+        fs::rename(work, m_directory);
+    }
+    catch (...)
+    {
+        fs::remove_all(work, error);
+        throw;
+    }
+}
+
+std::vector<std::string>
+VmSnapshot::BuildMemoryOptions(const std::string& directory, bool save) const
+{
+    /* While it is saved the file takes the memory's every change. Afterwards nothing may. */
+    return {"-object",
+            "memory-backend-file,id=ram,size=" + m_memory + "M,reserve=off,mem-path=" +
+                EscapeQemuProperty(directory + "/ram") +
+                (save ? ",share=on" : ",share=off,readonly=on,rom=off"),
+            "-machine",
+            "memory-backend=ram",
+            "-global",
+            "migration.x-ignore-shared=on",
+            /* Nobody has moved: no packets about it, at times that are the host's. */
+            "-global",
+            "migration.announce-rounds=0"};
+}
+
+std::vector<std::string>
+VmSnapshot::BuildSaveCommand(const std::string& directory) const
+{
+    auto command = m_machine;
+    const auto memory = BuildMemoryOptions(directory, true);
+    command.insert(command.end(), memory.begin(), memory.end());
+    return command;
+}
+
+std::vector<std::string>
+VmSnapshot::BuildRestoreCommand() const
+{
+    /* What only booting needs would take memory of each VM's own. */
+    static const std::array<std::string, 3> boot{"-kernel", "-initrd", "-append"};
+    std::vector<std::string> command;
+    for (auto word = m_machine.begin(); word != m_machine.end(); word++)
+    {
+        if (std::find(boot.begin(), boot.end(), *word) != boot.end())
+        {
+            word++;
+            continue;
+        }
+        command.push_back(*word);
+    }
+    const auto memory = BuildMemoryOptions(m_directory, false);
+    command.insert(command.end(), memory.begin(), memory.end());
+    command.emplace_back("-incoming");
+    command.push_back("file:" + GetStatePath(m_directory));
+    return command;
+}
+
+std::vector<uint8_t>
+VmSnapshot::ReadRelay() const
+{
+    return ReadAll(m_directory + "/relay");
+}
+
+std::vector<uint8_t>
+VmSnapshot::ReadConsole() const
+{
+    return ReadAll(m_directory + "/console");
+}
+
+std::string
+VmSnapshot::GetStatePath(const std::string& directory)
+{
+    return directory + "/state";
+}
+
+void
+VmSnapshot::Write(const std::string& directory,
+                  const std::vector<uint8_t>& relay,
+                  const std::vector<uint8_t>& console)
+{
+    WriteAll(directory + "/relay", relay.data(), relay.size());
+    WriteAll(directory + "/console", console.data(), console.size());
+}
+
+} // namespace ns3qemu

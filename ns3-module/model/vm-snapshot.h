@@ -1,0 +1,82 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * Saved machines: what the VMs of one image start from, so that each need not boot. POSIX only.
+ */
+#ifndef NS3_QEMU_VM_SNAPSHOT_H
+#define NS3_QEMU_VM_SNAPSHOT_H
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace ns3qemu
+{
+
+/**
+ * One saved machine: a directory that is there as a whole or not at all.
+ *
+ *     ram       its memory; VMs map it copy-on-write
+ *     state     its CPU and devices, as QEMU saves them
+ *     relay     what its relay has said by then
+ *     console   what its console has printed by then
+ *     manifest  sizes and checksums of the above
+ *
+ * Several simulations may ask for the same one at once: one makes it, the others wait for that.
+ */
+class VmSnapshot
+{
+  public:
+    /**
+     * @param store directory that holds the snapshots of one image; it is made if need be
+     * @param machine QEMU's command: the options that make the machine what it is, and none that
+     *        are one VM's own
+     * @throw VmError if the command does not say how much memory the machine has
+     */
+    VmSnapshot(std::string store, std::vector<std::string> machine);
+
+    /**
+     * Make it, unless it is there.
+     * @param make gets a directory in which the files are to be, all but the manifest
+     * @param wait called now and then while somebody else makes it; may throw to end the wait
+     * @throw VmError if the directory cannot be written
+     */
+    void Ensure(const std::function<void(const std::string& directory)>& make,
+                const std::function<void()>& wait);
+
+    /** @return QEMU's command for a machine that is going to be saved into a directory */
+    std::vector<std::string> BuildSaveCommand(const std::string& directory) const;
+    /** @return QEMU's command for a machine that goes on from here */
+    std::vector<std::string> BuildRestoreCommand() const;
+
+    /** @return what the relay had said */
+    std::vector<uint8_t> ReadRelay() const;
+    /** @return what the console had printed */
+    std::vector<uint8_t> ReadConsole() const;
+
+    /** @return the file that QEMU saves CPU and devices into */
+    static std::string GetStatePath(const std::string& directory);
+    /** Write what the relay has said and what the console has printed. */
+    static void Write(const std::string& directory,
+                      const std::vector<uint8_t>& relay,
+                      const std::vector<uint8_t>& console);
+
+  private:
+    bool IsWhole() const;
+    std::string Describe(const std::string& directory) const;
+    std::vector<std::string> BuildMemoryOptions(const std::string& directory, bool save) const;
+
+    std::string m_store;
+    std::vector<std::string> m_machine;
+    std::string m_memory; // QEMU's option -m, in MiB
+    std::string m_key;
+    std::string m_directory;
+};
+
+/** Escape a text for a place among QEMU's comma-separated properties. */
+std::string EscapeQemuProperty(const std::string& text);
+
+} // namespace ns3qemu
+
+#endif /* NS3_QEMU_VM_SNAPSHOT_H */
