@@ -255,6 +255,11 @@ VmDriver::Start()
                           "': " + std::strerror(errno));
         }
     }
+    for (const auto& nic : m_config.nics)
+    {
+        uint8_t address[6];
+        ParseMacAddress(nic, address);
+    }
     auto command = BuildMachine();
     if (!m_config.snapshots.empty())
     {
