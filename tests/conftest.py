@@ -87,13 +87,18 @@ def guest_tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def boot(vm_command: list[str]) -> Iterator[Callable[..., Any]]:
-    """Start a machine and wait until it is ready; it ends with the module's tests at the latest."""
+def boot(vm_image: Path, vm_command: list[str]) -> Iterator[Callable[..., Any]]:
+    """Start a machine and wait until it is ready; it ends with the module's tests at the latest.
+
+    Those of the usual image start from a saved one.
+    """
     from ns3_qemu._vm import Vm
 
     with contextlib.ExitStack() as ends:
 
         def boot(command: list[str] | None = None, **configuration: Any) -> Vm:
+            if command is None:
+                configuration.setdefault("snapshots", str(vm_image / "snapshots"))
             vm = Vm(command or vm_command, **configuration)
             ends.callback(vm.end)
             vm.finish_boot()

@@ -258,7 +258,7 @@ VmDriver::Start()
     for (const auto& nic : m_config.nics)
     {
         uint8_t address[6];
-        ParseMacAddress(nic, address);
+        ParseMacAddress(nic.address, address);
     }
     auto command = BuildMachine();
     if (!m_config.snapshots.empty())
