@@ -33,9 +33,8 @@
  *                            BUSY, MORE, FAULT.
  *         SIM_LINK_CONTINUE  only after MORE: the simulator has emptied the outbox; go on with the
  *                            same turn. Answers as for the turn that it belongs to.
- *         SIM_LINK_SAVE      in place of the first RUN: the machine's state is written into the file
- *                            that the link's property `state` names. Answers: SAVED, and the process
- *                            exits; FAULT.
+ *         SIM_LINK_SAVE      in place of the first RUN: the machine's state is written into the
+ * file that the link's property `state` names. Answers: SAVED, and the process exits; FAULT.
  *         SIM_LINK_QUIT      the VM ends. There is no answer: the process exits.
  *
  * Trust

@@ -165,8 +165,9 @@ VmDriver::BuildMachine() const
     {
         const std::string number = std::to_string(i);
         add("-netdev", "sim,id=nic" + number + ",link=sim,nic=" + number);
-        add("-device", DescribeNic(m_config.nics[i]) + ",netdev=nic" + number +
-                           ",mac=" + PlaceholderAddress(i));
+        add("-device",
+            DescribeNic(m_config.nics[i]) + ",netdev=nic" + number +
+                ",mac=" + PlaceholderAddress(i));
     }
     return command;
 }
@@ -296,8 +297,8 @@ void
 VmDriver::BootAndSave(const VmSnapshot& snapshot, const std::string& directory)
 {
     m_keepsWhatIsSaid = true;
-    StartProcess(AddOwnOptions(snapshot.BuildSaveCommand(directory),
-                               VmSnapshot::GetStatePath(directory)));
+    StartProcess(
+        AddOwnOptions(snapshot.BuildSaveCommand(directory), VmSnapshot::GetStatePath(directory)));
     TakeHello();
     BootUntilReady();
     GiveAndTake(SIM_LINK_SAVE, 0, 0);

@@ -88,7 +88,8 @@ class VmDriver : private VmOutput
      */
     void Start();
 
-    /** Wait until the guest is ready, bring its clocks to simulated time 0 and tell it who it is. */
+    /** Wait until the guest is ready, bring its clocks to simulated time 0 and tell it who it is.
+     */
     void FinishBoot();
 
     /**

@@ -256,8 +256,8 @@ VmSnapshot::BuildMemoryOptions(const std::string& directory, bool save) const
 {
     /* While it is saved the file takes the memory's every change. Afterwards nothing may. */
     return {"-object",
-            "memory-backend-file,id=ram,size=" + m_memory + "M,reserve=off,mem-path=" +
-                EscapeQemuProperty(directory + "/ram") +
+            "memory-backend-file,id=ram,size=" + m_memory +
+                "M,reserve=off,mem-path=" + EscapeQemuProperty(directory + "/ram") +
                 (save ? ",share=on" : ",share=off,readonly=on,rom=off"),
             "-machine",
             "memory-backend=ram",
