@@ -15,6 +15,8 @@
 #define MSG_FASTOPEN 0x20000000
 #endif
 
+#define IOCTL_MAX 1024u
+
 #define RECEIVE_MAX (RELAY_BODY_MAX - sizeof(RelayReceived))
 
 /* A connect(2) that send(2) has made. */
@@ -255,10 +257,14 @@ SocketIoctl(Request* request)
     {
         return EINVAL; /* how the relay waits is its own business */
     }
-    /* The kernel takes as much as it likes; the reply's place is larger than any argument. */
+    /* The kernel takes as much as it likes, which is never much; the reply's place is larger. */
     const uint32_t length = request->length - (uint32_t)sizeof(wanted);
-    memset(request->reply, 0, RELAY_BODY_MAX);
+    if (length > IOCTL_MAX)
+    {
+        return EINVAL;
+    }
     memcpy(request->reply, request->body + sizeof(wanted), length);
+    memset(request->reply + length, 0, IOCTL_MAX - length);
     if (ioctl(socket->fd, (int)wanted.request, request->reply) < 0)
     {
         return errno;

@@ -54,7 +54,7 @@ def until_told(relay: RelayProcess, handle: int, count: int) -> None:
 
 def test_hello_comes_first(relay_binary: Path) -> None:
     peer = RelayProcess(relay_binary)
-    assert peer.hello() == (1, 0, os.uname().release)
+    assert peer.hello() == (2, 0, os.uname().release)
     assert peer.end() == (0, "")
 
 

@@ -298,6 +298,18 @@ def test_error_that_was_told_is_so_error_once(relay: RelayProcess) -> None:
     assert struct.unpack("i", relay.getsockopt(handle, *error)) == (0,)
 
 
+def test_connect_by_sending(relay: RelayProcess) -> None:
+    """TCP Fast Open: without a cookie the first send only connects."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        handle = relay.open_socket(socket.AF_INET, socket.SOCK_STREAM)
+        address = listener.getsockname()
+        with_errno(errno.EINPROGRESS, relay.send, handle, b"x", socket.MSG_FASTOPEN, address)
+        assert relay.event() == Ready(handle, WRITABLE, 0)
+        assert relay.send(handle, b"data") == 4
+        with listener.accept()[0] as ours:
+            assert ours.recv(100) == b"data"
+
+
 # --- ioctl, closing
 
 
@@ -315,6 +327,7 @@ def test_ioctl_that_would_make_the_relay_wait_is_einval(relay: RelayProcess) -> 
     handle = bound(relay)
     with_errno(errno.EINVAL, relay.ioctl, handle, FIONBIO, bytes(4))
     with_errno(errno.ENOTTY, relay.ioctl, handle, 0x5401, bytes(60))
+    with_errno(errno.EINVAL, relay.ioctl, handle, SIOCINQ, bytes(1025))
 
 
 def test_close_does_not_linger(relay: RelayProcess) -> None:

@@ -90,6 +90,8 @@ def test_what_outlives_its_parent_is_buried(vm: Vm):
     assert code == 0
     status = f"/proc/{int(written)}/stat"
     assert vm.relay.read_file(status).split()[3] == b"1"  # its parent is the first process
+    # The relay raises its own limit; a program has what the kernel grants.
+    assert b"Max open files            1024 " in vm.relay.read_file(f"/proc/{int(written)}/limits")
     vm.run_until(begin + 2 * SECOND)
     assert [data for _, _, data in vm.take_output()] == [b"orphan\n"]
     assert errno_of(lambda: vm.relay.read_file(status)) == "ENOENT"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ns3_qemu._vm import ERROR, READABLE, SINK, SOURCE, VERIFY, WRITABLE, GuestError, Vm
-from vm_tools import GUEST, GUEST_MAC, MILLISECOND
+from vm_tools import GUEST, GUEST_MAC, MILLISECOND, SECOND
 
 IFF_UP, IFF_NOARP = 0x1, 0x80
 
@@ -225,3 +225,21 @@ def test_what_is_longer_than_a_request_is_sent_in_several(vm: Vm):
     while len(received) < sent:
         received += vm.relay.receive(server).data
     assert received == data[:sent]
+
+
+def test_neighbour_that_does_not_answer_is_ehostunreach(vm: Vm):
+    vm.relay.set_link(0, up=True)
+    vm.relay.add_address(0, "10.7.0.1/24")
+    client = tcp(vm)
+    vm.relay.connect(client, "10.7.0.2", 80)
+    datagrams = vm.relay.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    vm.relay.setsockopt(datagrams, socket.IPPROTO_IP, 11, struct.pack("i", 1))  # IP_RECVERR
+    vm.relay.connect(datagrams, "10.7.0.2", 9)
+    assert vm.relay.send(datagrams, b"x") == 1
+    vm.run_until(vm.time + 5 * SECOND)
+    errors = {handle: number for handle, conditions, number in vm.take_ready() if number}
+    assert errors == {client: errno.EHOSTUNREACH, datagrams: errno.EHOSTUNREACH}
+    with pytest.raises(GuestError) as raised:
+        vm.relay.receive(datagrams)
+    assert raised.value.errno == errno.EHOSTUNREACH
+    vm.relay.delete_address(0, "10.7.0.1/24")

@@ -31,7 +31,7 @@
 #include <assert.h>
 #include <stdint.h>
 
-#define RELAY_PROTOCOL_VERSION 1u
+#define RELAY_PROTOCOL_VERSION 2u
 
 /* The largest body in bytes, either way: more than the largest datagram that the Internet protocols
  * carry (64 KiB), and what is said of it. */
