@@ -98,6 +98,27 @@ def test_an_unknown_series_is_an_error_that_lists_what_there_is(
         assert known in caught.value.advice
 
 
+@pytest.mark.parametrize("name", ["debian:6.1,flavour=rt", "debian:6.1,amd64", "debian:6.1,"])
+def test_a_flavour_that_there_is_not_is_refused(cache: Cache, steps: Steps, name: str) -> None:
+    with pytest.raises(KernelError, match="there is no kernel") as caught:
+        kernel.ensure(cache, steps, name)
+    assert "debian:6.1,flavour=amd64" in caught.value.advice
+    with pytest.raises(KernelError, match="there is no kernel"):
+        kernel.check_name(name)
+
+
+def test_flavours_are_different_kernels() -> None:
+    cloud, usual = (
+        kernel.find(Cache(), name) for name in ("debian:6.1", "debian:6.1,flavour=amd64")
+    )
+    assert cloud
+    assert usual, "not there yet: run ns3-qemu setup --kernel debian:6.1,flavour=amd64"
+    assert cloud.release == usual.release.replace("-amd64", "-cloud-amd64")
+    assert [module.name for module in kernel.modules(usual, ["e1000"])] == ["e1000"]
+    with pytest.raises(KernelError, match="has no e1000"):
+        kernel.modules(cloud, ["e1000"])
+
+
 def test_a_kernel_in_the_cache_needs_no_archive(steps: Steps, debian_kernel: kernel.Kernel) -> None:
     assert kernel.ensure(Cache(), steps, "debian:6.1") == debian_kernel
 

@@ -5,6 +5,8 @@ A kernel is named by
 
     debian:6.1                        the newest of a series that Debian has
     debian:sid                        what a suite has
+    debian:6.1,flavour=amd64          not the kernel for virtual machines, but the usual one: it is
+                                      larger and has drivers for real devices, such as e1000
     file:/path/bzImage                the user's own, everything built in
     file:/path/bzImage,modules=DIR    the same with modules: DIR is its /lib/modules/<release>
 """
@@ -30,8 +32,8 @@ from .steps import Steps
 _SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
 _NEWEST = "sid"
 
-# The flavour for virtual machines: smaller, quicker to boot, with virtio.
-_PACKAGE = "linux-image-cloud-amd64"
+# The first is the one for virtual machines: smaller, quicker to boot, with virtio and little else.
+_FLAVOURS = ("cloud-amd64", "amd64")
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -43,6 +45,7 @@ class Manifest(msgspec.Struct, frozen=True):
     release: str  # as uname -r says
     packages: dict[str, str]  # version by name
     sha256: str  # of the bzImage
+    flavour: str = _FLAVOURS[0]
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ def ensure(cache: Cache, steps: Steps, spec: str, *, refresh: bool = False) -> K
         return of_file(Path(path), Path(option) if comma else None)
     message = f"not the name of a kernel: {spec!r}"
     raise KernelError(
-        message, "Say debian:SERIES (debian:6.1) or file:/path/bzImage[,modules=DIR]."
+        message,
+        "Say debian:SERIES[,flavour=amd64] (debian:6.1) or file:/path/bzImage[,modules=DIR].",
     )
 
 
@@ -89,9 +93,10 @@ def check_name(spec: str) -> None:
     """Raise KernelError if no kernel can have this name; what Debian has is not looked up."""
     kind, _, rest = spec.partition(":")
     known = {*_SUITES, *_SUITES.values(), _NEWEST}
-    series = re.fullmatch(r"(\d+)\.(\d+)", rest)
+    wanted = _flavour(rest)[0] if kind == "debian" else ""
+    series = re.fullmatch(r"(\d+)\.(\d+)", wanted)
     newer = series and (int(series[1]), int(series[2])) > max(_numbers(name) for name in _SUITES)
-    if kind == "debian" and (rest in known or newer):
+    if kind == "debian" and (wanted in known or newer):
         return
     path = Path(rest.partition(",modules=")[0])
     if kind == "file" and path.is_file():
@@ -119,11 +124,23 @@ def find(cache: Cache, spec: str) -> Kernel | None:
 # --- Debian's -------------------------------------------------------------------------------------
 
 
-def _cached(cache: Cache, wanted: str) -> Kernel | None:
+def _flavour(rest: str) -> tuple[str, str]:
+    """Return series or suite, and flavour, of what follows "debian:". Raises KernelError."""
+    wanted, comma, option = rest.partition(",")
+    flavour = option.removeprefix("flavour=") if comma else _FLAVOURS[0]
+    if flavour not in _FLAVOURS or (comma and flavour == option):
+        message = f"there is no kernel 'debian:{rest}'"
+        choice = " and ".join(f"debian:{wanted},flavour={name}" for name in _FLAVOURS)
+        raise KernelError(message, f"There are {choice}; without a flavour it is the first.")
+    return wanted, flavour
+
+
+def _cached(cache: Cache, rest: str) -> Kernel | None:
+    wanted, flavour = _flavour(rest)
     kernels = {}
     for file in cache.kernels.glob("*/manifest.json"):
         manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
-        if wanted in (manifest.series, manifest.suite):
+        if wanted in (manifest.series, manifest.suite) and flavour == manifest.flavour:
             kernels[manifest.version] = _of_directory(file.parent, manifest)
     return kernels[apt.newest(kernels)] if kernels else None
 
@@ -138,11 +155,11 @@ def _of_directory(directory: Path, manifest: Manifest) -> Kernel:
     )
 
 
-def _debian(cache: Cache, steps: Steps, wanted: str, *, refresh: bool) -> Kernel:
-    kernel = None if refresh else _cached(cache, wanted)
+def _debian(cache: Cache, steps: Steps, rest: str, *, refresh: bool) -> Kernel:
+    kernel = None if refresh else _cached(cache, rest)
     if kernel is None:
-        kernel = _fetch(cache, steps, wanted)
-    steps.ready(f"Kernel debian:{wanted}", kernel.name)
+        kernel = _fetch(cache, steps, *_flavour(rest))
+    steps.ready(f"Kernel debian:{rest}", kernel.name)
     return kernel
 
 
@@ -151,12 +168,13 @@ def _series(version: str) -> str:
     return ".".join(version.split("-")[0].split(".")[:2])
 
 
-def _fetch(cache: Cache, steps: Steps, wanted: str) -> Kernel:
+def _fetch(cache: Cache, steps: Steps, wanted: str, flavour: str) -> Kernel:
     name = _SUITES.get(wanted, wanted if wanted in {*_SUITES.values(), _NEWEST} else _NEWEST)
     suite = apt.Suite(cache, steps, name)
-    images = suite.binary_versions(_PACKAGE)
+    package = f"linux-image-{flavour}"
+    images = suite.binary_versions(package)
     if not images:
-        message = f"Debian {name} has no package {_PACKAGE}"
+        message = f"Debian {name} has no package {package}"
         raise KernelError(message, "Is the mirror complete? Try another kernel: debian:6.1")
     version = apt.newest(images)
     series = _series(version)
@@ -167,7 +185,7 @@ def _fetch(cache: Cache, steps: Steps, wanted: str) -> Kernel:
 
     # What is in one package up to 6.x is in several later on: all that carry the release in their
     # names.
-    image, release = _only(images[version], r"linux-image-(\d\S+)", version)
+    image, release = _only(images[version], r"linux-image-(\d\S+)", f"{package} {version}")
     names = [image]
     depends = next(iter(suite.binary_versions(image).values()), {}).get("depends", "")
     names += re.findall(rf"linux-\w+-{re.escape(release)}(?=[ ,]|$)", depends)
@@ -181,22 +199,22 @@ def _fetch(cache: Cache, steps: Steps, wanted: str) -> Kernel:
                 step.run(["dpkg-deb", "--extract", file, root])
             _lay_out(root, release, result)
             digest = hashlib.sha256((result / "bzImage").read_bytes()).hexdigest()
-            manifest = Manifest(name, series, version, release, packages, digest)
+            manifest = Manifest(name, series, version, release, packages, digest, flavour)
             (result / "manifest.json").write_bytes(
                 msgspec.json.format(msgspec.json.encode(manifest))
             )
 
-    directory = cache.kernels / version
+    directory = cache.kernels / (version if flavour == _FLAVOURS[0] else f"{version}-{flavour}")
     cache.produce(directory, build, steps.waiting(f"Kernel {version}"))
     manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
     return _of_directory(directory, manifest)
 
 
-def _only(fields: dict[str, str], pattern: str, version: str) -> tuple[str, str]:
+def _only(fields: dict[str, str], pattern: str, package: str) -> tuple[str, str]:
     """Return the dependency that matches, and what its group is."""
     match = re.search(pattern, fields.get("depends", ""))
     if not match:
-        message = f"cannot tell which package holds the kernel of {_PACKAGE} {version}"
+        message = f"cannot tell which package holds the kernel of {package}"
         raise KernelError(
             message, "Its dependencies look different from what is known; please report it."
         )
