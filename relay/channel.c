@@ -13,10 +13,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/serial.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -26,7 +28,12 @@
 
 #define MESSAGE_MAX (sizeof(RelayHeader) + RELAY_BODY_MAX)
 
+/* What a terminal line is given at once. A UART's driver sends 16 bytes for each interrupt and
+ * gives up for good on an interrupt that stays: old ones after 256 rounds. */
+#define LINE_WRITE 1024u
+
 static int g_fd = -1;
+static bool g_line;         /* it is a terminal line */
 static bool g_endIsFatal;   /* an inherited descriptor; a port only loses its other side */
 static bool g_disconnected; /* nobody is at the port's other side */
 
@@ -108,6 +115,14 @@ SetRaw(int fd, const char* name)
         Fatal("cannot set up %s: %s", name, strerror(errno));
     }
     (void)tcflush(fd, TCIOFLUSH);
+    /* Kernels before 2.6.39 hand what has arrived to readers with the next tick, unless they are
+     * told not to wait. */
+    struct serial_struct serial;
+    if (ioctl(fd, TIOCGSERIAL, &serial) == 0)
+    {
+        serial.flags |= ASYNC_LOW_LATENCY;
+        (void)ioctl(fd, TIOCSSERIAL, &serial);
+    }
 }
 
 void
@@ -130,9 +145,10 @@ ChannelOpenPort(void)
         }
         if (pause >= INIT_PAUSES)
         {
-            Fatal("no relay port: %s%s does not appear",
+            Fatal("no relay port: %s%s does not appear%s",
                   device[0] ? "/dev/" : "a virtio-serial port named ",
-                  device[0] ? device : RELAY_PORT_NAME);
+                  device[0] ? device : RELAY_PORT_NAME,
+                  device[0] ? "" : " (a kernel without virtio-serial needs an image with a UART)");
         }
         InitPause();
     }
@@ -140,6 +156,7 @@ ChannelOpenPort(void)
     if (device[0])
     {
         SetRaw(g_fd, device);
+        g_line = true;
     }
 }
 
@@ -295,7 +312,12 @@ ChannelFlush(void)
 {
     while (g_outEnd > g_outStart)
     {
-        ssize_t written = write(g_fd, g_out + g_outStart, g_outEnd - g_outStart);
+        size_t length = g_outEnd - g_outStart;
+        if (g_line && length > LINE_WRITE)
+        {
+            length = LINE_WRITE;
+        }
+        ssize_t written = write(g_fd, g_out + g_outStart, length);
         if (written < 0 && errno == EINTR)
         {
             continue;

@@ -410,7 +410,8 @@ GetGsoMaxSegments(int index)
 }
 
 /* Kernels before 4.16 do not take it, and not all of them say so: so look whether it was done. For
- * one segment there is another way, which all know: no segmentation at all. */
+ * one segment there is another way, which all know: no segmentation at all, nor what it rests on.
+ */
 static int
 SetGsoMaxSegments(struct ifreq* interface, int index, uint32_t segments)
 {
@@ -427,14 +428,25 @@ SetGsoMaxSegments(struct ifreq* interface, int index, uint32_t segments)
     {
         return error != 0 ? error : EOPNOTSUPP;
     }
-    error = SetFeature(interface, ETHTOOL_GTSO, ETHTOOL_STSO, false);
-    if (error == 0)
+
+    static const struct
     {
-        error = SetFeature(interface, ETHTOOL_GGSO, ETHTOOL_SGSO, false);
-    }
-    if (error == 0)
+        uint32_t get;
+        uint32_t set;
+    } features[] = {
+        {ETHTOOL_GTSO, ETHTOOL_STSO},
+        {ETHTOOL_GGSO, ETHTOOL_SGSO},
+        {ETHTOOL_GSG, ETHTOOL_SSG},
+        {ETHTOOL_GTXCSUM, ETHTOOL_STXCSUM},
+    };
+
+    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); ++i)
     {
-        error = SetFeature(interface, ETHTOOL_GSG, ETHTOOL_SSG, false);
+        error = SetFeature(interface, features[i].get, features[i].set, false);
+        if (error != 0)
+        {
+            break;
+        }
     }
     return error;
 }

@@ -4,6 +4,7 @@
 import hashlib
 import itertools
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,38 @@ def test_the_command_starts_the_machine_of_this_image(
     assert "clock=vm" in options["-rtc"]
 
 
+def test_a_kernel_without_virtio_gets_an_image_without(
+    cache: Cache, steps: Steps, parts: Parts
+) -> None:
+    spec = msgspec.structs.replace(parts.spec, nic="e1000", relay="uart", hpet_period_ns=16)
+    directory = image.ensure_spec(cache, steps, spec)
+    text = (directory / "qemu.args").read_text()
+    assert "virtio-" not in text
+    assert (directory / "nic-model").read_text() == "e1000\n"
+    # The relay's is the second UART, and the kernel is told so.
+    assert "isa-serial,chardev=console,index=0\n" in text
+    assert "isa-serial,chardev=relay,index=1\n" in text
+    words = dict(itertools.pairwise(text.splitlines()))["-append"].split()
+    assert {"ns3_qemu.port=ttyS1", "console=ttyS0"} <= set(words)
+    assert any(word.startswith("e1000.InterruptThrottleRate=0,") for word in words)
+    assert "hpet.period-ns=16" in text
+    # Neither modules nor anything that devtmpfs would bring.
+    members = read((directory / "initramfs").read_bytes())
+    assert members["etc/ns3-qemu/modules"].data == b""
+    assert {"dev/console", "dev/null", "init"} <= set(members)
+
+
+def test_a_driver_that_is_a_module_gets_its_parameter_there(
+    cache: Cache, steps: Steps, parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "e1000.ko"
+    file.write_bytes(b"a driver")
+    monkeypatch.setattr(kernel, "modules", lambda *_: [kernel.Module("e1000", file)])
+    directory = image.ensure_spec(cache, steps, msgspec.structs.replace(parts.spec, nic="e1000"))
+    listed = read((directory / "initramfs").read_bytes())["etc/ns3-qemu/modules"].data
+    assert re.fullmatch(rb"/lib/modules/e1000.ko InterruptThrottleRate=0(,0){31}\n", listed)
+
+
 def test_an_image_is_built_once(cache: Cache, steps: Steps, parts: Parts) -> None:
     first = image.ensure_spec(cache, steps, parts.spec)
     before = os.stat(first / "initramfs")  # noqa: PTH116
@@ -114,6 +147,8 @@ def test_an_image_that_would_have_to_be_built_is_not_found(cache: Cache, parts: 
         {"memory_mib": 128},
         {"cmdline_extra": ("quiet",)},
         {"nic": "e1000"},
+        {"relay": "uart"},
+        {"hpet_period_ns": 16},
         "kernel",
         "relay",
         "qemu version",
@@ -209,6 +244,8 @@ def test_the_same_ingredients_make_the_same_bytes(
     [
         (ImageSpec(nic="rtl8139"), "no NIC 'rtl8139'"),
         (ImageSpec(memory_mib=4), "4 MiB"),
+        (ImageSpec(relay="parallel"), "'parallel'"),
+        (ImageSpec(hpet_period_ns=101), "101 ns"),
         (ImageSpec(cmdline_extra=("a\nb",)), "not a kernel parameter"),
     ],
 )

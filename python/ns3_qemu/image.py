@@ -33,6 +33,12 @@ DEFAULT_KERNEL = "debian:6.1"
 # The NICs that QEMU is built with, and the driver each needs.
 NICS = {"virtio-net-pci": "virtio_net", "e1000": "e1000"}
 
+# What the relay can speak over: a virtio-serial port, or a 16550 for kernels without virtio.
+RELAYS = ("virtio", "uart")
+
+# An e1000's driver is not to hold interrupts back; the parameter has a number for each NIC.
+_E1000_PARAMETER = "InterruptThrottleRate=" + ",".join("0" * 32)
+
 # qemu64 has no RDRAND, which a guest asks for when it boots; what it gets comes from QEMU's -seed.
 _CPU = "qemu64,+rdrand"
 
@@ -47,24 +53,29 @@ _CMDLINE = (
     "noapictimer",
     # Without an idle driver the guest stops its tick whenever it has nothing to do.
     "cpuidle.off=1",
-    "panic=-1",
+    # In a second of the guest's own time: old kernels take "at once" for "never".
+    "panic=1",
     "net.ifnames=0",
     "loglevel=4",
 )
 
-# Kernels convert ticks of 1 ns without rounding.
-_HPET_PERIOD_NS = 1
+# The console, and the relay's port. Both character devices are the machine's own. A virtio-serial
+# port has the name that relay-protocol.h gives it, and without ioeventfd it acts within the guest's
+# instruction.
+_CONSOLE = ("-device", "isa-serial,chardev=console,index=0")
+_PORTS = {
+    "virtio": (
+        *("-device", "virtio-serial-pci,ioeventfd=off"),
+        *("-device", "virtserialport,chardev=relay,name=ns3-qemu.relay"),
+    ),
+    "uart": ("-device", "isa-serial,chardev=relay,index=1"),
+}
 
-# The relay's port, by the name that relay-protocol.h gives it, and the console. Both character
-# devices are the machine's own. Without ioeventfd the device acts within the guest's instruction.
-_SERIAL = (
-    *("-device", "virtio-serial-pci,ioeventfd=off"),
-    *("-device", "virtserialport,chardev=relay,name=ns3-qemu.relay"),
-    *("-device", "isa-serial,chardev=console"),
-)
+# So that the kernel looks for two, whatever it was built for, and the relay finds the second.
+_UART_CMDLINE = ("8250.nr_uarts=4", "ns3_qemu.port=ttyS1")
 
 # Increase it when the layout of an image changes.
-_FORMAT = 1
+_FORMAT = 2
 
 
 class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,12 +88,21 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()  # kernel parameters after the usual ones, which they override
     nic: str = "virtio-net-pci"  # or e1000
     extra_modules: tuple[str, ...] = ()  # beyond the drivers and what they depend on
+    # Kernels convert HPET ticks of 1 ns, or a power of two, to times and back without rounding.
+    hpet_period_ns: int = 1
+    relay: str = "virtio"  # or uart: a 16550, for kernels without virtio
 
     def check(self) -> None:
         """Raise ImageError for values that cannot work."""
         if self.nic not in NICS:
             message = f"there is no NIC {self.nic!r}"
             raise ImageError(message, f"There are {', '.join(NICS)}.")
+        if self.relay not in RELAYS:
+            message = f"the relay cannot speak over {self.relay!r}"
+            raise ImageError(message, f"There are {', '.join(RELAYS)}.")
+        if not 1 <= self.hpet_period_ns <= 100:
+            message = f"an HPET cannot have a period of {self.hpet_period_ns} ns"
+            raise ImageError(message, "Give 1 to 100 ns: 1 or a power of two, to be exact.")
         if not 16 <= self.memory_mib <= 2048:
             message = f"a machine cannot have {self.memory_mib} MiB of memory"
             raise ImageError(message, "Give 16 to 2048 MiB; current kernels need 96.")
@@ -90,6 +110,26 @@ class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if not word or not word.isprintable():
                 message = f"not a kernel parameter: {word!r}"
                 raise ImageError(message, "Give each as one word, as on a kernel's command line.")
+
+    @property
+    def drivers(self) -> tuple[str, ...]:
+        """The modules for its devices, where they are not built in."""
+        virtio = self.relay == "virtio" or self.nic.startswith("virtio")
+        return (
+            *(("virtio_pci",) if virtio else ()),
+            NICS[self.nic],
+            *(("virtio_console",) if self.relay == "virtio" else ()),
+        )
+
+    @property
+    def cmdline(self) -> str:
+        """What the kernel is told, all of it."""
+        words = [*_CMDLINE]
+        if self.nic == "e1000":
+            words.append(f"e1000.{_E1000_PARAMETER}")
+        if self.relay == "uart":
+            words += _UART_CMDLINE
+        return " ".join((*words, *self.cmdline_extra))
 
 
 # A guest has its files twice while it boots: in the archive, and unpacked in a file system that
@@ -125,6 +165,8 @@ class Image:
         cmdline_extra: tuple[str, ...] | list[str] = (),
         nic: str = "virtio-net-pci",
         extra_modules: tuple[str, ...] | list[str] = (),
+        hpet_period_ns: int = 1,
+        relay: str = "virtio",
     ) -> None:
         """Describe an image; nothing is built yet.
 
@@ -135,12 +177,16 @@ class Image:
         `memory_mib`: memory of each machine in MiB; None: as much as its files need, at least 96.
         `cmdline_extra`: kernel parameters after the usual ones. `nic`: virtio-net-pci or e1000.
         `extra_modules`: kernel modules to be loaded besides the drivers, such as "tcp_bbr".
+        `hpet_period_ns`: of the guest's clock. `relay`: what the relay speaks over, virtio or uart
+        (a 16550, for kernels without virtio).
         """
         self.kernel = kernel
         self.memory_mib = memory_mib
         self.cmdline_extra = tuple(cmdline_extra)
         self.nic = nic
         self.extra_modules = tuple(extra_modules)
+        self.hpet_period_ns = hpet_period_ns
+        self.relay = relay
         self._overlay = Overlay()
         if rootfs is not None:
             self._overlay.add_rootfs(rootfs)
@@ -162,7 +208,15 @@ class Image:
         memory = self.memory_mib
         if memory is None:
             memory = max(_LEAST_MIB, memory_needed(self._overlay))
-        return ImageSpec(self.kernel, memory, self.cmdline_extra, self.nic, self.extra_modules)
+        return ImageSpec(
+            self.kernel,
+            memory,
+            self.cmdline_extra,
+            self.nic,
+            self.extra_modules,
+            self.hpet_period_ns,
+            self.relay,
+        )
 
     def build(self) -> Path:
         """Return the image's directory; build it, and what it needs, as far as they are missing."""
@@ -211,13 +265,24 @@ def ensure(
     cmdline_extra: tuple[str, ...] = (),
     nic: str = "virtio-net-pci",
     extra_modules: tuple[str, ...] = (),
+    hpet_period_ns: int = 1,
+    relay: str = "virtio",
 ) -> Path:
     """Return the directory of an image; build it and what it needs as far as they are missing.
 
-    Says what it does only if there is something to do. Raises a Ns3QemuError that says what to do.
+    The arguments are those of ImageSpec. Says what it does only if there is something to do. Raises
+    a Ns3QemuError that says what to do.
     """
     cache = Cache()
-    spec = ImageSpec(kernel, memory_mib, tuple(cmdline_extra), nic, tuple(extra_modules))
+    spec = ImageSpec(
+        kernel,
+        memory_mib,
+        tuple(cmdline_extra),
+        nic,
+        tuple(extra_modules),
+        hpet_period_ns,
+        relay,
+    )
     return ensure_spec(cache, Steps(cache.logs), spec)
 
 
@@ -278,7 +343,7 @@ class _Plan:
         self._overlay = overlay
         self._bzimage = guest.bzimage
         self._relay = relay.read_bytes()
-        wanted = ["virtio_pci", NICS[spec.nic], "virtio_console", *spec.extra_modules]
+        wanted = [*spec.drivers, *spec.extra_modules]
         self._modules = {module.name: module.read() for module in kernel.modules(guest, wanted)}
         self.manifest = Manifest(
             format=_FORMAT,
@@ -325,9 +390,10 @@ def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
         *("-icount", _ICOUNT),
         *("-rtc", "base=2000-01-01T00:00:00,clock=vm"),
         "-no-reboot",
-        *("-global", f"hpet.period-ns={_HPET_PERIOD_NS}"),
-        *_SERIAL,
-        *("-append", " ".join((*_CMDLINE, *spec.cmdline_extra))),
+        *("-global", f"hpet.period-ns={spec.hpet_period_ns}"),
+        *_PORTS[spec.relay],
+        *_CONSOLE,
+        *("-append", spec.cmdline),
     )
 
 
@@ -341,7 +407,9 @@ def _own_files(relay: bytes, modules: dict[str, bytes]) -> list[cpio.Entry]:
     ]
     paths = {name: f"/lib/modules/{name}.ko" for name in modules}
     entries += [cpio.file(paths[name], data) for name, data in modules.items()]
-    listed = "".join(f"{paths[name]}\n" for name in modules)
+    # A module that is loaded later has no share in the kernel's own command line.
+    parameters = {"e1000": f" {_E1000_PARAMETER}"}
+    listed = "".join(f"{paths[name]}{parameters.get(name, '')}\n" for name in modules)
     entries.append(cpio.file("/etc/ns3-qemu/modules", listed.encode()))
     return entries
 
