@@ -231,6 +231,7 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t seed,
                          std::string nicModel,
                          int64_t spin,
+                         int64_t tickPhase,
                          std::vector<std::string> linkOptions,
                          uint32_t mtu,
                          uint32_t txRing,
@@ -246,6 +247,7 @@ PYBIND11_MODULE(_vm, m)
                  config.seed = seed;
                  config.nicModel = std::move(nicModel);
                  config.spin = spin;
+                 config.tickPhase = tickPhase;
                  config.linkOptions = std::move(linkOptions);
                  config.snapshots = std::move(snapshots);
                  return std::make_unique<PyVm>(std::move(config));
@@ -258,6 +260,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("seed") = 1,
              py::arg("nic_model") = "virtio-net-pci",
              py::arg("spin") = 0,
+             py::arg("tick_phase") = -1,
              py::arg("link_options") = std::vector<std::string>{},
              py::arg("mtu") = 1500,
              py::arg("tx_ring") = 256,

@@ -20,6 +20,8 @@
 #include "ns3/string.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <net/if.h>
 #include <stdexcept>
 
 namespace ns3
@@ -73,6 +75,20 @@ IsBridgePort(Ptr<Node> node, Ptr<NetDevice> device)
     return false;
 }
 
+bool
+HasSysctl(ns3qemu::RelayClient& relay, const std::string& name)
+{
+    try
+    {
+        relay.GetSysctl(name);
+    }
+    catch (const ns3qemu::GuestError& error)
+    {
+        return error.GetErrno() != ENOENT;
+    }
+    return true;
+}
+
 } // namespace
 
 TypeId
@@ -110,6 +126,19 @@ VirtualMachine::GetTypeId()
                           TimeValue(Seconds(946684800)),
                           MakeTimeAccessor(&VirtualMachine::m_epoch),
                           MakeTimeChecker(Seconds(0)))
+            .AddAttribute("TickPhase",
+                          "When the guest's timer ticks: so long after a full millisecond of "
+                          "simulated time. Its uptime when the simulation begins is larger by up "
+                          "to 1 ms then. Negative: wherever it happens to.",
+                          TimeValue(NanoSeconds(-1)),
+                          MakeTimeAccessor(&VirtualMachine::m_tickPhase),
+                          MakeTimeChecker(NanoSeconds(-1), NanoSeconds(999999)))
+            .AddAttribute("TscStep",
+                          "How far the guest's TSC advances with each reading within a turn, "
+                          "during which all other clocks stand still.",
+                          TimeValue(MicroSeconds(1)),
+                          MakeTimeAccessor(&VirtualMachine::m_tscStep),
+                          MakeTimeChecker(NanoSeconds(1), MilliSeconds(1)))
             .AddAttribute("SegmentationOffload",
                           "Whether the guest's stack may build packets larger than the MTU and "
                           "segment them when they leave it.",
@@ -316,7 +345,36 @@ void
 VirtualMachine::SetSysctl(const std::string& name, const std::string& value)
 {
     NS_LOG_FUNCTION(this << name << value);
-    Configure([name, value](ns3qemu::RelayClient& relay) { relay.SetSysctl(name, value); }, true);
+    if (name.empty() || name[0] != '-')
+    {
+        Configure([name, value](ns3qemu::RelayClient& relay) { relay.SetSysctl(name, value); },
+                  true);
+        return;
+    }
+    const std::string wanted = name.substr(1);
+    Configure(
+        [this, wanted, value](ns3qemu::RelayClient& relay) {
+            try
+            {
+                relay.SetSysctl(wanted, value);
+            }
+            catch (const ns3qemu::GuestError& error)
+            {
+                /* There may be the parameter, but nothing of the name that it is to have. */
+                if (error.GetErrno() != ENOENT || HasSysctl(relay, wanted))
+                {
+                    throw;
+                }
+                m_skippedSysctls.push_back(wanted);
+            }
+        },
+        true);
+}
+
+std::vector<std::string>
+VirtualMachine::GetSkippedSysctls() const
+{
+    return m_skippedSysctls;
 }
 
 std::string
@@ -490,6 +548,11 @@ VirtualMachine::BuildConfig()
     config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
+    config.tickPhase = m_tickPhase.GetNanoSeconds();
+    config.linkOptions.push_back("tsc-step=" + std::to_string(m_tscStep.GetNanoSeconds()));
+    /* A real NIC and its driver take seconds until they have a link; a virtio one has it at once.
+     */
+    m_slowLinks = config.nicModel.rfind("virtio", 0) != 0;
     for (const auto& nic : m_nics)
     {
         config.nics.push_back(nic->DescribeNic());
@@ -531,6 +594,7 @@ VirtualMachine::StartMachine()
     driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
     driver->SetFrameHandler(
         [this](unsigned nic, const uint8_t* data, size_t length) { OnFrame(nic, data, length); });
+    driver->SetPreparation([this](ns3qemu::RelayClient&) { PrepareLinks(); });
     driver->GetRelay().SetReadyHandler([this](const RelayReady& ready) { OnReady(ready); });
     driver->GetRelay().SetOutputHandler(
         [this](uint32_t process, int stream, const uint8_t* data, size_t length) {
@@ -562,12 +626,50 @@ VirtualMachine::ConfigureNics()
 }
 
 void
+VirtualMachine::SetSysctls()
+{
+    for (const auto& request : m_sysctls)
+    {
+        request(m_driver->GetRelay());
+    }
+    m_sysctls.clear();
+}
+
+void
+VirtualMachine::PrepareLinks()
+{
+    if (m_slowLinks)
+    {
+        SetSysctls();
+        ConfigureNics();
+    }
+}
+
+void
+VirtualMachine::CheckLinks()
+{
+    for (const auto& nic : m_nics)
+    {
+        if (!(m_driver->GetRelay().GetLink(nic->GetNic()).flags & IFF_RUNNING))
+        {
+            throw ns3qemu::VmError("VM '" + GetName() + "': NIC " + std::to_string(nic->GetNic()) +
+                                   " has no link when the simulation begins. It takes some "
+                                   "seconds to come up: give the machine a longer Uptime");
+        }
+    }
+}
+
+void
 VirtualMachine::BootMachine()
 {
     NS_LOG_FUNCTION(this);
     m_driver->FinishBoot();
     m_running = true;
     TakeTurn(REQUEST, [this]() {
+        if (m_slowLinks)
+        {
+            CheckLinks();
+        }
         for (const auto& nic : m_nics)
         {
             if (nic->TakeCarrierChange())
@@ -575,18 +677,17 @@ VirtualMachine::BootMachine()
                 m_driver->SetCarrier(nic->GetNic(), nic->HasCarrier());
             }
         }
-        for (const auto& request : m_sysctls)
+        if (!m_slowLinks)
         {
-            request(m_driver->GetRelay());
+            SetSysctls();
+            ConfigureNics();
         }
-        ConfigureNics();
         for (const auto& request : m_configuration)
         {
             request(m_driver->GetRelay());
         }
         m_driver->GetRelay().DispatchEvents();
     });
-    m_sysctls.clear();
     m_configuration.clear();
 }
 
@@ -728,6 +829,14 @@ VirtualMachine::ScheduleDeadline()
 
 void
 VirtualMachine::OnTimer()
+{
+    NS_LOG_FUNCTION(this);
+    /* A frame that arrives at this very instant comes first: it was on its way before. */
+    m_timer = Simulator::ScheduleNow(&VirtualMachine::Expire, this);
+}
+
+void
+VirtualMachine::Expire()
 {
     NS_LOG_FUNCTION(this);
     if (m_running)

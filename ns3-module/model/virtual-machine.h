@@ -109,10 +109,13 @@ class VirtualMachine : public Object
 
     /**
      * Set a kernel parameter.
-     * @param name "net.ipv4.tcp_sack"
+     * @param name "net.ipv4.tcp_sack"; with a '-' before it, as in sysctl.d(5), a kernel that has
+     * no such parameter goes without
      * @param value as one would write it to /proc/sys
      */
     void SetSysctl(const std::string& name, const std::string& value);
+    /** @return the parameters with a '-' that the kernel did not have */
+    std::vector<std::string> GetSkippedSysctls() const;
     /** @return a kernel parameter's value. The machine must run. */
     std::string GetSysctl(const std::string& name);
     /** @return the contents of a file of the guest. The machine must run. */
@@ -232,7 +235,10 @@ class VirtualMachine : public Object
     void StartMachine();
     void BootMachine();
     void JoinDevices();
+    void SetSysctls();
     void ConfigureNics();
+    void PrepareLinks();
+    void CheckLinks();
     ns3qemu::VmConfig BuildConfig();
     uint64_t DeriveSeed() const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
@@ -242,6 +248,7 @@ class VirtualMachine : public Object
     void OnTimer();
     bool HasRoomToGrant() const;
     void GrantRoom();
+    void Expire();
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
     void TakeTurn(TurnCause cause, F&& turn);
@@ -258,6 +265,8 @@ class VirtualMachine : public Object
     std::string m_consoleLog;
     Time m_uptime;
     Time m_epoch;
+    Time m_tickPhase;
+    Time m_tscStep;
     Time m_spin;
     Time m_watchdog;
     bool m_segmentationOffload;
@@ -268,6 +277,8 @@ class VirtualMachine : public Object
     std::unique_ptr<ns3qemu::VmDriver> m_driver;
     bool m_running{false};
     bool m_inTurn{false};
+    bool m_slowLinks{false}; // whether a NIC's link takes guest time to come up
+    std::vector<std::string> m_skippedSysctls;
     std::vector<std::function<void(ns3qemu::RelayClient&)>> m_sysctls;
     std::vector<std::function<void(ns3qemu::RelayClient&)>> m_configuration;
     std::map<uint32_t, Callback<void, const RelayReady&>> m_watchers;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <iostream>
 #include <limits>
+#include <map>
 
 namespace ns3qemu
 {
@@ -25,6 +26,17 @@ constexpr size_t ETHERNET_HEADER = 14;
 
 constexpr uint32_t ETHERNET_MTU = 1500;
 constexpr uint32_t DEFAULT_TX_RING = 256;
+/* What a terminal line takes at once without losing any: the line discipline of some kernels holds
+ * 4095 bytes. */
+constexpr size_t UART_CHUNK = 1024;
+
+/* How often a guest with the relay on a UART may read its clock in one turn. */
+constexpr uint64_t UART_BUSY_READS = 400'000;
+
+constexpr int64_t MILLISECOND = 1'000'000;
+
+/* How many timers are looked at to find a guest's ticks. */
+constexpr size_t EXPIRIES = 32;
 
 /* How long QEMU may take to exit once it is told to, in ms of wall time. */
 constexpr int END_GRACE = 2000;
@@ -69,6 +81,15 @@ ParseMacAddress(const std::string& text, uint8_t (&address)[6])
         throw VmError("'" + text + "' is no MAC address; it should look like 02:00:00:00:00:01");
     }
     std::copy(std::begin(bytes), std::end(bytes), address);
+}
+
+/* Whether an image's machines have the relay's port on a UART. */
+bool
+HasRelayUart(const std::vector<std::string>& command)
+{
+    return std::any_of(command.begin(), command.end(), [](const std::string& argument) {
+        return argument.rfind("isa-serial,chardev=relay", 0) == 0;
+    });
 }
 
 /* SplitMix64 (Steele, Lea, Flood 2014): spreads a small seed over the bytes for the guest's RNG. */
@@ -122,7 +143,8 @@ VmDriver::VmDriver(VmConfig config)
     : m_config(std::move(config)),
       m_reporter([](const std::string& text) { std::cerr << text << std::endl; }),
       m_relay([this](const uint8_t* data, size_t length) { SendToRelay(data, length); }),
-      m_room(m_config.nics.size(), SIM_LINK_ROOM_UNLIMITED)
+      m_room(m_config.nics.size(), SIM_LINK_ROOM_UNLIMITED),
+      m_relayChunk(HasRelayUart(m_config.command) ? UART_CHUNK : SIZE_MAX)
 {
 }
 
@@ -147,6 +169,12 @@ void
 VmDriver::SetReporter(Reporter reporter)
 {
     m_reporter = std::move(reporter);
+}
+
+void
+VmDriver::SetPreparation(std::function<void(RelayClient&)> preparation)
+{
+    m_preparation = std::move(preparation);
 }
 
 /* What makes the machine. All VMs of an image with as many NICs are the same machine, until each is
@@ -224,6 +252,11 @@ VmDriver::AddOwnOptions(std::vector<std::string> command, const std::string& sta
     if (m_config.spin > 0)
     {
         link += ",spin=" + std::to_string(m_config.spin);
+    }
+    if (m_relayChunk != SIZE_MAX)
+    {
+        /* QEMU's UART reads the clock for each byte; a turn may write some large replies. */
+        link += ",busy-reads=" + std::to_string(UART_BUSY_READS);
     }
     for (const auto& option : m_config.linkOptions)
     {
@@ -466,7 +499,19 @@ VmDriver::FinishBoot()
     {
         BootUntilReady();
     }
+    if (m_relay.GetNics() < m_config.nics.size())
+    {
+        Fail("the guest's kernel has found " + std::to_string(m_relay.GetNics()) + " of " +
+             std::to_string(m_config.nics.size()) + " NICs: has it a driver for " +
+             m_config.nicModel + "?");
+    }
     m_vmTime = m_answer.time;
+    /* While no link is up: it goes down when its address changes. */
+    AddressNics();
+    if (m_preparation)
+    {
+        m_preparation(m_relay);
+    }
     GoToUptime();
     Identify();
     m_state = State::RUNNING;
@@ -486,6 +531,12 @@ VmDriver::GoToUptime()
     }
     m_base = m_vmTime + (m_config.uptime - uptime);
     RunUntil(m_base);
+    if (m_config.tickPhase >= 0)
+    {
+        const int64_t late = (FindTicks() - m_config.tickPhase - m_base) % MILLISECOND;
+        m_base += late < 0 ? late + MILLISECOND : late;
+        RunUntil(m_base);
+    }
 }
 
 void
@@ -494,6 +545,11 @@ VmDriver::Identify()
     m_relay.SetRealtime(m_config.epoch);
     m_relay.SeedRng(SeedBytes(m_config.seed));
     m_relay.SetSysctl("kernel.hostname", m_config.name);
+}
+
+void
+VmDriver::AddressNics()
+{
     for (uint32_t nic = 0; nic < m_config.nics.size(); nic++)
     {
         RelayLinkSet link{};
@@ -504,11 +560,39 @@ VmDriver::Identify()
     }
 }
 
+int64_t
+VmDriver::FindTicks()
+{
+    /* Most timers of a kernel expire on its ticks; where in a ms, is what most have in common. */
+    std::map<int64_t, size_t> places;
+    auto most = places.end();
+    for (const int64_t expiry : m_expiries)
+    {
+        const auto place = places.emplace(expiry % MILLISECOND, 0).first;
+        place->second++;
+        most = most == places.end() || place->second > most->second ? place : most;
+    }
+    if (m_expiries.size() < EXPIRIES / 2 || most->second <= m_expiries.size() / 2)
+    {
+        Fail("its timers do not expire at one place in each ms, so its ticks cannot be put to " +
+             std::to_string(m_config.tickPhase) +
+             " ns after each. A kernel's ticks keep their place if its clock is the HPET "
+             "(clocksource=hpet) with a period of 1 ns or a power of two; old kernels also need "
+             "nohz=off highres=off");
+    }
+    return most->first;
+}
+
 void
 VmDriver::RunUntil(int64_t vmTime)
 {
     while (m_answer.deadline < vmTime)
     {
+        m_expiries.push_back(m_answer.deadline);
+        if (m_expiries.size() > EXPIRIES)
+        {
+            m_expiries.pop_front();
+        }
         RunTurn(std::max(m_answer.deadline, m_vmTime), SIM_LINK_RUN_TIMERS);
     }
     RunTurn(vmTime, SIM_LINK_RUN_TIMERS);
@@ -562,7 +646,8 @@ VmDriver::SendToRelay(const uint8_t* data, size_t length)
     size_t sent = 0;
     do
     {
-        sent += m_link->AddSerial(SIM_LINK_RELAY_PORT, data + sent, length - sent);
+        const size_t chunk = std::min(length - sent, m_relayChunk);
+        sent += m_link->AddSerial(SIM_LINK_RELAY_PORT, data + sent, chunk);
         RunTurn(m_vmTime, 0);
     } while (sent < length);
 }

@@ -42,9 +42,10 @@ struct VmConfig
     uint64_t seed{1};                       //!< of everything random in the machine
     int64_t uptime{20'000'000'000};         //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
     int64_t epoch{946'684'800'000'000'000}; //!< ns since 1970: its CLOCK_REALTIME at time 0
-    int64_t bootLimit{120'000'000'000};     //!< ns of guest time that booting may take
-    int64_t spin{0};                  //!< ns of wall time to poll, on both sides, before sleeping
-    int64_t watchdog{30'000'000'000}; //!< ns of wall time after which a long turn is reported
+    int64_t tickPhase{-1}; //!< ns after a full ms at which the guest's timer ticks; < 0: wherever
+    int64_t bootLimit{120'000'000'000}; //!< ns of guest time that booting may take
+    int64_t spin{0};                    //!< ns of wall time to poll, on both sides, before sleeping
+    int64_t watchdog{30'000'000'000};   //!< ns of wall time after which a long turn is reported
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
@@ -60,7 +61,8 @@ std::string ReadNicModelFile(const std::string& path);
  * Drives one VM, turn by turn.
  *
  * All times are simulated times in ns: at time 0 the guest is ready, its uptime is
- * VmConfig::uptime and its date VmConfig::epoch, exactly.
+ * VmConfig::uptime and its date VmConfig::epoch, exactly. (With VmConfig::tickPhase its uptime is
+ * larger by less than 1 ms.)
  *
  * Any method may throw VmError, whose text says which VM, when, why, and the guest's last console
  * lines. The VM is of no use afterwards.
@@ -81,6 +83,12 @@ class VmDriver : private VmOutput
     void SetFrameHandler(FrameHandler handler);
     void SetInterrupt(Interrupt interrupt);
     void SetReporter(Reporter reporter);
+
+    /**
+     * Called when the guest has booted, some time before simulated time 0: for requests whose
+     * effect takes guest time, as that a link comes up.
+     */
+    void SetPreparation(std::function<void(RelayClient&)> preparation);
 
     /**
      * Start QEMU; the machine boots while this process goes on. With VmConfig::snapshots the first
@@ -166,6 +174,7 @@ class VmDriver : private VmOutput
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
     void TakeHello();
+    void AddressNics();
     void Identify();
     void CheckRunning() const;
     void SendToRelay(const uint8_t* data, size_t length);
@@ -175,6 +184,7 @@ class VmDriver : private VmOutput
     void WatchTurn(int64_t elapsed);
     void RunUntil(int64_t vmTime);
     void GoToUptime();
+    int64_t FindTicks();
     void Consume();
     void LogConsole(const uint8_t* data, size_t length);
     [[noreturn]] void Fail(const std::string& reason);
@@ -192,6 +202,7 @@ class VmDriver : private VmOutput
     FrameHandler m_onFrame;
     Interrupt m_interrupt;
     Reporter m_reporter;
+    std::function<void(RelayClient&)> m_preparation;
     State m_state{State::NEW};
     std::unique_ptr<VmLink> m_link;
     std::unique_ptr<VmProcess> m_process;
@@ -207,6 +218,8 @@ class VmDriver : private VmOutput
     int64_t m_base{0};            // VM time at simulated time 0
     int64_t m_vmTime{0};
     uint64_t m_turns{0};
+    std::deque<int64_t> m_expiries; // VM times of the last timers before simulated time 0
+    size_t m_relayChunk;            // bytes that the relay's port takes at once
     int64_t m_nextReport{0};
     std::ofstream m_consoleLog;
     std::deque<std::string> m_consoleTail;

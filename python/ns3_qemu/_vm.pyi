@@ -43,6 +43,7 @@ class Vm:
         seed: int = 1,
         nic_model: str = "virtio-net-pci",
         spin: int = 0,
+        tick_phase: int = -1,
         link_options: Sequence[str] = ...,
         mtu: int = 1500,
         tx_ring: int = 256,
@@ -52,6 +53,8 @@ class Vm:
 
         `command`: QEMU and its arguments, as in an image. `nics`: a MAC address for each NIC.
         `console_log`: a file, or "". `spin`: ns of wall time to poll before sleeping.
+        `tick_phase`: ns after a full ms of simulated time at which the guest's timer ticks; its
+        uptime at time 0 is up to 1 ms more then. Negative: wherever it happens to.
         `link_options`: more properties of the sim-link object, as "busy-step=1000000".
         `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit rings.
         `snapshots`: directory of saved machines to start from; "": it boots.
