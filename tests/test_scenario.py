@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ns3_qemu.errors import ScenarioError
+from ns3_qemu.image import ImageSpec
 from ns3_qemu.scenario import Scenario, base_case, read, time_ns
 
 FILE = """
@@ -102,6 +103,18 @@ def test_a_sysctls_name_keeps_its_dots(path: Path) -> None:
         ("hosts.sender=debian:4.19", "hosts.sender", "debian:6.1"),
         ("hosts.sender=file:/does/not/exist", "hosts.sender", "/does/not/exist"),
         ("hosts.receiver=ns3:TcpTahoe", "hosts.receiver", "ns3:TcpLinuxReno"),
+        ("hosts.sender=debian:6.1,flavour=rt", "hosts.sender", "flavour=amd64"),
+        ("hosts.nic=rtl8139", "hosts.nic", "e1000"),
+        ("hosts.relay=carrier pigeon", "hosts.relay", "uart"),
+        ("hosts.like=bsd", "hosts.like", "nsc"),
+        ("hosts.hpet_period=16", "hosts.hpet_period", "unit"),
+        ("hosts.hpet_period=1us", "hosts.hpet_period", "100 ns"),
+        ("hosts.tick_phase=1ms", "hosts.tick_phase", "999999 ns"),
+        ("hosts.memory=96", "hosts.memory", "96MiB"),
+        ("hosts.reads_per_wake=0", "hosts.reads_per_wake", "from 1"),
+        ("hosts.receiver_options.read_size=8k", "hosts.receiver_options.read_size", "8192B"),
+        ("hosts.sender_options.nik=e1000", "hosts.sender_options.nik", "nic"),
+        ("tcp.sysctl.Net=1", "tcp.sysctl", "net.ipv4.tcp_ecn"),
         ("name=../x", "name", "letters"),
     ],
 )
@@ -112,6 +125,34 @@ def test_an_error_names_the_key_and_what_is_allowed(
     assert key in text
     assert allowed in text
     assert "\n" not in text
+
+
+def test_machines_are_as_usual_unless_told_otherwise(path: Path) -> None:
+    scenario = read(path)
+    assert scenario.hosts.image("sender") == ImageSpec("debian:6.12")
+    assert scenario.hosts.options("sender").tick_phase is None
+
+
+def test_options_are_for_both_hosts_or_for_one(path: Path) -> None:
+    settings = ["hosts.nic=e1000", "hosts.memory=128MiB", "hosts.cmdline=nohz=off quiet"]
+    own = ["hosts.sender_options.memory=64MiB", "hosts.receiver_options.relay=uart"]
+    hosts = read(path, ["hosts.receiver=debian:6.1", *settings, *own]).hosts
+    sender, receiver = hosts.image("sender", ["tcp_bbr"]), hosts.image("receiver")
+    assert (sender.nic, sender.memory_mib, sender.relay) == ("e1000", 64, "virtio")
+    assert (receiver.nic, receiver.memory_mib, receiver.relay) == ("e1000", 128, "uart")
+    assert sender.cmdline_extra == ("nohz=off", "quiet")
+    assert sender.extra_modules == ("tcp_bbr",)
+
+
+def test_one_word_makes_machines_like_nscs(path: Path) -> None:
+    hosts = read(path, ["hosts.like=nsc", "hosts.receiver_options.nic=virtio-net-pci"]).hosts
+    spec = hosts.image("sender")
+    assert (spec.nic, spec.relay, spec.hpet_period_ns) == ("e1000", "uart", 16)
+    assert {"nohz=off", "highres=off"} <= set(spec.cmdline_extra)
+    assert hosts.options("sender").tick_phase == "1ns"
+    # What is said beside it counts more.
+    assert hosts.image("receiver").nic == "virtio-net-pci"
+    assert hosts.image("receiver").relay == "uart"
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from . import __version__, doctor, image
 from .cache import Cache
 from .errors import Ns3QemuError
+from .options import Settings
 from .steps import Steps
 
 
@@ -168,14 +169,7 @@ def scenario(
     receiver: Annotated[
         str | None, typer.Option("--receiver", metavar="KERNEL", help="In place of hosts.receiver.")
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="In place of what the file says: bottleneck.queue=40p",
-        ),
-    ] = None,
+    settings: Settings = None,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -231,6 +225,18 @@ def build(
     nic: Annotated[
         str, typer.Option("--nic", help=f"One of {', '.join(image.NICS)}.")
     ] = "virtio-net-pci",
+    relay: Annotated[
+        str,
+        typer.Option(
+            "--relay",
+            help=f"What the relay speaks over: {' or '.join(image.RELAYS)} (a 16550, for kernels "
+            "without virtio).",
+        ),
+    ] = "virtio",
+    hpet_period: Annotated[
+        int,
+        typer.Option("--hpet-period", metavar="NS", help="Of the guest's clock: 1 to 100, in ns."),
+    ] = 1,
     append: Annotated[
         list[str] | None,
         typer.Option(
@@ -256,6 +262,8 @@ def build(
         memory_mib=memory,
         cmdline_extra=append or (),
         nic=nic,
+        hpet_period_ns=hpet_period,
+        relay=relay,
     )
     _add_files(wanted, add)
     typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh))
@@ -264,9 +272,8 @@ def build(
 @images.command("list")
 def list_() -> None:
     """Say which images there are."""
-    table = Table(
-        "image", "kernel", "MiB", "NIC", "QEMU", "parameters", "added", box=None, pad_edge=False
-    )
+    columns = ("image", "kernel", "MiB", "NIC", "relay", "HPET", "QEMU", "parameters", "added")
+    table = Table(*columns, box=None, pad_edge=False)
     for directory, manifest in image.images(Cache()).items():
         spec = manifest.spec
         table.add_row(
@@ -274,6 +281,8 @@ def list_() -> None:
             manifest.kernel_name,
             str(spec.memory_mib),
             spec.nic,
+            spec.relay,
+            f"{spec.hpet_period_ns} ns",
             manifest.qemu_version,
             " ".join(spec.cmdline_extra),
             ", ".join(manifest.added),

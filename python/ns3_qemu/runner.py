@@ -44,6 +44,9 @@ def run(scenario: Scenario, out: Path, console: Console) -> Run:
 
     console.print(f"Simulating {scenario.name}: {_describe(scenario)}")
     outcome = _simulate(scenario, out, console)
+    for host, parameters in outcome.skipped.items():
+        if parameters:
+            console.print(f"The {host}'s kernel has no {', '.join(parameters)}: left out")
     results = analyse(
         out,
         scenario.name,

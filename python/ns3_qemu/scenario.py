@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from . import kernel
+from . import image, kernel
 from .errors import Ns3QemuError, ScenarioError
 
 NATIVE = "ns3:"
@@ -28,6 +28,11 @@ _TIME = re.compile(r"\d+(\.\d+)?(ns|us|ms|s|min)")
 _RATE = re.compile(r"\d+(\.\d+)?[kMG]?bps")
 _QUEUE = re.compile(r"[1-9]\d*p")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_BYTES = re.compile(r"[1-9]\d*B")
+_MEMORY = re.compile(r"[1-9]\d*MiB")
+
+# Written like a parameter's name, or with a '-' before it, as in sysctl.d(5).
+_SYSCTL = re.compile(r"-?[a-z][A-Za-z0-9_./-]*")
 
 _NS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9}
 
@@ -86,10 +91,12 @@ class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timestamps: bool = True
     window_scaling: bool = True
     initial_window: int | None = None  # segments; None: the kernel's own
-    sysctl: dict[str, int | str] = {}
+    sysctl: dict[str, int | str] = {}  # with a '-' before it: if the kernel has it
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a window that cannot be."""
+        """Raise ValueError for a window that cannot be, and for what is no kernel parameter."""
+        for name in self.sysctl:
+            _check("sysctl", name, _SYSCTL, "names as net.ipv4.tcp_ecn")
         if self.initial_window is not None and not 1 <= self.initial_window <= 1000:
             message = "initial_window is 1 to 1000 segments"
             raise ValueError(message)
@@ -113,14 +120,92 @@ class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
-class Hosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What runs where: a kernel ("debian:6.1"), or ns-3's own stack ("ns3:TcpLinuxReno")."""
+LIKES = ("nsc",)
+"""What a machine can be like, by a single word."""
+
+
+class HostOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a host's machine is like; None: as it is with `like`, or else as usual."""
+
+    like: str | None = None  # "nsc": a machine that behaves as NSC's (with NSC's own kernel)
+    nic: str | None = None  # "virtio-net-pci" or "e1000"
+    relay: str | None = None  # "virtio" or "uart"
+    memory: str | None = None  # "96MiB"
+    hpet_period: str | None = None  # "1ns"
+    tick_phase: str | None = None  # "1ns" after each ms of simulated time; else wherever it is
+    tsc_step: str | None = None  # "1us"
+    cmdline: str | None = None  # kernel parameters, after the usual ones
+    read_size: str | None = None  # "8192B" for each read(2) of the receiver; else all there is
+    reads_per_wake: int | None = None  # of the receiver, when data has come; else till no more
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no machine can be."""
+        for key, pattern, allowed in (
+            ("memory", _MEMORY, 'a size with its unit, as "96MiB"'),
+            ("hpet_period", _TIME, 'a time with its unit, as "16ns"'),
+            ("tick_phase", _TIME, 'a time with its unit, as "1ns"'),
+            ("tsc_step", _TIME, 'a time with its unit, as "1us"'),
+            ("read_size", _BYTES, 'bytes, as "8192B"'),
+        ):
+            text: str | None = getattr(self, key)
+            if text is not None:
+                _check(key, text, pattern, allowed)
+        for key, choice in (("nic", image.NICS), ("relay", image.RELAYS), ("like", LIKES)):
+            name: str | None = getattr(self, key)
+            if name is not None and name not in choice:
+                message = f"{key} = {name!r}: there are {', '.join(choice)}"
+                raise ValueError(message)
+        for key, low, high in (
+            ("hpet_period", 1, 100),
+            ("tick_phase", 0, 999_999),
+            ("tsc_step", 1, 1_000_000),
+        ):
+            text = getattr(self, key)
+            if text is not None and not low <= time_ns(text) <= high:
+                message = f"{key} is {low} to {high} ns"
+                raise ValueError(message)
+        if self.reads_per_wake is not None and self.reads_per_wake < 1:
+            message = "reads_per_wake counts from 1"
+            raise ValueError(message)
+
+    def over(self, other: "HostOptions") -> "HostOptions":
+        """Return these options where there are any, else those of `other`."""
+        names = self.__struct_fields__
+        return HostOptions(
+            **{
+                name: mine if (mine := getattr(self, name)) is not None else getattr(other, name)
+                for name in names
+            }
+        )
+
+
+_LIKE = {
+    "nsc": HostOptions(
+        nic="e1000",
+        relay="uart",
+        hpet_period="16ns",
+        tick_phase="1ns",
+        # A tick in every ms, whatever there is to do: time is kept by counting them.
+        cmdline="nohz=off highres=off",
+        memory="256MiB",
+    )
+}
+
+
+class Hosts(HostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What runs where: a kernel ("debian:6.1"), or ns-3's own stack ("ns3:TcpLinuxReno").
+
+    The options are for both machines, but for what the two tables say.
+    """
 
     sender: str = "debian:6.1"
     receiver: str = "debian:6.1"
+    sender_options: HostOptions = HostOptions()
+    receiver_options: HostOptions = HostOptions()
 
     def __post_init__(self) -> None:
         """Raise ValueError for hosts that there are not."""
+        super().__post_init__()
         for key in ("sender", "receiver"):
             name: str = getattr(self, key)
             native = name.removeprefix(NATIVE)
@@ -134,6 +219,30 @@ class Hosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 except Ns3QemuError as error:
                     message = f"{key} = {name!r}: {error.message}; {error.advice}"
                     raise ValueError(message) from error
+
+    def options(self, host: str) -> HostOptions:
+        """Return all options of a host, those of `like` included; `host`: sender or receiver."""
+        own: HostOptions = getattr(self, f"{host}_options")
+        said = own.over(self)
+        return said.over(_LIKE[said.like]) if said.like else said
+
+    def image(self, host: str, modules: Sequence[str] = ()) -> image.ImageSpec:
+        """Return the image of a host's machine."""
+        options = self.options(host)
+        usual = image.ImageSpec()
+        return image.ImageSpec(
+            kernel=getattr(self, host),
+            memory_mib=int(options.memory.removesuffix("MiB"))
+            if options.memory
+            else usual.memory_mib,
+            cmdline_extra=tuple((options.cmdline or "").split()),
+            nic=options.nic or usual.nic,
+            extra_modules=tuple(modules),
+            hpet_period_ns=time_ns(options.hpet_period)
+            if options.hpet_period
+            else usual.hpet_period_ns,
+            relay=options.relay or usual.relay,
+        )
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -218,8 +327,9 @@ def _explain(error: msgspec.ValidationError) -> str:
     if missing:
         full = f"{key}.{missing[1]}" if key else missing[1]
         return f"{full}: is missing"
-    if what.startswith("Expected `str`"):
-        return f'{key}: give text in quotes, with its unit if it is a quantity, as "20ms"'
+    if what.startswith("Expected `str"):
+        example = "96MiB" if key.endswith("memory") else "20ms"
+        return f'{key}: give text in quotes, with its unit if it is a quantity, as "{example}"'
     # What a table's own check says begins with the key's name.
     return f"{key}.{what}" if key in _TABLES else f"{key}: {what}" if key else what
 
@@ -229,6 +339,8 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "bottleneck": Link,
     "tcp": Tcp,
     "hosts": Hosts,
+    "hosts.sender_options": HostOptions,
+    "hosts.receiver_options": HostOptions,
     "loss": Loss,
 }
 
@@ -255,7 +367,7 @@ def base_case(kernel_name: str) -> Scenario:
                 "net.ipv4.tcp_rmem": "4096 87380 1597440",
                 "net.ipv4.tcp_wmem": "4096 16384 1597440",
                 # Nothing but the connection is to be on the wire.
-                "net.ipv6.conf.all.disable_ipv6": 1,
+                "-net.ipv6.conf.all.disable_ipv6": 1,
             },
         ),
         hosts=Hosts(sender=kernel_name, receiver=kernel_name),
