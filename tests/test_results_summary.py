@@ -9,8 +9,14 @@ import pytest
 import results_wire as wire
 from ns3_qemu.results import Measurements, ResultError, summarise
 from ns3_qemu.results.capture import read_capture
-from ns3_qemu.results.files import read_cwnd, read_drops, read_goodput, read_packets
-from ns3_qemu.results.tcp import Handshake, packet_list
+from ns3_qemu.results.files import (
+    read_cwnd,
+    read_drops,
+    read_goodput,
+    read_handshake,
+    read_packets,
+)
+from ns3_qemu.results.tcp import packet_list
 
 SECOND = 1_000_000_000
 REFERENCE = json.loads((wire.DATA / "summary.json").read_text())
@@ -20,16 +26,7 @@ REFERENCE = json.loads((wire.DATA / "summary.json").read_text())
 def reference_run():
     return Measurements(
         name="A1_q20_sack",
-        handshake=Handshake(
-            start_ns=SECOND,
-            iss=REFERENCE["iss"],
-            irs=REFERENCE["irs"],
-            mss_syn=1460,
-            mss_synack=1460,
-            timestamps=True,
-            wscale_snd=5,
-            wscale_rcv=5,
-        ),
+        handshake=read_handshake(wire.DATA / "summary.json", SECOND),
         packets=read_packets(wire.DATA / "sender_packets.csv.xz"),
         cwnd=read_cwnd(wire.DATA / "cwnd.csv.xz"),
         drops=read_drops(wire.DATA / "drops.csv"),

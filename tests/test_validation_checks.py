@@ -18,7 +18,7 @@ from ns3_qemu.validation.network import Network, ip_bytes
 
 RUNS = Path(__file__).parent / "data" / "validation"
 
-A1, A5, B4 = "A1_q20_sack", "A5_q5_sack", "B4_rto2_sack"
+A1, A2, A5, B4 = "A1_q20_sack", "A2_q20_nosack", "A5_q5_sack", "B4_rto2_sack"
 
 
 def read(name, *settings):
@@ -141,10 +141,18 @@ def test_where_a_buffer_holds_the_sender_back_what_is_in_flight_counts():
 # --- the reference as a run: equal, and no more when a single field differs -----------------------
 
 
-def equality(run):
-    (check,) = checks.equal(run, nsc())
+def equality(run, name=A1):
+    check, *others = checks.equal(run, nsc(name), Network(read(name)))
     assert check.kind == Kind.EQUAL
+    assert not others or name == B4
     return check
+
+
+def shifted(name, first, by):
+    """Return the reference with all packets from one on earlier or later, in ns."""
+    packets = nsc(name).packets.copy()
+    packets.loc[packets.index >= first, "t_ns"] += by
+    return replace(nsc(name), packets=packets)
 
 
 def test_the_reference_equals_itself():
@@ -163,6 +171,48 @@ def test_one_field_of_one_packet_parts_them(field):
 def test_a_packet_more_parts_them():
     longer = pd.concat([nsc().packets, nsc().packets.tail(1)], ignore_index=True)
     assert not equality(replace(nsc(), packets=longer)).holds
+
+
+# Of A2's packets: the first one that a timer has sent, an ACK. Of B4's: the first timeout.
+DELAYED_ACK, TIMEOUT = 223, 1619
+
+
+@pytest.mark.parametrize(("name", "first"), [(A2, DELAYED_ACK), (B4, TIMEOUT)])
+@pytest.mark.parametrize("by", [-1_000_000, -999_999])
+def test_where_nscs_timers_are_late_a_timer_may_be_a_millisecond_earlier(name, first, by):
+    check = equality(shifted(name, first, by), name)
+    assert check.holds
+    assert f"{first} equal packets, then packet {first + 1}: t_ns" in check.measured
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "by"),
+    [
+        (B4, TIMEOUT, 1_000_000),
+        (B4, TIMEOUT, -2_000_000),
+        (B4, TIMEOUT, -1_000_001),
+        (B4, TIMEOUT - 1, -1_000_000),  # no timer's
+        (A2, DELAYED_ACK + 1, -1_000_000),
+        (A2, 48, -1_000_000),  # an answer to an ACK that happens to come at a full millisecond
+        (A1, 5000, -1_000_000),  # no timers at all
+    ],
+)
+def test_nothing_else_may_differ_there(name, first, by):
+    assert not equality(shifted(name, first, by), name).holds
+
+
+def test_a_packet_that_a_timer_sends_must_be_the_same_packet():
+    packets = shifted(B4, TIMEOUT, -999_999).packets
+    packets.loc[TIMEOUT, "seq"] += 1
+    assert not equality(replace(nsc(B4), packets=packets), B4).holds
+
+
+def test_the_timeouts_themselves_are_the_references():
+    def ladder(run):
+        return list(checks.equal(run, nsc(B4), Network(read(B4))))[1].holds
+
+    assert ladder(shifted(B4, TIMEOUT, -999_999))
+    assert not ladder(shifted(B4, TIMEOUT + 1, -1_000_000))
 
 
 def test_equality_is_asked_of_the_references_kernel_only():

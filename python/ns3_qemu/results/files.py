@@ -23,7 +23,7 @@ import pandas as pd
 
 from .errors import ResultError
 from .summary import Summary
-from .tcp import COLUMN_TYPES
+from .tcp import COLUMN_TYPES, Handshake
 
 _TIME = re.compile(r"(\d+)(?:\.(\d{1,9}))?")
 
@@ -88,6 +88,40 @@ def read_summary(path: Path) -> Summary:
     except msgspec.MsgspecError as error:
         message = f"{path}: no summary of a run: {error}"
         raise ResultError(message) from None
+
+
+class _Header(msgspec.Struct, frozen=True):
+    """What a summary.json says of the handshake, whoever wrote it."""
+
+    mss_syn: int | None
+    mss_synack: int | None
+    ts: bool
+    wscale_snd: int | None
+    wscale_rcv: int | None
+    iss: int
+    irs: int | None
+
+
+def read_handshake(path: Path, start_ns: int) -> Handshake:
+    """Read what a summary.json says of the handshake; it may be a reference's.
+
+    `start_ns`: when the first SYN left the sender, which the file has as a rounded number.
+    """
+    try:
+        header = msgspec.json.decode(path.read_bytes(), type=_Header)
+    except msgspec.MsgspecError as error:
+        message = f"{path}: no summary of a run: {error}"
+        raise ResultError(message) from None
+    return Handshake(
+        start_ns=start_ns,
+        iss=header.iss,
+        irs=header.irs,
+        mss_syn=header.mss_syn,
+        mss_synack=header.mss_synack,
+        timestamps=header.ts,
+        wscale_snd=header.wscale_snd,
+        wscale_rcv=header.wscale_rcv,
+    )
 
 
 def write_summary(path: Path, summary: Summary) -> None:

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .. import image
-from ..scenario import NATIVE
+from ..cache import Cache
+from ..options import Settings
+from ..steps import Steps
 from . import suite
 from .report import Report
 from .suite import Job, Plan, Results, Verdict
@@ -47,17 +49,13 @@ def validate(
             f"{', '.join(suite.DEFAULT_KERNELS)}.",
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="For all runs with a kernel, in place of what the scenario says. The checks go by "
-            "the scenario, so a setting that matters makes them fail.",
-        ),
-    ] = None,
+    settings: Settings = None,
 ) -> None:
-    """Compare real kernels in ns-3 with NSC, with ns-3's own TCP, and with each other."""
+    """Compare real kernels in ns-3 with NSC, with ns-3's own TCP, and with each other.
+
+    What --set says is for all runs with a kernel. The checks go by the scenario, so they fail if it
+    matters to the network.
+    """
     console = Console(highlight=False)
     begin = time.monotonic()
     plan = suite.plan(only or (), kernel, kernels or suite.DEFAULT_KERNELS, settings or ())
@@ -81,10 +79,10 @@ def validate(
 
 def _run(plan: Plan, out: Path, console: Console) -> dict[Job, str]:
     jobs = plan.jobs()
-    # Once for each kernel, before several runs at a time would want the same one.
-    for kernel in dict.fromkeys(job.system for job in jobs):
-        if not kernel.startswith(NATIVE):
-            image.ensure(kernel)
+    # Once for each, before several runs at a time would want the same one.
+    cache = Cache()
+    for spec in dict.fromkeys(spec for job in jobs for spec in job.images()):
+        image.ensure_spec(cache, Steps(cache.logs), spec)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -6,14 +6,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pandas as pd
 
 from ..results import Measurements, Summary, summarise
 from ..results.capture import read_capture
-from ..results.errors import ResultError
-from ..results.files import read_cwnd, read_drops, read_goodput, read_packets, read_summary
-from ..results.tcp import Handshake, packet_list
+from ..results.files import (
+    read_cwnd,
+    read_drops,
+    read_goodput,
+    read_handshake,
+    read_packets,
+    read_summary,
+)
+from ..results.tcp import packet_list
 from ..scenario import Scenario
 
 #: label of the reference
@@ -60,39 +65,13 @@ def of_run(directory: Path, label: str = "") -> Evidence:
     )
 
 
-class _Header(msgspec.Struct, frozen=True):
-    """What a reference's summary.json says that doesn't follow from its packet list."""
-
-    mss_syn: int
-    mss_synack: int
-    ts: bool
-    wscale_snd: int | None
-    wscale_rcv: int | None
-    iss: int
-    irs: int
-
-
 def of_reference(directory: Path, scenario: Scenario) -> Evidence:
     """Load reference measurements; their key figures are computed anew, by our definitions."""
-    try:
-        header = msgspec.json.decode((directory / "summary.json").read_bytes(), type=_Header)
-    except msgspec.MsgspecError as error:
-        message = f"{directory / 'summary.json'}: no summary of a reference: {error}"
-        raise ResultError(message) from None
     packets = read_packets(directory / "sender_packets.csv.xz")
     cwnd = read_cwnd(directory / "cwnd.csv.xz")
     drops = read_drops(directory / "drops.csv")
     goodput = read_goodput(directory / "goodput.csv")
-    handshake = Handshake(
-        start_ns=int(packets["t_ns"].iloc[0]),
-        iss=header.iss,
-        irs=header.irs,
-        mss_syn=header.mss_syn,
-        mss_synack=header.mss_synack,
-        timestamps=header.ts,
-        wscale_snd=header.wscale_snd,
-        wscale_rcv=header.wscale_rcv,
-    )
+    handshake = read_handshake(directory / "summary.json", int(packets["t_ns"].iloc[0]))
     summary = summarise(
         Measurements(
             name=scenario.name,

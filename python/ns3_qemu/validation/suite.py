@@ -17,6 +17,7 @@ import msgspec
 
 from .. import scenario as scenarios
 from ..errors import ScenarioError
+from ..image import ImageSpec
 from ..results import compare
 from ..results.errors import ResultError
 from ..results.summary import INFINITE_SSTHRESH
@@ -64,8 +65,19 @@ class Job:
 
     def read(self) -> Scenario:
         """Return the scenario that its results are checked against."""
+        return self._read(self.settings)
+
+    def images(self) -> list[ImageSpec]:
+        """Return the images of its machines."""
+        scenario = self._read((*self.settings, *self.mutations))
+        modules = scenario.tcp.modules
+        native = self.system.startswith(scenarios.NATIVE)
+        hosts = () if native else ("sender", "receiver")
+        return [scenario.hosts.image(host, modules) for host in hosts]
+
+    def _read(self, settings: tuple[str, ...]) -> Scenario:
         hosts = (f'hosts.sender="{self.system}"', f'hosts.receiver="{self.system}"')
-        return scenarios.read(data.scenarios()[self.scenario], (*self.settings, *hosts))
+        return scenarios.read(data.scenarios()[self.scenario], (*settings, *hosts))
 
 
 @dataclass(frozen=True)
