@@ -11,7 +11,7 @@ import pytest
 TESTS = Path(__file__).parent.parent / "ns3-module" / "test"
 SOURCES = "".join(path.read_text() for path in sorted(TESTS.glob("*-test-suite.cc")))
 SUITES = re.findall(r': TestSuite\("(.+?)"', SOURCES)
-CASES = re.findall(r': TestCase\("(.+?)"\)', SOURCES)
+CASES = re.findall(r': \w*TestCase\("(.+?)"\)', SOURCES)
 
 
 @pytest.fixture(scope="module")

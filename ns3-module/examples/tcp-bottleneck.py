@@ -22,27 +22,19 @@ bottleneck = link.Install(router, receiver)
 
 # The router is ns-3's own; the hosts are machines with Debian's kernel.
 ns.InternetStackHelper().Install(router)
+qemu = ns3_qemu.QemuHelper("debian:6.1")
+for host in (sender, receiver):
+    qemu.Install(host).SetSysctl("net.ipv4.tcp_congestion_control", "reno")
+
 addresses = ns.Ipv4AddressHelper()
-mask = ns.Ipv4Mask("255.255.255.0")
-addresses.SetBase(ns.Ipv4Address("10.0.1.0"), mask, ns.Ipv4Address("0.0.0.2"))
-addresses.Assign(ns.NetDeviceContainer(access.Get(1)))
-addresses.SetBase(ns.Ipv4Address("10.0.2.0"), mask, ns.Ipv4Address("0.0.0.1"))
-addresses.Assign(ns.NetDeviceContainer(bottleneck.Get(0)))
+for network, devices in (("10.0.1.0", access), ("10.0.2.0", bottleneck)):
+    addresses.SetBase(ns.Ipv4Address(network), ns.Ipv4Mask("255.255.255.0"))
+    interfaces = addresses.Assign(devices)
+ns.Ipv4GlobalRoutingHelper.PopulateRoutingTables()
 ns.TrafficControlHelper().Uninstall(bottleneck.Get(0))  # the device's queue is the only one
 
-qemu = ns3_qemu.QemuHelper("debian:6.1")
-hosts = [
-    (sender, access.Get(0), "10.0.1.1/24", "10.0.1.2"),
-    (receiver, bottleneck.Get(1), "10.0.2.2/24", "10.0.2.1"),
-]
-for node, device, address, gateway in hosts:
-    machine = qemu.Install(node)
-    machine.SetSysctl("net.ipv4.tcp_congestion_control", "reno")
-    machine.AddAddress(device, address)
-    machine.AddRoute("0.0.0.0/0", gateway, device)
-
 source = ns.CreateObject[ns.QemuTcpSource]()
-remote = ns.InetSocketAddress(ns.Ipv4Address("10.0.2.2"), 5001)
+remote = ns.InetSocketAddress(interfaces.GetAddress(1), 5001)
 source.SetAttribute("Remote", ns.AddressValue(remote.ConvertTo()))
 source.SetStartTime(ns.Seconds(1))
 sender.AddApplication(source)

@@ -3,12 +3,21 @@
  */
 #include "qemu-helper.h"
 
+#include "../model/qemu-ipv4.h"
+#include "../model/qemu-ipv6.h"
 #include "../model/qemu-net-device.h"
 #include "../model/virtual-machine.h"
 #include "tcp-info-writer.h"
 
-#include "ns3/ipv4.h"
+#include "ns3/arp-l3-protocol.h"
+#include "ns3/ipv4-global-routing-helper.h"
+#include "ns3/ipv4-list-routing-helper.h"
+#include "ns3/ipv4-static-routing-helper.h"
+#include "ns3/ipv6-list-routing-helper.h"
+#include "ns3/ipv6-static-routing-helper.h"
 #include "ns3/log.h"
+#include "ns3/loopback-net-device.h"
+#include "ns3/names.h"
 #include "ns3/node.h"
 #include "ns3/pcap-file-wrapper.h"
 #include "ns3/simulator.h"
@@ -51,6 +60,13 @@ QemuHelper::QemuHelper(const std::string& image)
     NS_LOG_FUNCTION(this << image);
     m_factory.SetTypeId("ns3::VirtualMachine");
     m_factory.Set("Image", StringValue(image));
+    Ipv4ListRoutingHelper ipv4;
+    ipv4.Add(Ipv4StaticRoutingHelper(), 0);
+    ipv4.Add(Ipv4GlobalRoutingHelper(), -10);
+    SetRoutingHelper(ipv4);
+    Ipv6ListRoutingHelper ipv6;
+    ipv6.Add(Ipv6StaticRoutingHelper(), 0);
+    SetRoutingHelper(ipv6);
 }
 
 QemuHelper::~QemuHelper()
@@ -65,6 +81,34 @@ QemuHelper::SetAttribute(const std::string& name, const AttributeValue& value)
     m_factory.Set(name, value);
 }
 
+void
+QemuHelper::SetRoutingHelper(const Ipv4RoutingHelper& routing)
+{
+    NS_LOG_FUNCTION(this);
+    m_ipv4Routing.reset(routing.Copy());
+}
+
+void
+QemuHelper::SetRoutingHelper(const Ipv6RoutingHelper& routing)
+{
+    NS_LOG_FUNCTION(this);
+    m_ipv6Routing.reset(routing.Copy());
+}
+
+void
+QemuHelper::SetIpv4StackInstall(bool enable)
+{
+    NS_LOG_FUNCTION(this << enable);
+    m_ipv4 = enable;
+}
+
+void
+QemuHelper::SetIpv6StackInstall(bool enable)
+{
+    NS_LOG_FUNCTION(this << enable);
+    m_ipv6 = enable;
+}
+
 Ptr<VirtualMachine>
 QemuHelper::Install(Ptr<Node> node) const
 {
@@ -74,7 +118,7 @@ QemuHelper::Install(Ptr<Node> node) const
     {
         throw std::invalid_argument(which + " has a virtual machine already");
     }
-    if (node->GetObject<Ipv4>())
+    if (node->GetObject<ArpL3Protocol>() || node->GetObject<Ipv4>() || node->GetObject<Ipv6>())
     {
         throw std::invalid_argument(
             which + " has ns-3's internet stack; a virtual machine takes its place, so install one "
@@ -82,6 +126,22 @@ QemuHelper::Install(Ptr<Node> node) const
     }
     auto machine = m_factory.Create<VirtualMachine>();
     node->AggregateObject(machine);
+    if (m_ipv4)
+    {
+        auto ipv4 = CreateObject<QemuIpv4>();
+        node->AggregateObject(ipv4);
+        ipv4->SetRoutingProtocol(m_ipv4Routing->Create(node));
+    }
+    if (m_ipv6)
+    {
+        auto ipv6 = CreateObject<QemuIpv6>();
+        node->AggregateObject(ipv6);
+        ipv6->SetRoutingProtocol(m_ipv6Routing->Create(node));
+    }
+    else
+    {
+        machine->SetSysctl("net.ipv6.conf.all.disable_ipv6", "1");
+    }
     return machine;
 }
 
@@ -94,6 +154,23 @@ QemuHelper::Install(const NodeContainer& nodes) const
         machines.push_back(Install(*node));
     }
     return machines;
+}
+
+Ptr<VirtualMachine>
+QemuHelper::Install(const std::string& name) const
+{
+    const auto node = Names::Find<Node>(name);
+    if (!node)
+    {
+        throw std::invalid_argument("there is no node of the name '" + name + "'");
+    }
+    return Install(node);
+}
+
+std::vector<Ptr<VirtualMachine>>
+QemuHelper::InstallAll() const
+{
+    return Install(NodeContainer::GetGlobal());
 }
 
 void
@@ -126,9 +203,9 @@ QemuHelper::EnablePcapInternal(std::string prefix,
 {
     NS_LOG_FUNCTION(this << prefix << device << promiscuous << explicitFilename);
     const auto machine = VirtualMachine::Of(device->GetNode());
-    if (!machine)
+    if (!machine || DynamicCast<LoopbackNetDevice>(device))
     {
-        NS_LOG_INFO("Device " << device << " belongs to a node without a virtual machine");
+        NS_LOG_INFO("Device " << device << " is not joined to a virtual machine's NIC");
         return;
     }
     const auto nic = machine->GetNic(device);

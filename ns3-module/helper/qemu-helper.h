@@ -9,6 +9,7 @@
 #include "ns3/object-factory.h"
 #include "ns3/trace-helper.h"
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@
 namespace ns3
 {
 
+class Ipv4RoutingHelper;
+class Ipv6RoutingHelper;
 class VirtualMachine;
 
 /**
@@ -42,10 +45,32 @@ class QemuHelper : public PcapHelperForDevice
      */
     void SetAttribute(const std::string& name, const AttributeValue& value);
 
-    /** @param node gets a machine. It must not have one, nor ns-3's internet stack. */
+    /**
+     * What a node gets as routing protocol: its tables are carried into the guest. By default it is
+     * that of InternetStackHelper: a list of static and global routing.
+     * @param routing makes static or global routing, or lists of them
+     */
+    void SetRoutingHelper(const Ipv4RoutingHelper& routing);
+    /** @param routing makes static routing, or lists of it (the default) */
+    void SetRoutingHelper(const Ipv6RoutingHelper& routing);
+    /** @param enable whether nodes get an Ipv4 object; the default is true */
+    void SetIpv4StackInstall(bool enable);
+    /** @param enable false: no Ipv6 object, and the guest has IPv6 disabled; the default is true */
+    void SetIpv6StackInstall(bool enable);
+
+    /**
+     * Make a machine the network stack of a node.
+     * @param node gets a machine, QemuIpv4 and QemuIpv6
+     * @return the machine
+     * @throw std::invalid_argument if the node has a machine or ns-3's internet stack
+     */
     Ptr<VirtualMachine> Install(Ptr<Node> node) const;
     /** @param nodes get a machine each */
     std::vector<Ptr<VirtualMachine>> Install(const NodeContainer& nodes) const;
+    /** @param name of the node, as ns3::Names has it */
+    Ptr<VirtualMachine> Install(const std::string& name) const;
+    /** All nodes that there are get a machine each. */
+    std::vector<Ptr<VirtualMachine>> InstallAll() const;
 
     /**
      * Write every change of a connection's state to a CSV file: t in s, cwnd and ssthresh in
@@ -63,6 +88,10 @@ class QemuHelper : public PcapHelperForDevice
                             bool explicitFilename) override;
 
     ObjectFactory m_factory;
+    std::shared_ptr<const Ipv4RoutingHelper> m_ipv4Routing;
+    std::shared_ptr<const Ipv6RoutingHelper> m_ipv6Routing;
+    bool m_ipv4{true};
+    bool m_ipv6{true};
     std::set<std::string> m_captures; // files that are being written
 };
 

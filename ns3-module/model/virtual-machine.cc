@@ -3,13 +3,18 @@
  */
 #include "virtual-machine.h"
 
+#include "qemu-ipv4.h"
+#include "qemu-ipv6.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
 #include "vm-error.h"
 
+#include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
 #include "ns3/bridge-net-device.h"
 #include "ns3/global-value.h"
+#include "ns3/ipv4-l3-protocol.h"
+#include "ns3/ipv6-l3-protocol.h"
 #include "ns3/log.h"
 #include "ns3/loopback-net-device.h"
 #include "ns3/names.h"
@@ -23,6 +28,7 @@
 #include <cerrno>
 #include <net/if.h>
 #include <stdexcept>
+#include <tuple>
 
 namespace ns3
 {
@@ -59,7 +65,7 @@ ParsePrefix(const std::string& text)
 
 /* Whether a device of a node is a port of one of its bridges: frames are the bridge's, then. */
 bool
-IsBridgePort(Ptr<Node> node, Ptr<NetDevice> device)
+IsBridgePort(Ptr<Node> node, Ptr<const NetDevice> device)
 {
     for (uint32_t i = 0; i < node->GetNDevices(); i++)
     {
@@ -87,6 +93,32 @@ HasSysctl(ns3qemu::RelayClient& relay, const std::string& name)
         return error.GetErrno() != ENOENT;
     }
     return true;
+}
+
+/* Without the NIC. */
+ns3qemu::GuestRoute
+ParseRoute(const std::string& destination, const std::string& gateway)
+{
+    ns3qemu::GuestRoute route;
+    std::tie(route.destination, route.prefix) = ParsePrefix(destination);
+    route.gateway.family = route.destination.family;
+    route.hasGateway = !gateway.empty();
+    if (route.hasGateway)
+    {
+        route.gateway = ns3qemu::GuestAddress::Parse(gateway);
+    }
+    if (route.gateway.family != route.destination.family)
+    {
+        throw std::invalid_argument("the gateway '" + gateway + "' and the destination '" +
+                                    destination + "' must both be IPv4 or IPv6");
+    }
+    return route;
+}
+
+Ipv4Mask
+ToMask(uint8_t prefix)
+{
+    return Ipv4Mask(prefix == 0 ? 0 : UINT32_MAX << (32 - prefix));
 }
 
 } // namespace
@@ -219,16 +251,7 @@ VirtualMachine::GetNic(Ptr<NetDevice> device)
             return nic;
         }
     }
-    const auto node = GetObject<Node>();
-    if (!node || device->GetNode() != node)
-    {
-        throw std::invalid_argument("VM '" + GetName() + "': the device belongs to another node");
-    }
-    if (IsBridgePort(node, device))
-    {
-        throw std::invalid_argument("VM '" + GetName() +
-                                    "': the device is a port of a bridge; use the bridge itself");
-    }
+    CheckDevice(device);
     if (m_driver)
     {
         throw std::logic_error("VM '" + GetName() +
@@ -237,7 +260,7 @@ VirtualMachine::GetNic(Ptr<NetDevice> device)
     auto nic = CreateObject<QemuNetDevice>();
     nic->Join(Ptr<VirtualMachine>(this), static_cast<uint32_t>(m_nics.size()), device);
     m_nics.push_back(nic);
-    node->AddDevice(nic);
+    GetObject<Node>()->AddDevice(nic);
     return nic;
 }
 
@@ -247,65 +270,82 @@ VirtualMachine::GetNNics() const
     return static_cast<uint32_t>(m_nics.size());
 }
 
-uint32_t
-VirtualMachine::FindNic(Ptr<NetDevice> device)
+Ptr<NetDevice>
+VirtualMachine::GetLoopback(Ptr<Node> node)
 {
-    return GetNic(device)->GetNic();
+    for (uint32_t i = 0; i < node->GetNDevices(); i++)
+    {
+        if (DynamicCast<LoopbackNetDevice>(node->GetDevice(i)))
+        {
+            return node->GetDevice(i);
+        }
+    }
+    auto loopback = CreateObject<LoopbackNetDevice>();
+    node->AddDevice(loopback);
+    return loopback;
 }
 
 void
-VirtualMachine::Configure(const std::function<void(ns3qemu::RelayClient&)>& request, bool early)
+VirtualMachine::CheckDevice(Ptr<const NetDevice> device) const
 {
-    if (m_running)
+    const auto node = GetObject<Node>();
+    if (!node || device->GetNode() != node)
     {
-        Request(request);
+        throw std::invalid_argument("VM '" + GetName() + "': the device belongs to another node");
     }
-    else
+    if (DynamicCast<const LoopbackNetDevice>(device) || DynamicCast<const QemuNetDevice>(device))
     {
-        (early ? m_sysctls : m_configuration).push_back(request);
+        throw std::invalid_argument("VM '" + GetName() +
+                                    "': " + device->GetInstanceTypeId().GetName() +
+                                    " is not a device that a NIC can be joined to");
     }
+    if (IsBridgePort(node, device))
+    {
+        throw std::invalid_argument("VM '" + GetName() +
+                                    "': the device is a port of a bridge; use the bridge itself");
+    }
+}
+
+Ptr<NetDevice>
+VirtualMachine::GetOwnDevice(Ptr<NetDevice> device)
+{
+    const auto nic = DynamicCast<QemuNetDevice>(device);
+    return nic ? nic->GetJoinedDevice() : device;
+}
+
+template <typename Stack>
+Ptr<Stack>
+VirtualMachine::GetStack(const char* name) const
+{
+    const auto stack = GetObject<Stack>();
+    if (!stack)
+    {
+        throw std::logic_error("VM '" + GetName() + "': its node has no " + name +
+                               "; QemuHelper installs it unless it is told not to");
+    }
+    return stack;
 }
 
 void
 VirtualMachine::AddAddress(Ptr<NetDevice> device, const std::string& address)
 {
     NS_LOG_FUNCTION(this << device << address);
-    const uint32_t nic = FindNic(device);
-    const auto parsed = ParsePrefix(address);
-    Configure(
-        [nic, parsed](ns3qemu::RelayClient& relay) {
-            relay.AddAddress(nic, parsed.first, parsed.second);
-        },
-        false);
-}
-
-void
-VirtualMachine::DeleteAddress(Ptr<NetDevice> device, const std::string& address)
-{
-    NS_LOG_FUNCTION(this << device << address);
-    const uint32_t nic = FindNic(device);
-    const auto parsed = ParsePrefix(address);
-    Configure(
-        [nic, parsed](ns3qemu::RelayClient& relay) {
-            relay.DeleteAddress(nic, parsed.first, parsed.second);
-        },
-        false);
-}
-
-ns3qemu::GuestRoute
-VirtualMachine::MakeRoute(const std::string& destination,
-                          const std::string& gateway,
-                          Ptr<NetDevice> device)
-{
-    ns3qemu::GuestRoute route;
-    route.nic = FindNic(device);
-    std::tie(route.destination, route.prefix) = ParsePrefix(destination);
-    route.hasGateway = !gateway.empty();
-    if (route.hasGateway)
+    const auto [parsed, prefix] = ParsePrefix(address);
+    const auto own = GetOwnDevice(device);
+    if (parsed.family == RELAY_INET)
     {
-        route.gateway = ns3qemu::GuestAddress::Parse(gateway);
+        const auto ipv4 = GetStack<QemuIpv4>("IPv4");
+        ipv4->AddAddress(
+            ipv4->GetOrAddInterface(own),
+            Ipv4InterfaceAddress(Ipv4Address::Deserialize(parsed.bytes.data()), ToMask(prefix)));
     }
-    return route;
+    else
+    {
+        const auto ipv6 = GetStack<QemuIpv6>("IPv6");
+        ipv6->AddAddress(ipv6->GetOrAddInterface(own),
+                         Ipv6InterfaceAddress(Ipv6Address::Deserialize(parsed.bytes.data()),
+                                              Ipv6Prefix(prefix)));
+    }
 }
 
 void
@@ -315,9 +355,59 @@ VirtualMachine::AddRoute(const std::string& destination,
                          uint32_t initialWindow)
 {
     NS_LOG_FUNCTION(this << destination << gateway << device << initialWindow);
-    auto route = MakeRoute(destination, gateway, device);
-    route.initialWindow = initialWindow;
-    Configure([route](ns3qemu::RelayClient& relay) { relay.AddRoute(route); }, false);
+    const auto route = ParseRoute(destination, gateway);
+    const auto own = GetOwnDevice(device);
+    if (route.destination.family == RELAY_INET)
+    {
+        const auto ipv4 = GetStack<QemuIpv4>("IPv4");
+        ipv4->AddRoute(Ipv4Address::Deserialize(route.destination.bytes.data()),
+                       ToMask(route.prefix),
+                       Ipv4Address::Deserialize(route.gateway.bytes.data()),
+                       ipv4->GetOrAddInterface(own),
+                       initialWindow);
+    }
+    else
+    {
+        const auto ipv6 = GetStack<QemuIpv6>("IPv6");
+        ipv6->AddRoute(Ipv6Address::Deserialize(route.destination.bytes.data()),
+                       Ipv6Prefix(route.prefix),
+                       Ipv6Address::Deserialize(route.gateway.bytes.data()),
+                       ipv6->GetOrAddInterface(own),
+                       initialWindow);
+    }
+}
+
+void
+VirtualMachine::DeleteAddress(Ptr<NetDevice> device, const std::string& address)
+{
+    NS_LOG_FUNCTION(this << device << address);
+    const auto [parsed, prefix] = ParsePrefix(address);
+    const auto own = GetOwnDevice(device);
+    CheckDevice(own);
+    bool known = false;
+    if (parsed.family == RELAY_INET)
+    {
+        const auto ipv4 = GetStack<QemuIpv4>("IPv4");
+        const int32_t interface = ipv4->GetInterfaceForDevice(own);
+        known =
+            interface >= 0 && ipv4->RemoveAddress(static_cast<uint32_t>(interface),
+                                                  Ipv4Address::Deserialize(parsed.bytes.data()));
+    }
+    else
+    {
+        const auto ipv6 = GetStack<QemuIpv6>("IPv6");
+        const int32_t interface = ipv6->GetInterfaceForDevice(own);
+        known =
+            interface >= 0 && ipv6->RemoveAddress(static_cast<uint32_t>(interface),
+                                                  Ipv6Address::Deserialize(parsed.bytes.data()));
+    }
+    if (!known)
+    {
+        /* One that the guest has made itself; or none, and the guest says so. */
+        Request([&, &parsed = parsed, prefix = prefix](ns3qemu::RelayClient& relay) {
+            relay.DeleteAddress(GetNic(own)->GetNic(), parsed, prefix);
+        });
+    }
 }
 
 void
@@ -326,8 +416,39 @@ VirtualMachine::DeleteRoute(const std::string& destination,
                             Ptr<NetDevice> device)
 {
     NS_LOG_FUNCTION(this << destination << gateway << device);
-    const auto route = MakeRoute(destination, gateway, device);
-    Configure([route](ns3qemu::RelayClient& relay) { relay.DeleteRoute(route); }, false);
+    auto route = ParseRoute(destination, gateway);
+    const auto own = GetOwnDevice(device);
+    CheckDevice(own);
+    bool known = false;
+    if (route.destination.family == RELAY_INET)
+    {
+        const auto ipv4 = GetStack<QemuIpv4>("IPv4");
+        const int32_t interface = ipv4->GetInterfaceForDevice(own);
+        known = interface >= 0 &&
+                ipv4->DeleteRoute(Ipv4Address::Deserialize(route.destination.bytes.data()),
+                                  ToMask(route.prefix),
+                                  Ipv4Address::Deserialize(route.gateway.bytes.data()),
+                                  static_cast<uint32_t>(interface));
+    }
+    else
+    {
+        const auto ipv6 = GetStack<QemuIpv6>("IPv6");
+        const int32_t interface = ipv6->GetInterfaceForDevice(own);
+        known = interface >= 0 &&
+                ipv6->DeleteRoute(Ipv6Address::Deserialize(route.destination.bytes.data()),
+                                  Ipv6Prefix(route.prefix),
+                                  Ipv6Address::Deserialize(route.gateway.bytes.data()),
+                                  static_cast<uint32_t>(interface));
+    }
+    if (!known)
+    {
+        route.nic = GetNic(own)->GetNic();
+        Request([&](ns3qemu::RelayClient& relay) { relay.DeleteRoute(route); });
+    }
+    else if (m_running)
+    {
+        Request([](ns3qemu::RelayClient&) {}); // a turn, in which the tables are carried
+    }
 }
 
 std::string
@@ -342,33 +463,43 @@ VirtualMachine::Netlink(uint32_t protocol, const std::string& request)
 }
 
 void
+VirtualMachine::Configure(const std::function<void(ns3qemu::RelayClient&)>& request)
+{
+    if (m_running)
+    {
+        Request(request);
+    }
+    else
+    {
+        m_configuration.push_back(request);
+    }
+}
+
+void
 VirtualMachine::SetSysctl(const std::string& name, const std::string& value)
 {
     NS_LOG_FUNCTION(this << name << value);
     if (name.empty() || name[0] != '-')
     {
-        Configure([name, value](ns3qemu::RelayClient& relay) { relay.SetSysctl(name, value); },
-                  true);
+        Configure([name, value](ns3qemu::RelayClient& relay) { relay.SetSysctl(name, value); });
         return;
     }
     const std::string wanted = name.substr(1);
-    Configure(
-        [this, wanted, value](ns3qemu::RelayClient& relay) {
-            try
+    Configure([this, wanted, value](ns3qemu::RelayClient& relay) {
+        try
+        {
+            relay.SetSysctl(wanted, value);
+        }
+        catch (const ns3qemu::GuestError& error)
+        {
+            /* There may be the parameter, but nothing of the name that it is to have. */
+            if (error.GetErrno() != ENOENT || HasSysctl(relay, wanted))
             {
-                relay.SetSysctl(wanted, value);
+                throw;
             }
-            catch (const ns3qemu::GuestError& error)
-            {
-                /* There may be the parameter, but nothing of the name that it is to have. */
-                if (error.GetErrno() != ENOENT || HasSysctl(relay, wanted))
-                {
-                    throw;
-                }
-                m_skippedSysctls.push_back(wanted);
-            }
-        },
-        true);
+            m_skippedSysctls.push_back(wanted);
+        }
+    });
 }
 
 std::vector<std::string>
@@ -402,8 +533,7 @@ VirtualMachine::WriteFile(const std::string& path, const std::string& text, uint
     NS_LOG_FUNCTION(this << path << text.size() << mode);
     const std::vector<uint8_t> data(text.begin(), text.end());
     Configure(
-        [path, data, mode](ns3qemu::RelayClient& relay) { relay.WriteFile(path, data, mode); },
-        true);
+        [path, data, mode](ns3qemu::RelayClient& relay) { relay.WriteFile(path, data, mode); });
 }
 
 Time
@@ -589,6 +719,8 @@ VirtualMachine::StartMachine()
     {
         throw ns3qemu::VmError("a VirtualMachine must be aggregated to a node; use QemuHelper");
     }
+    m_ipv4 = PeekPointer(GetObject<QemuIpv4>());
+    m_ipv6 = PeekPointer(GetObject<QemuIpv6>());
     JoinDevices();
     auto driver = std::make_unique<ns3qemu::VmDriver>(BuildConfig());
     driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
@@ -605,15 +737,29 @@ VirtualMachine::StartMachine()
     m_driver = std::move(driver);
 }
 
+bool
+VirtualMachine::WantsUp(Ptr<NetDevice> device) const
+{
+    return (!m_ipv4 || m_ipv4->WantsUp(device)) && (!m_ipv6 || m_ipv6->WantsUp(device));
+}
+
 void
 VirtualMachine::ConfigureNics()
 {
+    auto& relay = m_driver->GetRelay();
     for (const auto& nic : m_nics)
     {
+        const auto device = nic->GetJoinedDevice();
+        auto& guest = m_guestNics[nic->GetNic()];
+        guest.up = WantsUp(device);
+        if (m_ipv6)
+        {
+            m_ipv6->PrepareNic(relay, device);
+        }
         RelayLinkSet link{};
         link.nic = nic->GetNic();
         link.set = RELAY_LINK_UP | RELAY_LINK_MTU | RELAY_LINK_ARP;
-        link.up = 1;
+        link.up = guest.up;
         link.mtu = nic->GetMtu();
         link.arp = nic->NeedsArp();
         if (!m_segmentationOffload)
@@ -621,18 +767,112 @@ VirtualMachine::ConfigureNics()
             link.set |= RELAY_LINK_GSO_MAX_SEGMENTS;
             link.gsoMaxSegments = 1;
         }
-        m_driver->GetRelay().SetLink(link);
+        relay.SetLink(link);
     }
 }
 
 void
-VirtualMachine::SetSysctls()
+VirtualMachine::UpdateNic(Ptr<NetDevice> device)
 {
-    for (const auto& request : m_sysctls)
+    if (!m_running || !m_configured || DynamicCast<LoopbackNetDevice>(device))
     {
-        request(m_driver->GetRelay());
+        return;
     }
-    m_sysctls.clear();
+    const auto nic = GetNic(device);
+    auto& guest = m_guestNics[nic->GetNic()];
+    const bool up = WantsUp(device);
+    if (guest.up == up)
+    {
+        return;
+    }
+    NS_LOG_FUNCTION(this << device << up);
+    Request([&](ns3qemu::RelayClient& relay) {
+        RelayLinkSet link{};
+        link.nic = nic->GetNic();
+        link.set = RELAY_LINK_UP;
+        link.up = up;
+        relay.SetLink(link);
+        guest.up = up;
+        if (m_ipv4)
+        {
+            m_ipv4->NotifyNic(relay, device, up);
+        }
+        if (m_ipv6)
+        {
+            m_ipv6->NotifyNic(relay, device, up);
+        }
+    });
+}
+
+bool
+VirtualMachine::IsNicUp(Ptr<NetDevice> device)
+{
+    return m_guestNics.at(GetNic(device)->GetNic()).up;
+}
+
+const std::string&
+VirtualMachine::GetInterfaceName(Ptr<NetDevice> device)
+{
+    return m_guestNics.at(GetNic(device)->GetNic()).name;
+}
+
+const std::vector<uint32_t>&
+VirtualMachine::GetInterfaceIndices() const
+{
+    return m_interfaceIndices;
+}
+
+void
+VirtualMachine::CarryRoutes()
+{
+    if (!m_configured)
+    {
+        return;
+    }
+    auto& relay = m_driver->GetRelay();
+    try
+    {
+        if (m_ipv4)
+        {
+            m_ipv4->CarryRoutes(relay);
+        }
+        if (m_ipv6)
+        {
+            m_ipv6->CarryRoutes(relay);
+        }
+    }
+    catch (const ns3qemu::GuestError& error)
+    {
+        throw ns3qemu::VmError("VM '" + GetName() +
+                               "': the guest refuses what the node's routing " +
+                               "tables say: " + error.what());
+    }
+}
+
+void
+VirtualMachine::CarryConfiguration()
+{
+    auto& relay = m_driver->GetRelay();
+    for (const auto& nic : m_nics)
+    {
+        GuestNic guest;
+        m_interfaceIndices.push_back(relay.GetLink(nic->GetNic(), &guest.name).index);
+        m_guestNics.push_back(guest);
+    }
+    /* Before what the script has said of sysctls, which has the last word. */
+    if (m_ipv4)
+    {
+        m_ipv4->CarryForwarding(relay);
+    }
+    if (m_ipv6)
+    {
+        m_ipv6->CarryForwarding(relay);
+    }
+    for (const auto& request : m_configuration)
+    {
+        request(relay);
+    }
+    m_configuration.clear();
 }
 
 void
@@ -640,7 +880,7 @@ VirtualMachine::PrepareLinks()
 {
     if (m_slowLinks)
     {
-        SetSysctls();
+        CarryConfiguration();
         ConfigureNics();
     }
 }
@@ -650,7 +890,8 @@ VirtualMachine::CheckLinks()
 {
     for (const auto& nic : m_nics)
     {
-        if (!(m_driver->GetRelay().GetLink(nic->GetNic()).flags & IFF_RUNNING))
+        if (m_guestNics[nic->GetNic()].up &&
+            !(m_driver->GetRelay().GetLink(nic->GetNic()).flags & IFF_RUNNING))
         {
             throw ns3qemu::VmError("VM '" + GetName() + "': NIC " + std::to_string(nic->GetNic()) +
                                    " has no link when the simulation begins. It takes some "
@@ -679,16 +920,38 @@ VirtualMachine::BootMachine()
         }
         if (!m_slowLinks)
         {
-            SetSysctls();
+            CarryConfiguration();
             ConfigureNics();
         }
-        for (const auto& request : m_configuration)
+        auto& relay = m_driver->GetRelay();
+        if (m_ipv4)
         {
-            request(m_driver->GetRelay());
+            m_ipv4->CarryAddresses(relay);
         }
-        m_driver->GetRelay().DispatchEvents();
+        if (m_ipv6)
+        {
+            m_ipv6->CarryAddresses(relay);
+        }
+        m_configured = true;
+        CarryRoutes();
+        relay.DispatchEvents();
     });
-    m_configuration.clear();
+}
+
+void
+VirtualMachine::NotifyNewAggregate()
+{
+    NS_LOG_FUNCTION(this);
+    const auto node = GetObject<Node>();
+    if (node && (node->GetObject<ArpL3Protocol>() || node->GetObject<Ipv4L3Protocol>() ||
+                 node->GetObject<Ipv6L3Protocol>()))
+    {
+        throw std::invalid_argument(
+            "node " + std::to_string(node->GetId()) +
+            " has a virtual machine, whose kernel is its network stack; ns-3's internet stack "
+            "cannot be installed beside it, so install one of the two");
+    }
+    Object::NotifyNewAggregate();
 }
 
 void
@@ -757,6 +1020,8 @@ VirtualMachine::DoDispose()
     NS_LOG_FUNCTION(this);
     End();
     m_node = nullptr;
+    m_ipv4 = nullptr;
+    m_ipv6 = nullptr;
     m_nics.clear();
     m_watchers.clear();
     m_processes.clear();
@@ -779,6 +1044,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
         {
             m_driver->SetRoom(nic->GetNic(), nic->GetRoom());
         }
+        CarryRoutes();
         turn();
     }
     catch (const ns3qemu::VmError& error)
@@ -909,6 +1175,7 @@ VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& reques
     if (m_inTurn)
     {
         /* From a handler of this machine's own events: part of the same turn. */
+        CarryRoutes();
         request(m_driver->GetRelay());
         return;
     }

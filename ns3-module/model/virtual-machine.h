@@ -26,6 +26,8 @@ namespace ns3
 
 class NetDevice;
 class Node;
+class QemuIpv4;
+class QemuIpv6;
 class QemuNetDevice;
 
 /**
@@ -62,14 +64,15 @@ class VirtualMachine : public Object
     uint32_t GetNNics() const;
 
     /**
-     * Give an interface an address.
+     * Give an interface an address. The same as AddAddress of the node's Ipv4 or Ipv6.
      * @param device a device of this node
      * @param address "10.0.1.1/24" or "fd00::1/64"
      */
     void AddAddress(Ptr<NetDevice> device, const std::string& address);
 
     /**
-     * Add a route.
+     * Add a route: to the node's static routing, and to the guest with what that cannot express. A
+     * gateway must be in a network of one of the machine's addresses.
      * @param destination "10.0.2.0/24", or "0.0.0.0/0" or "::/0" for the default route
      * @param gateway "10.0.1.2", or "" for a destination on the link
      * @param device a device of this node
@@ -81,14 +84,15 @@ class VirtualMachine : public Object
                   uint32_t initialWindow = 0);
 
     /**
-     * Take an address away. Before the simulation begins, that happens when it does.
+     * Take an address away. The same as RemoveAddress of the node's Ipv4 or Ipv6, but also for one
+     * that the guest has given itself.
      * @param device a device of this node
      * @param address as it was added
      */
     void DeleteAddress(Ptr<NetDevice> device, const std::string& address);
 
     /**
-     * Delete a route. Before the simulation begins, that happens when it does.
+     * Delete a route of the node's static routing, or one that the guest has made itself.
      * @param destination as it was added
      * @param gateway as it was added
      * @param device a device of this node
@@ -145,7 +149,20 @@ class VirtualMachine : public Object
     /** End the machine. Simulator::Destroy does it, too. */
     void End();
 
-    /* ---- for the devices, sockets and applications of this module ---- */
+    /* ---- for the devices, stacks, sockets and applications of this module ---- */
+
+    /** @return the node's loopback device; it is made if there is none */
+    static Ptr<NetDevice> GetLoopback(Ptr<Node> node);
+    /** @throw std::invalid_argument if a device cannot be an interface of this machine */
+    void CheckDevice(Ptr<const NetDevice> device) const;
+    /** Set a NIC up or down in the guest, as the node's Ipv4 and Ipv6 want it. */
+    void UpdateNic(Ptr<NetDevice> device);
+    /** @return whether the NIC of this device is up in the guest. The machine must run. */
+    bool IsNicUp(Ptr<NetDevice> device);
+    /** @return the guest's name of an interface. The machine must run. */
+    const std::string& GetInterfaceName(Ptr<NetDevice> device);
+    /** @return the guest's ifindex of each NIC. The machine must run. */
+    const std::vector<uint32_t>& GetInterfaceIndices() const;
 
     /** What a turn was for. */
     enum TurnCause
@@ -228,6 +245,7 @@ class VirtualMachine : public Object
     bool IsRunning() const;
 
   protected:
+    void NotifyNewAggregate() override;
     void DoInitialize() override;
     void DoDispose() override;
 
@@ -235,10 +253,16 @@ class VirtualMachine : public Object
     void StartMachine();
     void BootMachine();
     void JoinDevices();
-    void SetSysctls();
+    void CarryConfiguration();
     void ConfigureNics();
     void PrepareLinks();
     void CheckLinks();
+    bool WantsUp(Ptr<NetDevice> device) const;
+    void CarryRoutes();
+    static Ptr<NetDevice> GetOwnDevice(Ptr<NetDevice> device);
+    /* The node's QemuIpv4 or QemuIpv6. */
+    template <typename Stack>
+    Ptr<Stack> GetStack(const char* name) const;
     ns3qemu::VmConfig BuildConfig();
     uint64_t DeriveSeed() const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
@@ -253,11 +277,7 @@ class VirtualMachine : public Object
     template <typename F>
     void TakeTurn(TurnCause cause, F&& turn);
     void ScheduleDeadline();
-    void Configure(const std::function<void(ns3qemu::RelayClient&)>& request, bool early);
-    uint32_t FindNic(Ptr<NetDevice> device);
-    ns3qemu::GuestRoute MakeRoute(const std::string& destination,
-                                  const std::string& gateway,
-                                  Ptr<NetDevice> device);
+    void Configure(const std::function<void(ns3qemu::RelayClient&)>& request);
 
     /* attributes */
     std::string m_name;
@@ -272,14 +292,26 @@ class VirtualMachine : public Object
     bool m_segmentationOffload;
     bool m_snapshot;
 
+    /* What the guest has of a NIC. */
+    struct GuestNic
+    {
+        std::string name;
+        bool up{false};
+    };
+
     Ptr<Node> m_node;
+    QemuIpv4* m_ipv4{nullptr}; // these two are beside this in the aggregate
+    QemuIpv6* m_ipv6{nullptr};
     std::vector<Ptr<QemuNetDevice>> m_nics;
+    std::vector<GuestNic> m_guestNics;
+    std::vector<uint32_t> m_interfaceIndices;
     std::unique_ptr<ns3qemu::VmDriver> m_driver;
     bool m_running{false};
     bool m_inTurn{false};
     bool m_slowLinks{false}; // whether a NIC's link takes guest time to come up
     std::vector<std::string> m_skippedSysctls;
-    std::vector<std::function<void(ns3qemu::RelayClient&)>> m_sysctls;
+    bool m_configured{false};
+    /* What is to be asked at time 0. */
     std::vector<std::function<void(ns3qemu::RelayClient&)>> m_configuration;
     std::map<uint32_t, Callback<void, const RelayReady&>> m_watchers;
     std::map<uint32_t, std::pair<OutputCallback, ExitCallback>> m_processes;

@@ -1,0 +1,746 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "qemu-ipv4.h"
+
+#include "qemu-net-device.h"
+#include "virtual-machine.h"
+
+#include "ns3/ip-l4-protocol.h"
+#include "ns3/ipv4-static-routing.h"
+#include "ns3/log.h"
+#include "ns3/node.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+#include <string>
+
+namespace ns3
+{
+
+NS_LOG_COMPONENT_DEFINE("QemuIpv4");
+
+NS_OBJECT_ENSURE_REGISTERED(QemuIpv4);
+
+namespace
+{
+
+constexpr uint16_t MTU_MIN = 68;    // RFC 791
+constexpr uint8_t TABLE_MAIN = 254; // RT_TABLE_MAIN
+/* RT_TABLE_DEFAULT: a kernel asks it when it finds nothing in the main one, as ns-3's list routing
+ * asks a protocol when it finds nothing with those before it. */
+constexpr uint8_t TABLE_DEFAULT = 253;
+
+ns3qemu::GuestAddress
+ToGuest(Ipv4Address address)
+{
+    ns3qemu::GuestAddress guest;
+    address.Serialize(guest.bytes.data());
+    return guest;
+}
+
+uint8_t
+GetPrefix(Ipv4Mask mask)
+{
+    return static_cast<uint8_t>(mask.GetPrefixLength());
+}
+
+} // namespace
+
+TypeId
+QemuIpv4::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::QemuIpv4").SetParent<Ipv4>().SetGroupName("Qemu").AddConstructor<QemuIpv4>();
+    return tid;
+}
+
+QemuIpv4::QemuIpv4()
+    : m_routes(RELAY_INET)
+{
+    NS_LOG_FUNCTION(this);
+}
+
+QemuIpv4::~QemuIpv4()
+{
+    NS_LOG_FUNCTION(this);
+}
+
+void
+QemuIpv4::DoDispose()
+{
+    NS_LOG_FUNCTION(this);
+    m_node = nullptr;
+    m_machine = nullptr;
+    m_interfaces.Clear();
+    m_tables.SetProtocol(nullptr);
+    m_routing = nullptr;
+    Ipv4::DoDispose();
+}
+
+void
+QemuIpv4::NotifyNewAggregate()
+{
+    NS_LOG_FUNCTION(this);
+    if (!m_node)
+    {
+        m_node = GetObject<Node>();
+        if (m_node)
+        {
+            const uint32_t index = m_interfaces.Add(VirtualMachine::GetLoopback(m_node), m_forward);
+            m_interfaces.At(index).addresses.emplace_back(Ipv4Address::GetLoopback(),
+                                                          Ipv4Mask::GetLoopback());
+            m_interfaces.At(index).up = true;
+        }
+    }
+    m_machine = PeekPointer(GetObject<VirtualMachine>());
+    Ipv4::NotifyNewAggregate();
+}
+
+bool
+QemuIpv4::IsRunning() const
+{
+    return m_machine && m_machine->IsRunning();
+}
+
+void
+QemuIpv4::Refuse(const std::string& what) const
+{
+    throw std::logic_error((m_machine ? "VM '" + m_machine->GetName() + "': " : std::string()) +
+                           what + " is the guest's own kernel's, not ns-3's");
+}
+
+/* ---- routing protocols ---- */
+
+void
+QemuIpv4::SetRoutingProtocol(Ptr<Ipv4RoutingProtocol> routingProtocol)
+{
+    NS_LOG_FUNCTION(this << routingProtocol);
+    m_tables.SetProtocol(routingProtocol);
+    m_routing = routingProtocol;
+    m_routing->SetIpv4(this);
+    m_stale = true;
+}
+
+Ptr<Ipv4RoutingProtocol>
+QemuIpv4::GetRoutingProtocol() const
+{
+    return m_routing;
+}
+
+/* ---- interfaces ---- */
+
+uint32_t
+QemuIpv4::AddInterface(Ptr<NetDevice> device)
+{
+    NS_LOG_FUNCTION(this << device);
+    m_machine->CheckDevice(device);
+    const int32_t known = m_interfaces.Find(device);
+    return known >= 0 ? static_cast<uint32_t>(known) : m_interfaces.Add(device, m_forward);
+}
+
+uint32_t
+QemuIpv4::GetOrAddInterface(Ptr<NetDevice> device)
+{
+    const uint32_t interface = AddInterface(device);
+    if (!m_interfaces.At(interface).up)
+    {
+        SetUp(interface);
+    }
+    return interface;
+}
+
+uint32_t
+QemuIpv4::GetNInterfaces() const
+{
+    return m_interfaces.GetN();
+}
+
+int32_t
+QemuIpv4::GetInterfaceForAddress(Ipv4Address address) const
+{
+    return m_interfaces.FindAddress(
+        [&](const Ipv4InterfaceAddress& own) { return own.GetLocal() == address; });
+}
+
+int32_t
+QemuIpv4::GetInterfaceForPrefix(Ipv4Address address, Ipv4Mask mask) const
+{
+    return m_interfaces.FindAddress([&](const Ipv4InterfaceAddress& own) {
+        return own.GetLocal().CombineMask(mask) == address.CombineMask(mask);
+    });
+}
+
+int32_t
+QemuIpv4::GetInterfaceForDevice(Ptr<const NetDevice> device) const
+{
+    return m_interfaces.Find(device);
+}
+
+Ptr<NetDevice>
+QemuIpv4::GetNetDevice(uint32_t interface)
+{
+    return m_interfaces.At(interface).device;
+}
+
+bool
+QemuIpv4::IsDestinationAddress(Ipv4Address address, uint32_t iif) const
+{
+    const auto& addresses = m_interfaces.At(iif).addresses;
+    return address.IsMulticast() || address.IsBroadcast() || GetInterfaceForAddress(address) >= 0 ||
+           std::any_of(addresses.begin(), addresses.end(), [&](const Ipv4InterfaceAddress& own) {
+               return own.GetBroadcast() == address;
+           });
+}
+
+void
+QemuIpv4::SetMetric(uint32_t interface, uint16_t metric)
+{
+    NS_LOG_FUNCTION(this << interface << metric);
+    m_interfaces.At(interface).metric = metric;
+}
+
+uint16_t
+QemuIpv4::GetMetric(uint32_t interface) const
+{
+    return m_interfaces.At(interface).metric;
+}
+
+uint16_t
+QemuIpv4::GetMtu(uint32_t interface) const
+{
+    return m_interfaces.At(interface).device->GetMtu();
+}
+
+bool
+QemuIpv4::IsUp(uint32_t interface) const
+{
+    return m_interfaces.At(interface).up;
+}
+
+void
+QemuIpv4::SetUp(uint32_t interface)
+{
+    NS_LOG_FUNCTION(this << interface);
+    auto& its = m_interfaces.At(interface);
+    if (its.device->GetMtu() < MTU_MIN)
+    {
+        NS_LOG_WARN("The MTU of interface " << interface << " is too small for IPv4");
+        return;
+    }
+    its.up = true;
+    its.heldDown = false;
+    if (m_machine)
+    {
+        m_machine->UpdateNic(its.device);
+    }
+    if (m_routing)
+    {
+        m_routing->NotifyInterfaceUp(interface);
+    }
+}
+
+void
+QemuIpv4::SetDown(uint32_t interface)
+{
+    NS_LOG_FUNCTION(this << interface);
+    auto& its = m_interfaces.At(interface);
+    its.up = false;
+    its.heldDown = true;
+    if (m_machine)
+    {
+        m_machine->UpdateNic(its.device);
+    }
+    if (m_routing)
+    {
+        m_routing->NotifyInterfaceDown(interface);
+    }
+}
+
+bool
+QemuIpv4::WantsUp(Ptr<NetDevice> device) const
+{
+    const int32_t interface = m_interfaces.Find(device);
+    return interface < 0 || !m_interfaces.At(static_cast<uint32_t>(interface)).heldDown;
+}
+
+void
+QemuIpv4::NotifyNic(ns3qemu::RelayClient&, Ptr<NetDevice> device, bool)
+{
+    /* Its addresses stay, its routes do not. */
+    m_routes.Forget(m_machine->GetNic(device)->GetNic());
+    m_stale = true;
+}
+
+/* ---- forwarding ---- */
+
+bool
+QemuIpv4::IsForwarding(uint32_t interface) const
+{
+    return m_interfaces.At(interface).forwarding;
+}
+
+void
+QemuIpv4::SetGuestForwarding(ns3qemu::RelayClient& relay, uint32_t interface, bool forward)
+{
+    const auto device = m_interfaces.At(interface).device;
+    relay.SetSysctl("net/ipv4/conf/" + m_machine->GetInterfaceName(device) + "/forwarding",
+                    forward ? "1" : "0");
+}
+
+void
+QemuIpv4::SetForwarding(uint32_t interface, bool val)
+{
+    NS_LOG_FUNCTION(this << interface << val);
+    auto& its = m_interfaces.At(interface);
+    if (IsRunning() && interface > 0)
+    {
+        m_machine->Request(
+            [&](ns3qemu::RelayClient& relay) { SetGuestForwarding(relay, interface, val); });
+    }
+    its.forwarding = val;
+}
+
+void
+QemuIpv4::SetIpForward(bool forward)
+{
+    NS_LOG_FUNCTION(this << forward);
+    m_forward = forward;
+    for (uint32_t i = 0; i < m_interfaces.GetN(); i++)
+    {
+        SetForwarding(i, forward);
+    }
+}
+
+bool
+QemuIpv4::GetIpForward() const
+{
+    return m_forward;
+}
+
+void
+QemuIpv4::CarryForwarding(ns3qemu::RelayClient& relay)
+{
+    NS_LOG_FUNCTION(this);
+    std::vector<uint32_t> forwarding;
+    for (uint32_t i = 1; i < m_interfaces.GetN(); i++)
+    {
+        if (m_interfaces.At(i).forwarding)
+        {
+            forwarding.push_back(i);
+        }
+    }
+    if (!forwarding.empty() && forwarding.size() + 1 == m_interfaces.GetN())
+    {
+        /* One request for all, and what other programs in the guest look at. */
+        relay.SetSysctl("net/ipv4/ip_forward", "1");
+        return;
+    }
+    for (const uint32_t i : forwarding)
+    {
+        SetGuestForwarding(relay, i, true);
+    }
+}
+
+bool
+QemuIpv4::GetWeakEsModel() const
+{
+    return true;
+}
+
+void
+QemuIpv4::SetWeakEsModel(bool model)
+{
+    SetStrongEndSystemModel(!model);
+}
+
+void
+QemuIpv4::SetStrongEndSystemModel(bool model)
+{
+    if (model)
+    {
+        Refuse("the choice of the strong end system model (sysctl rp_filter, arp_ignore)");
+    }
+}
+
+bool
+QemuIpv4::GetStrongEndSystemModel() const
+{
+    return false;
+}
+
+/* ---- addresses ---- */
+
+bool
+QemuIpv4::AddAddress(uint32_t interface, Ipv4InterfaceAddress address)
+{
+    NS_LOG_FUNCTION(this << interface << address);
+    auto& its = m_interfaces.At(interface);
+    if (IsRunning() && interface > 0)
+    {
+        m_machine->Request([&](ns3qemu::RelayClient& relay) {
+            relay.AddAddress(m_machine->GetNic(its.device)->GetNic(),
+                             ToGuest(address.GetLocal()),
+                             GetPrefix(address.GetMask()));
+        });
+    }
+    its.addresses.push_back(address);
+    if (m_routing)
+    {
+        m_routing->NotifyAddAddress(interface, address);
+    }
+    m_stale = true;
+    return true;
+}
+
+void
+QemuIpv4::CarryAddresses(ns3qemu::RelayClient& relay)
+{
+    NS_LOG_FUNCTION(this);
+    for (uint32_t i = 1; i < m_interfaces.GetN(); i++)
+    {
+        const auto& its = m_interfaces.At(i);
+        for (const auto& address : its.addresses)
+        {
+            relay.AddAddress(m_machine->GetNic(its.device)->GetNic(),
+                             ToGuest(address.GetLocal()),
+                             GetPrefix(address.GetMask()));
+        }
+    }
+}
+
+uint32_t
+QemuIpv4::GetNAddresses(uint32_t interface) const
+{
+    return static_cast<uint32_t>(m_interfaces.At(interface).addresses.size());
+}
+
+Ipv4InterfaceAddress
+QemuIpv4::GetAddress(uint32_t interface, uint32_t addressIndex) const
+{
+    return m_interfaces.GetAddress(interface, addressIndex);
+}
+
+bool
+QemuIpv4::RemoveAddress(uint32_t interface, uint32_t addressIndex)
+{
+    m_interfaces.GetAddress(interface, addressIndex); // there is one
+    return Remove(interface, addressIndex);
+}
+
+bool
+QemuIpv4::RemoveAddress(uint32_t interface, Ipv4Address address)
+{
+    const auto& addresses = m_interfaces.At(interface).addresses;
+    const auto found =
+        std::find_if(addresses.begin(), addresses.end(), [&](const Ipv4InterfaceAddress& own) {
+            return own.GetLocal() == address;
+        });
+    return found != addresses.end() &&
+           Remove(interface, static_cast<size_t>(found - addresses.begin()));
+}
+
+bool
+QemuIpv4::Remove(uint32_t interface, size_t index)
+{
+    NS_LOG_FUNCTION(this << interface << index);
+    if (interface == 0)
+    {
+        NS_LOG_WARN("The loopback interface keeps its address");
+        return false;
+    }
+    auto& its = m_interfaces.At(interface);
+    const Ipv4InterfaceAddress address = its.addresses[index];
+    auto others = its.addresses;
+    others.erase(others.begin() + static_cast<ptrdiff_t>(index));
+    if (IsRunning())
+    {
+        const uint32_t nic = m_machine->GetNic(its.device)->GetNic();
+        m_machine->Request([&](ns3qemu::RelayClient& relay) {
+            relay.DeleteAddress(nic, ToGuest(address.GetLocal()), GetPrefix(address.GetMask()));
+            /* With a network's first address the kernel drops its others. */
+            for (const auto& other : others)
+            {
+                try
+                {
+                    relay.AddAddress(nic, ToGuest(other.GetLocal()), GetPrefix(other.GetMask()));
+                }
+                catch (const ns3qemu::GuestError& error)
+                {
+                    if (error.GetErrno() != EEXIST)
+                    {
+                        throw;
+                    }
+                }
+            }
+        });
+        m_routes.Forget(nic); // with an address go routes
+    }
+    its.addresses = others;
+    if (m_routing)
+    {
+        m_routing->NotifyRemoveAddress(interface, address);
+    }
+    m_stale = true;
+    return true;
+}
+
+Ipv4Address
+QemuIpv4::SourceAddressSelection(uint32_t interface, Ipv4Address dest)
+{
+    return SelectSourceAddress(m_interfaces.At(interface).device,
+                               dest,
+                               Ipv4InterfaceAddress::GLOBAL);
+}
+
+Ipv4Address
+QemuIpv4::SelectSourceAddress(Ptr<const NetDevice> device,
+                              Ipv4Address dst,
+                              Ipv4InterfaceAddress::InterfaceAddressScope_e scope)
+{
+    /* The device's address in the destination's network, or its first one, or another's. */
+    const Ipv4InterfaceAddress* best = nullptr;
+    int quality = 0;
+    for (const auto& interface : m_interfaces)
+    {
+        for (const auto& address : interface.addresses)
+        {
+            if (address.IsSecondary() || address.GetScope() > scope)
+            {
+                continue;
+            }
+            const bool own = device && interface.device == device;
+            const int offered = own ? (address.IsInSameSubnet(dst) ? 3 : 2)
+                                    : (address.GetLocal().IsLocalhost() ? 0 : 1);
+            if (offered > quality)
+            {
+                quality = offered;
+                best = &address;
+            }
+        }
+    }
+    return best ? best->GetLocal() : Ipv4Address("0.0.0.0");
+}
+
+/* ---- routes ---- */
+
+bool
+QemuIpv4::IsNetworkOf(uint32_t interface, Ipv4Address network, Ipv4Mask mask) const
+{
+    const auto& addresses = m_interfaces.At(interface).addresses;
+    return std::any_of(addresses.begin(), addresses.end(), [&](const Ipv4InterfaceAddress& own) {
+        return own.GetMask() == mask && own.GetLocal().CombineMask(mask) == network;
+    });
+}
+
+bool
+QemuIpv4::IsReached(uint32_t interface, Ipv4Address address) const
+{
+    const auto& addresses = m_interfaces.At(interface).addresses;
+    return std::any_of(addresses.begin(), addresses.end(), [&](const Ipv4InterfaceAddress& own) {
+        return own.IsInSameSubnet(address);
+    });
+}
+
+QemuIpv4::Route
+QemuIpv4::MakeRoute(const Ipv4RoutingTableEntry& entry, uint32_t metric) const
+{
+    Route route;
+    auto& [key, target] = route;
+    const Ipv4Mask mask = entry.GetDestNetworkMask();
+    key.destination = ToGuest(entry.GetDest().CombineMask(mask)).bytes;
+    key.prefix = GetPrefix(mask);
+    key.metric = metric;
+    target.nic = m_machine->GetNic(m_interfaces.At(entry.GetInterface()).device)->GetNic();
+    target.hasGateway = entry.GetGateway() != Ipv4Address::GetZero();
+    if (target.hasGateway)
+    {
+        target.gateway = ToGuest(entry.GetGateway()).bytes;
+    }
+    return route;
+}
+
+ns3qemu::GuestRoutes::Routes
+QemuIpv4::CollectRoutes() const
+{
+    ns3qemu::GuestRoutes::Routes routes;
+    uint8_t kernelTable = TABLE_MAIN;
+    for (const auto& table : m_tables.Get())
+    {
+        ns3qemu::GuestRoutes::Routes found;
+        for (const auto& [entry, metric] : table.routes)
+        {
+            const uint32_t interface = entry.GetInterface();
+            if (interface == 0 || !m_machine->IsNicUp(m_interfaces.At(interface).device))
+            {
+                continue;
+            }
+            auto route = MakeRoute(entry, metric);
+            auto& [key, target] = route;
+            if (const auto options = m_options.find(route); options != m_options.end())
+            {
+                target.initialWindow = options->second;
+            }
+            else if (target.hasGateway)
+            {
+                /* In ns-3 the interface decides alone. */
+                target.onLink = !IsReached(interface, entry.GetGateway());
+            }
+            else if (metric == 0 &&
+                     IsNetworkOf(interface, entry.GetDest(), entry.GetDestNetworkMask()))
+            {
+                continue; // the kernel has made its own for the address
+            }
+            key.table = kernelTable;
+            if (table.firstWins)
+            {
+                found.emplace(key, target);
+            }
+            else
+            {
+                found[key] = target;
+            }
+        }
+        routes.merge(found); // what an earlier protocol has stays
+        kernelTable = TABLE_DEFAULT;
+    }
+    return routes;
+}
+
+void
+QemuIpv4::CarryRoutes(ns3qemu::RelayClient& relay)
+{
+    if (!m_tables.Read() && !m_stale)
+    {
+        return;
+    }
+    NS_LOG_FUNCTION(this);
+    m_routes.Carry(relay, CollectRoutes(), m_machine->GetInterfaceIndices());
+    m_stale = false;
+}
+
+void
+QemuIpv4::AddRoute(Ipv4Address destination,
+                   Ipv4Mask mask,
+                   Ipv4Address gateway,
+                   uint32_t interface,
+                   uint32_t initialWindow)
+{
+    NS_LOG_FUNCTION(this << destination << mask << gateway << interface << initialWindow);
+    const auto routing = DynamicCast<Ipv4StaticRouting>(m_tables.GetStatic());
+    if (!routing)
+    {
+        throw std::logic_error("VM '" + m_machine->GetName() +
+                               "': its node has no ns3::Ipv4StaticRouting to add a route to");
+    }
+    const Ipv4Address network = destination.CombineMask(mask);
+    const auto entry =
+        gateway == Ipv4Address::GetZero()
+            ? Ipv4RoutingTableEntry::CreateNetworkRouteTo(network, mask, interface)
+            : Ipv4RoutingTableEntry::CreateNetworkRouteTo(network, mask, gateway, interface);
+    if (IsRunning())
+    {
+        auto [key, target] = MakeRoute(entry, 0);
+        target.initialWindow = initialWindow;
+        m_machine->Request([&](ns3qemu::RelayClient& relay) {
+            m_routes.Add(relay, key, target, m_machine->GetInterfaceIndices());
+        });
+    }
+    m_options[MakeRoute(entry, 0)] = initialWindow;
+    if (gateway == Ipv4Address::GetZero())
+    {
+        routing->AddNetworkRouteTo(network, mask, interface);
+    }
+    else
+    {
+        routing->AddNetworkRouteTo(network, mask, gateway, interface);
+    }
+    m_stale = true;
+}
+
+bool
+QemuIpv4::DeleteRoute(Ipv4Address destination,
+                      Ipv4Mask mask,
+                      Ipv4Address gateway,
+                      uint32_t interface)
+{
+    NS_LOG_FUNCTION(this << destination << mask << gateway << interface);
+    const auto routing = DynamicCast<Ipv4StaticRouting>(m_tables.GetStatic());
+    for (uint32_t i = 0; routing && i < routing->GetNRoutes(); i++)
+    {
+        const auto entry = routing->GetRoute(i);
+        if (entry.GetDest() == destination.CombineMask(mask) &&
+            entry.GetDestNetworkMask() == mask && entry.GetGateway() == gateway &&
+            entry.GetInterface() == interface)
+        {
+            routing->RemoveRoute(i);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- what a guest's kernel has itself ---- */
+
+void
+QemuIpv4::Send(Ptr<Packet>, Ipv4Address, Ipv4Address, uint8_t, Ptr<Ipv4Route>)
+{
+    Refuse("sending packets");
+}
+
+void
+QemuIpv4::SendWithHeader(Ptr<Packet>, Ipv4Header, Ptr<Ipv4Route>)
+{
+    Refuse("sending packets");
+}
+
+void
+QemuIpv4::Insert(Ptr<IpL4Protocol>)
+{
+    Refuse("the choice of transport protocols");
+}
+
+void
+QemuIpv4::Insert(Ptr<IpL4Protocol>, uint32_t)
+{
+    Refuse("the choice of transport protocols");
+}
+
+void
+QemuIpv4::Remove(Ptr<IpL4Protocol>)
+{
+    Refuse("the choice of transport protocols");
+}
+
+void
+QemuIpv4::Remove(Ptr<IpL4Protocol>, uint32_t)
+{
+    Refuse("the choice of transport protocols");
+}
+
+Ptr<Socket>
+QemuIpv4::CreateRawSocket()
+{
+    Refuse("a raw socket");
+}
+
+void
+QemuIpv4::DeleteRawSocket(Ptr<Socket>)
+{
+    Refuse("a raw socket");
+}
+
+Ptr<IpL4Protocol>
+QemuIpv4::GetProtocol(int) const
+{
+    return nullptr;
+}
+
+Ptr<IpL4Protocol>
+QemuIpv4::GetProtocol(int, int32_t) const
+{
+    return nullptr;
+}
+
+} // namespace ns3

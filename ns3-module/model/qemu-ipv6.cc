@@ -1,0 +1,817 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "qemu-ipv6.h"
+
+#include "qemu-net-device.h"
+#include "virtual-machine.h"
+
+#include "ns3/ip-l4-protocol.h"
+#include "ns3/ipv6-static-routing.h"
+#include "ns3/log.h"
+#include "ns3/mac48-address.h"
+#include "ns3/node.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+#include <string>
+
+namespace ns3
+{
+
+NS_LOG_COMPONENT_DEFINE("QemuIpv6");
+
+NS_OBJECT_ENSURE_REGISTERED(QemuIpv6);
+
+namespace
+{
+
+constexpr uint16_t MTU_MIN = 1280;     // RFC 8200
+constexpr uint8_t TABLE_MAIN = 254;    // RT_TABLE_MAIN
+constexpr uint8_t TABLE_DEFAULT = 253; // RT_TABLE_DEFAULT, see qemu-ipv4.cc
+
+/* The metric that a kernel gives to the routes that come with addresses. In ns-3's static routing
+ * those have 0, and of two with the same metric the later one counts. */
+constexpr uint32_t METRIC_OF_ADDRESSES = 256;
+constexpr uint32_t METRIC_FIRST = 128;
+
+uint32_t
+ToKernelMetric(uint32_t metric)
+{
+    return metric == 0 ? METRIC_FIRST
+                       : std::min(metric, UINT32_MAX - METRIC_OF_ADDRESSES) + METRIC_OF_ADDRESSES;
+}
+
+ns3qemu::GuestAddress
+ToGuest(Ipv6Address address)
+{
+    ns3qemu::GuestAddress guest;
+    guest.family = RELAY_INET6;
+    address.Serialize(guest.bytes.data());
+    return guest;
+}
+
+/* A route to the network comes with the address only where it is on the link. */
+uint8_t
+GetPrefix(const Ipv6InterfaceAddress& address)
+{
+    return address.GetOnLink() ? address.GetPrefix().GetPrefixLength() : 128;
+}
+
+/* Duplicates are not looked for. */
+Ipv6InterfaceAddress
+MakePreferred(Ipv6InterfaceAddress address)
+{
+    address.SetState(Ipv6InterfaceAddress::PREFERRED);
+    return address;
+}
+
+/* The link-local address that ns-3 and the guest's kernel make of a MAC address. */
+Ipv6Address
+MakeLinkLocal(Ptr<const NetDevice> device)
+{
+    return Ipv6Address::MakeAutoconfiguredLinkLocalAddress(
+        Mac48Address::ConvertFrom(device->GetAddress()));
+}
+
+} // namespace
+
+TypeId
+QemuIpv6::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::QemuIpv6").SetParent<Ipv6>().SetGroupName("Qemu").AddConstructor<QemuIpv6>();
+    return tid;
+}
+
+QemuIpv6::QemuIpv6()
+    : m_routes(RELAY_INET6)
+{
+    NS_LOG_FUNCTION(this);
+}
+
+QemuIpv6::~QemuIpv6()
+{
+    NS_LOG_FUNCTION(this);
+}
+
+void
+QemuIpv6::DoDispose()
+{
+    NS_LOG_FUNCTION(this);
+    m_node = nullptr;
+    m_machine = nullptr;
+    m_interfaces.Clear();
+    m_tables.SetProtocol(nullptr);
+    m_routing = nullptr;
+    Ipv6::DoDispose();
+}
+
+void
+QemuIpv6::NotifyNewAggregate()
+{
+    NS_LOG_FUNCTION(this);
+    if (!m_node)
+    {
+        m_node = GetObject<Node>();
+        if (m_node)
+        {
+            const uint32_t index = m_interfaces.Add(VirtualMachine::GetLoopback(m_node), m_forward);
+            m_interfaces.At(index).addresses.emplace_back(Ipv6Address::GetLoopback(),
+                                                          Ipv6Prefix(128));
+            m_interfaces.At(index).up = true;
+        }
+    }
+    m_machine = PeekPointer(GetObject<VirtualMachine>());
+    Ipv6::NotifyNewAggregate();
+}
+
+bool
+QemuIpv6::IsRunning() const
+{
+    return m_machine && m_machine->IsRunning();
+}
+
+void
+QemuIpv6::Refuse(const std::string& what) const
+{
+    throw std::logic_error((m_machine ? "VM '" + m_machine->GetName() + "': " : std::string()) +
+                           what + " is the guest's own kernel's, not ns-3's");
+}
+
+/* ---- routing protocols ---- */
+
+void
+QemuIpv6::SetRoutingProtocol(Ptr<Ipv6RoutingProtocol> routingProtocol)
+{
+    NS_LOG_FUNCTION(this << routingProtocol);
+    m_tables.SetProtocol(routingProtocol);
+    m_routing = routingProtocol;
+    m_routing->SetIpv6(this);
+    m_stale = true;
+}
+
+Ptr<Ipv6RoutingProtocol>
+QemuIpv6::GetRoutingProtocol() const
+{
+    return m_routing;
+}
+
+/* ---- interfaces ---- */
+
+uint32_t
+QemuIpv6::AddInterface(Ptr<NetDevice> device)
+{
+    NS_LOG_FUNCTION(this << device);
+    m_machine->CheckDevice(device);
+    const int32_t known = m_interfaces.Find(device);
+    return known >= 0 ? static_cast<uint32_t>(known) : m_interfaces.Add(device, m_forward);
+}
+
+uint32_t
+QemuIpv6::GetOrAddInterface(Ptr<NetDevice> device)
+{
+    const uint32_t interface = AddInterface(device);
+    if (!m_interfaces.At(interface).up)
+    {
+        SetUp(interface);
+    }
+    return interface;
+}
+
+uint32_t
+QemuIpv6::GetNInterfaces() const
+{
+    return m_interfaces.GetN();
+}
+
+int32_t
+QemuIpv6::GetInterfaceForAddress(Ipv6Address address) const
+{
+    return m_interfaces.FindAddress(
+        [&](const Ipv6InterfaceAddress& own) { return own.GetAddress() == address; });
+}
+
+int32_t
+QemuIpv6::GetInterfaceForPrefix(Ipv6Address address, Ipv6Prefix prefix) const
+{
+    return m_interfaces.FindAddress([&](const Ipv6InterfaceAddress& own) {
+        return own.GetAddress().CombinePrefix(prefix) == address.CombinePrefix(prefix);
+    });
+}
+
+int32_t
+QemuIpv6::GetInterfaceForDevice(Ptr<const NetDevice> device) const
+{
+    return m_interfaces.Find(device);
+}
+
+Ptr<NetDevice>
+QemuIpv6::GetNetDevice(uint32_t interface)
+{
+    return m_interfaces.At(interface).device;
+}
+
+void
+QemuIpv6::SetMetric(uint32_t interface, uint16_t metric)
+{
+    NS_LOG_FUNCTION(this << interface << metric);
+    m_interfaces.At(interface).metric = metric;
+}
+
+uint16_t
+QemuIpv6::GetMetric(uint32_t interface) const
+{
+    return m_interfaces.At(interface).metric;
+}
+
+uint16_t
+QemuIpv6::GetMtu(uint32_t interface) const
+{
+    return m_interfaces.At(interface).device->GetMtu();
+}
+
+bool
+QemuIpv6::IsUp(uint32_t interface) const
+{
+    return m_interfaces.At(interface).up;
+}
+
+void
+QemuIpv6::SetUp(uint32_t interface)
+{
+    NS_LOG_FUNCTION(this << interface);
+    auto& its = m_interfaces.At(interface);
+    if (its.device->GetMtu() < MTU_MIN)
+    {
+        NS_LOG_WARN("The MTU of interface " << interface << " is too small for IPv6");
+        return;
+    }
+    if (!its.up && interface > 0)
+    {
+        AddLinkLocal(its);
+    }
+    its.up = true;
+    its.heldDown = false;
+    if (m_machine)
+    {
+        m_machine->UpdateNic(its.device);
+    }
+    if (m_routing)
+    {
+        m_routing->NotifyInterfaceUp(interface);
+    }
+}
+
+void
+QemuIpv6::SetDown(uint32_t interface)
+{
+    NS_LOG_FUNCTION(this << interface);
+    auto& its = m_interfaces.At(interface);
+    its.up = false;
+    its.heldDown = true;
+    its.addresses.clear(); // as in ns-3, and as a kernel does it
+    if (m_machine)
+    {
+        m_machine->UpdateNic(its.device);
+    }
+    if (m_routing)
+    {
+        m_routing->NotifyInterfaceDown(interface);
+    }
+}
+
+bool
+QemuIpv6::WantsUp(Ptr<NetDevice> device) const
+{
+    const int32_t interface = m_interfaces.Find(device);
+    return interface < 0 || !m_interfaces.At(static_cast<uint32_t>(interface)).heldDown;
+}
+
+void
+QemuIpv6::NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up)
+{
+    /* Its addresses have gone, and its routes with them. */
+    m_routes.Forget(m_machine->GetNic(device)->GetNic());
+    m_stale = true;
+    const int32_t interface = m_interfaces.Find(device);
+    if (up && interface >= 0)
+    {
+        CarryAddresses(relay, static_cast<uint32_t>(interface));
+    }
+}
+
+void
+QemuIpv6::AddLinkLocal(GuestInterfaces<Ipv6InterfaceAddress>::Interface& interface) const
+{
+    const auto address = MakeLinkLocal(interface.device);
+    const auto& addresses = interface.addresses;
+    if (std::none_of(addresses.begin(), addresses.end(), [&](const Ipv6InterfaceAddress& own) {
+            return own.GetAddress() == address;
+        }))
+    {
+        interface.addresses.insert(addresses.begin(), MakePreferred({address, Ipv6Prefix(64)}));
+    }
+}
+
+/* ---- forwarding ---- */
+
+bool
+QemuIpv6::IsForwarding(uint32_t interface) const
+{
+    return m_interfaces.At(interface).forwarding;
+}
+
+void
+QemuIpv6::SetForwarding(uint32_t interface, bool val)
+{
+    NS_LOG_FUNCTION(this << interface << val);
+    auto& its = m_interfaces.At(interface);
+    if (its.forwarding == val)
+    {
+        return;
+    }
+    its.forwarding = val;
+    if (IsRunning() && interface > 0)
+    {
+        m_machine->Request([&](ns3qemu::RelayClient& relay) {
+            if (!val && !IsAnyForwarding())
+            {
+                relay.SetSysctl("net/ipv6/conf/all/forwarding", "0");
+            }
+            CarryForwarding(relay);
+        });
+    }
+}
+
+bool
+QemuIpv6::IsAnyForwarding() const
+{
+    return std::any_of(m_interfaces.begin() + 1, m_interfaces.end(), [](const auto& interface) {
+        return interface.forwarding;
+    });
+}
+
+void
+QemuIpv6::CarryForwarding(ns3qemu::RelayClient& relay)
+{
+    NS_LOG_FUNCTION(this);
+    if (!IsAnyForwarding())
+    {
+        return;
+    }
+    /* This sets it for each interface, too. There it says how the guest takes router
+     * advertisements. */
+    relay.SetSysctl("net/ipv6/conf/all/forwarding", "1");
+    for (uint32_t i = 1; i < m_interfaces.GetN(); i++)
+    {
+        const auto& its = m_interfaces.At(i);
+        if (!its.forwarding)
+        {
+            relay.SetSysctl("net/ipv6/conf/" + m_machine->GetInterfaceName(its.device) +
+                                "/forwarding",
+                            "0");
+        }
+    }
+}
+
+void
+QemuIpv6::PrepareNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device)
+{
+    if (m_interfaces.Find(device) >= 0)
+    {
+        relay.SetSysctl("net/ipv6/conf/" + m_machine->GetInterfaceName(device) + "/accept_dad",
+                        "0");
+    }
+}
+
+void
+QemuIpv6::SetIpForward(bool forward)
+{
+    NS_LOG_FUNCTION(this << forward);
+    m_forward = forward;
+    for (uint32_t i = 0; i < m_interfaces.GetN(); i++)
+    {
+        SetForwarding(i, forward);
+    }
+}
+
+bool
+QemuIpv6::GetIpForward() const
+{
+    return m_forward;
+}
+
+void
+QemuIpv6::SetMtuDiscover(bool mtuDiscover)
+{
+    if (!mtuDiscover)
+    {
+        Refuse("the choice to do without path MTU discovery");
+    }
+}
+
+bool
+QemuIpv6::GetMtuDiscover() const
+{
+    return true;
+}
+
+void
+QemuIpv6::SetStrongEndSystemModel(bool model)
+{
+    /* ns-3's default is true. A guest's kernel takes a packet for any of its addresses. */
+    m_strong = model;
+}
+
+bool
+QemuIpv6::GetStrongEndSystemModel() const
+{
+    return m_strong;
+}
+
+/* ---- addresses ---- */
+
+bool
+QemuIpv6::AddAddress(uint32_t interface, Ipv6InterfaceAddress address, bool addOnLinkRoute)
+{
+    NS_LOG_FUNCTION(this << interface << address << addOnLinkRoute);
+    auto& its = m_interfaces.At(interface);
+    const Ipv6Address own = address.GetAddress();
+    if (own.IsAny() ||
+        std::any_of(its.addresses.begin(),
+                    its.addresses.end(),
+                    [&](const Ipv6InterfaceAddress& other) { return other.GetAddress() == own; }))
+    {
+        return false;
+    }
+    address.SetOnLink(addOnLinkRoute);
+    if (IsRunning() && interface > 0 && m_machine->IsNicUp(its.device))
+    {
+        m_machine->Request([&](ns3qemu::RelayClient& relay) {
+            relay.AddAddress(m_machine->GetNic(its.device)->GetNic(),
+                             ToGuest(own),
+                             GetPrefix(address));
+        });
+    }
+    its.addresses.push_back(MakePreferred(address));
+    if (m_routing)
+    {
+        m_routing->NotifyAddAddress(interface, address);
+        if (addOnLinkRoute && address.GetPrefix() != Ipv6Prefix::GetZero())
+        {
+            m_routing->NotifyAddRoute(own.CombinePrefix(address.GetPrefix()),
+                                      address.GetPrefix(),
+                                      Ipv6Address::GetZero(),
+                                      interface);
+        }
+    }
+    m_stale = true;
+    return true;
+}
+
+void
+QemuIpv6::CarryAddresses(ns3qemu::RelayClient& relay)
+{
+    NS_LOG_FUNCTION(this);
+    for (uint32_t i = 1; i < m_interfaces.GetN(); i++)
+    {
+        if (m_machine->IsNicUp(m_interfaces.At(i).device))
+        {
+            CarryAddresses(relay, i);
+        }
+    }
+}
+
+void
+QemuIpv6::CarryAddresses(ns3qemu::RelayClient& relay, uint32_t interface)
+{
+    const auto& its = m_interfaces.At(interface);
+    const auto linkLocal = MakeLinkLocal(its.device);
+    for (const auto& address : its.addresses)
+    {
+        if (address.GetAddress() == linkLocal)
+        {
+            continue; // the kernel makes it
+        }
+        try
+        {
+            relay.AddAddress(m_machine->GetNic(its.device)->GetNic(),
+                             ToGuest(address.GetAddress()),
+                             GetPrefix(address));
+        }
+        catch (const ns3qemu::GuestError& error)
+        {
+            /* A kernel may have kept it while the NIC was down. */
+            if (error.GetErrno() != EEXIST)
+            {
+                throw;
+            }
+        }
+    }
+}
+
+uint32_t
+QemuIpv6::GetNAddresses(uint32_t interface) const
+{
+    return static_cast<uint32_t>(m_interfaces.At(interface).addresses.size());
+}
+
+Ipv6InterfaceAddress
+QemuIpv6::GetAddress(uint32_t interface, uint32_t addressIndex) const
+{
+    return m_interfaces.GetAddress(interface, addressIndex);
+}
+
+bool
+QemuIpv6::RemoveAddress(uint32_t interface, uint32_t addressIndex)
+{
+    m_interfaces.GetAddress(interface, addressIndex); // there is one
+    return Remove(interface, addressIndex);
+}
+
+bool
+QemuIpv6::RemoveAddress(uint32_t interface, Ipv6Address address)
+{
+    const auto& addresses = m_interfaces.At(interface).addresses;
+    const auto found =
+        std::find_if(addresses.begin(), addresses.end(), [&](const Ipv6InterfaceAddress& own) {
+            return own.GetAddress() == address;
+        });
+    return found != addresses.end() &&
+           Remove(interface, static_cast<size_t>(found - addresses.begin()));
+}
+
+bool
+QemuIpv6::Remove(uint32_t interface, size_t index)
+{
+    NS_LOG_FUNCTION(this << interface << index);
+    if (interface == 0)
+    {
+        NS_LOG_WARN("The loopback interface keeps its address");
+        return false;
+    }
+    auto& its = m_interfaces.At(interface);
+    const Ipv6InterfaceAddress address = its.addresses[index];
+    if (IsRunning() && m_machine->IsNicUp(its.device))
+    {
+        const uint32_t nic = m_machine->GetNic(its.device)->GetNic();
+        m_machine->Request([&](ns3qemu::RelayClient& relay) {
+            relay.DeleteAddress(nic, ToGuest(address.GetAddress()), GetPrefix(address));
+        });
+        m_routes.Forget(nic); // with an address go routes
+    }
+    its.addresses.erase(its.addresses.begin() + static_cast<ptrdiff_t>(index));
+    if (m_routing)
+    {
+        m_routing->NotifyRemoveAddress(interface, address);
+    }
+    m_stale = true;
+    return true;
+}
+
+Ipv6Address
+QemuIpv6::SourceAddressSelection(uint32_t interface, Ipv6Address dest)
+{
+    /* One of the destination's scope, of its network if there is one. */
+    const bool linkLocal = dest.IsLinkLocal() || dest.IsLinkLocalMulticast();
+    Ipv6Address found;
+    for (const auto& address : m_interfaces.At(interface).addresses)
+    {
+        if ((address.GetScope() == Ipv6InterfaceAddress::LINKLOCAL) != linkLocal)
+        {
+            continue;
+        }
+        if (address.IsInSameSubnet(dest))
+        {
+            return address.GetAddress();
+        }
+        if (found == Ipv6Address())
+        {
+            found = address.GetAddress();
+        }
+    }
+    return found;
+}
+
+/* ---- routes ---- */
+
+bool
+QemuIpv6::IsNetworkOf(uint32_t interface, Ipv6Address network, Ipv6Prefix prefix) const
+{
+    const auto& addresses = m_interfaces.At(interface).addresses;
+    return std::any_of(addresses.begin(), addresses.end(), [&](const Ipv6InterfaceAddress& own) {
+        return (own.GetOnLink() || prefix == Ipv6Prefix(128)) && own.GetPrefix() == prefix &&
+               own.GetAddress().CombinePrefix(prefix) == network;
+    });
+}
+
+bool
+QemuIpv6::IsReached(uint32_t interface, Ipv6Address address) const
+{
+    const auto& addresses = m_interfaces.At(interface).addresses;
+    return std::any_of(addresses.begin(), addresses.end(), [&](const Ipv6InterfaceAddress& own) {
+        return own.IsInSameSubnet(address);
+    });
+}
+
+QemuIpv6::Route
+QemuIpv6::MakeRoute(const Ipv6RoutingTableEntry& entry, uint32_t metric) const
+{
+    Route route;
+    auto& [key, target] = route;
+    const Ipv6Prefix prefix = entry.GetDestNetworkPrefix();
+    key.destination = ToGuest(entry.GetDest().CombinePrefix(prefix)).bytes;
+    key.prefix = prefix.GetPrefixLength();
+    key.metric = ToKernelMetric(metric);
+    target.nic = m_machine->GetNic(m_interfaces.At(entry.GetInterface()).device)->GetNic();
+    target.hasGateway = entry.GetGateway() != Ipv6Address::GetZero();
+    if (target.hasGateway)
+    {
+        target.gateway = ToGuest(entry.GetGateway()).bytes;
+    }
+    return route;
+}
+
+ns3qemu::GuestRoutes::Routes
+QemuIpv6::CollectRoutes() const
+{
+    ns3qemu::GuestRoutes::Routes routes;
+    uint8_t kernelTable = TABLE_MAIN;
+    for (const auto& table : m_tables.Get())
+    {
+        ns3qemu::GuestRoutes::Routes found;
+        for (const auto& [entry, metric] : table.routes)
+        {
+            const uint32_t interface = entry.GetInterface();
+            if (interface == 0 || !m_machine->IsNicUp(m_interfaces.At(interface).device))
+            {
+                continue;
+            }
+            auto route = MakeRoute(entry, metric);
+            auto& [key, target] = route;
+            if (const auto options = m_options.find(route); options != m_options.end())
+            {
+                target.initialWindow = options->second;
+            }
+            else if (target.hasGateway)
+            {
+                /* In ns-3 the interface decides alone. */
+                target.onLink = !IsReached(interface, entry.GetGateway());
+            }
+            else if (metric == 0 &&
+                     IsNetworkOf(interface, entry.GetDest(), entry.GetDestNetworkPrefix()))
+            {
+                continue; // the kernel has made its own for the address
+            }
+            key.table = kernelTable;
+            if (table.firstWins)
+            {
+                found.emplace(key, target);
+            }
+            else
+            {
+                found[key] = target;
+            }
+        }
+        routes.merge(found); // what an earlier protocol has stays
+        kernelTable = TABLE_DEFAULT;
+    }
+    return routes;
+}
+
+void
+QemuIpv6::CarryRoutes(ns3qemu::RelayClient& relay)
+{
+    if (!m_tables.Read() && !m_stale)
+    {
+        return;
+    }
+    NS_LOG_FUNCTION(this);
+    m_routes.Carry(relay, CollectRoutes(), m_machine->GetInterfaceIndices());
+    m_stale = false;
+}
+
+void
+QemuIpv6::AddRoute(Ipv6Address destination,
+                   Ipv6Prefix prefix,
+                   Ipv6Address gateway,
+                   uint32_t interface,
+                   uint32_t initialWindow)
+{
+    NS_LOG_FUNCTION(this << destination << prefix << gateway << interface << initialWindow);
+    const auto routing = DynamicCast<Ipv6StaticRouting>(m_tables.GetStatic());
+    if (!routing)
+    {
+        throw std::logic_error("VM '" + m_machine->GetName() +
+                               "': its node has no ns3::Ipv6StaticRouting to add a route to");
+    }
+    const Ipv6Address network = destination.CombinePrefix(prefix);
+    const auto entry =
+        gateway == Ipv6Address::GetZero()
+            ? Ipv6RoutingTableEntry::CreateNetworkRouteTo(network, prefix, interface)
+            : Ipv6RoutingTableEntry::CreateNetworkRouteTo(network, prefix, gateway, interface);
+    if (IsRunning())
+    {
+        auto [key, target] = MakeRoute(entry, 0);
+        target.initialWindow = initialWindow;
+        m_machine->Request([&](ns3qemu::RelayClient& relay) {
+            m_routes.Add(relay, key, target, m_machine->GetInterfaceIndices());
+        });
+    }
+    m_options[MakeRoute(entry, 0)] = initialWindow;
+    if (gateway == Ipv6Address::GetZero())
+    {
+        routing->AddNetworkRouteTo(network, prefix, interface);
+    }
+    else
+    {
+        routing->AddNetworkRouteTo(network, prefix, gateway, interface);
+    }
+    m_stale = true;
+}
+
+bool
+QemuIpv6::DeleteRoute(Ipv6Address destination,
+                      Ipv6Prefix prefix,
+                      Ipv6Address gateway,
+                      uint32_t interface)
+{
+    NS_LOG_FUNCTION(this << destination << prefix << gateway << interface);
+    const auto routing = DynamicCast<Ipv6StaticRouting>(m_tables.GetStatic());
+    for (uint32_t i = 0; routing && i < routing->GetNRoutes(); i++)
+    {
+        const auto entry = routing->GetRoute(i);
+        if (entry.GetDest() == destination.CombinePrefix(prefix) &&
+            entry.GetDestNetworkPrefix() == prefix && entry.GetGateway() == gateway &&
+            entry.GetInterface() == interface)
+        {
+            routing->RemoveRoute(i);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- what a guest's kernel has itself ---- */
+
+void
+QemuIpv6::Send(Ptr<Packet>, Ipv6Address, Ipv6Address, uint8_t, Ptr<Ipv6Route>)
+{
+    Refuse("sending packets");
+}
+
+void
+QemuIpv6::Insert(Ptr<IpL4Protocol>)
+{
+    Refuse("the choice of transport protocols");
+}
+
+void
+QemuIpv6::Insert(Ptr<IpL4Protocol>, uint32_t)
+{
+    Refuse("the choice of transport protocols");
+}
+
+void
+QemuIpv6::Remove(Ptr<IpL4Protocol>)
+{
+    Refuse("the choice of transport protocols");
+}
+
+void
+QemuIpv6::Remove(Ptr<IpL4Protocol>, uint32_t)
+{
+    Refuse("the choice of transport protocols");
+}
+
+void
+QemuIpv6::SetPmtu(Ipv6Address, uint32_t)
+{
+    Refuse("what is known of a path's MTU");
+}
+
+void
+QemuIpv6::RegisterExtensions()
+{
+}
+
+void
+QemuIpv6::RegisterOptions()
+{
+}
+
+Ptr<IpL4Protocol>
+QemuIpv6::GetProtocol(int) const
+{
+    return nullptr;
+}
+
+Ptr<IpL4Protocol>
+QemuIpv6::GetProtocol(int, int32_t) const
+{
+    return nullptr;
+}
+
+} // namespace ns3
