@@ -810,6 +810,11 @@ VmDriver::LogConsole(const uint8_t* data, size_t length)
         const char c = static_cast<char>(data[i]);
         if (c == '\n' || m_consoleLine.size() >= CONSOLE_LINE_MAX)
         {
+            const size_t panic = m_consoleLine.find("Kernel panic");
+            if (panic != std::string::npos && m_panic.empty())
+            {
+                m_panic = m_consoleLine.substr(panic);
+            }
             m_consoleTail.push_back(m_consoleLine);
             m_consoleLine.clear();
             if (m_consoleTail.size() > CONSOLE_TAIL_LINES)
@@ -839,13 +844,9 @@ VmDriver::GetConsoleTail() const
 std::string
 VmDriver::DescribeFault(uint32_t fault) const
 {
-    for (const auto& line : m_consoleTail)
+    if (!m_panic.empty())
     {
-        const size_t at = line.find("Kernel panic");
-        if (at != std::string::npos)
-        {
-            return "the guest's kernel has panicked: " + line.substr(at);
-        }
+        return "the guest's kernel has panicked: " + m_panic;
     }
     switch (fault)
     {

@@ -224,6 +224,7 @@ class VmDriver : private VmOutput
     std::ofstream m_consoleLog;
     std::deque<std::string> m_consoleTail;
     std::string m_consoleLine;
+    std::string m_panic; // what the console said of it, however much it said after
 };
 
 } // namespace ns3qemu
