@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #define MODULE_LIST "/etc/ns3-qemu/modules"
 
 static int g_childPipe[2] = {-1, -1};
+static bool g_inMachine;
 static struct rlimit g_files; /* before they were raised */
 static bool g_limitsRaised;
 
@@ -327,8 +329,34 @@ InitOpenDevice(const char* class, const char* name, int flags)
 }
 
 void
+InitSchedule(pid_t pid, int priority)
+{
+    if (!g_inMachine)
+    {
+        return;
+    }
+    const struct sched_param parameter = {.sched_priority = priority};
+    /* musl's own function says that there is none. */
+    (void)syscall(SYS_sched_setscheduler, pid, priority > 0 ? SCHED_FIFO : SCHED_OTHER, &parameter);
+}
+
+/* Without a limit to real-time processes, the kernel needs no timer to watch over them: each would
+ * be a turn. */
+static void
+AllowRealTime(void)
+{
+    const int fd = open("/proc/sys/kernel/sched_rt_runtime_us", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0)
+    {
+        (void)!write(fd, "-1\n", 3);
+        (void)close(fd);
+    }
+}
+
+void
 InitMachine(void)
 {
+    g_inMachine = true;
     (void)umask(022);
     (void)chdir("/");
     int proc = Mount("proc", "/proc", NULL);
@@ -348,10 +376,17 @@ InitMachine(void)
     {
         (void)Mount("devpts", "/dev/pts", "mode=0620"); /* before 2.6.29 */
     }
+    (void)Mount("tmpfs", "/dev/shm", "mode=1777");
+    (void)symlink("/proc/self/fd", "/dev/fd");
+    (void)symlink("/proc/self/fd/0", "/dev/stdin");
+    (void)symlink("/proc/self/fd/1", "/dev/stdout");
+    (void)symlink("/proc/self/fd/2", "/dev/stderr");
     (void)Mount("tmpfs", "/tmp", "mode=1777");
     (void)Mount("tmpfs", "/run", "mode=0755");
 
     RaiseLimits();
+    AllowRealTime();
+    InitSchedule(0, INIT_PRIORITY_RELAY);
     LoadModules();
     LoopbackUp();
 }

@@ -243,6 +243,7 @@ Become(const Program* program, int input, int output, int errors, int report)
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)setsid();
+    InitSchedule(0, INIT_PRIORITY_START);
     InitRestoreLimits();
     /* The pipes' ends are above the standard descriptors, so none of these closes another. */
     int error = 0;
@@ -362,6 +363,8 @@ Start(const Program* program, uint32_t* number)
         error = pid < 0 ? errno : AwaitExecution(pipes[REPORT][0], pid);
         if (error == 0)
         {
+            /* It has not executed an instruction of its own: our priority is the higher one. */
+            InitSchedule(pid, INIT_PRIORITY_PROGRAM);
             g_processes[g_count++] = (Process){
                 .number = next,
                 .pid = pid,

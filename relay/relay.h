@@ -33,6 +33,18 @@ _Noreturn void Fatal(const char* format, ...) __attribute__((format(printf, 1, 2
 /* Mounts file systems, loads modules, brings up the loopback interface. */
 void InitMachine(void);
 
+/* Real-time priorities. A program that never sleeps must not keep the simulation from being
+ * answered, nor another from being started. */
+enum
+{
+    INIT_PRIORITY_PROGRAM = 0, /* none: what programs run with */
+    INIT_PRIORITY_START = 1,   /* until the program is executed */
+    INIT_PRIORITY_RELAY = 2,
+};
+
+/* Only in a machine, whose first process has the first; elsewhere it does nothing. 0: oneself. */
+void InitSchedule(pid_t pid, int priority);
+
 /* From now on `InitChildPipe` is readable when children have ended. `InitReap` buries them. */
 void InitHearChildren(void);
 void InitReap(void);
