@@ -43,6 +43,7 @@ class RunMonitor
     static bool WasInterrupted();
 
   private:
+    friend class QemuApplication;
     friend class VirtualMachine;
 
     /** Begin to look for SIGINT; whoever handled it before still does. */

@@ -23,6 +23,7 @@
 #include "ns3/rng-seed-manager.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
+#include "ns3/uinteger.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -195,6 +196,25 @@ VirtualMachine::GetTypeId()
                           TimeValue(Seconds(30)),
                           MakeTimeAccessor(&VirtualMachine::m_watchdog),
                           MakeTimeChecker(MilliSeconds(1)))
+            .AddAttribute("BusyInstructions",
+                          "A guest that has executed so many instructions in a turn without going "
+                          "to sleep goes on BusyStep later.",
+                          UintegerValue(50'000'000),
+                          MakeUintegerAccessor(&VirtualMachine::m_busyInstructions),
+                          MakeUintegerChecker<uint64_t>(10'000))
+            .AddAttribute("BusyReads",
+                          "A guest that has read its clock so often in a turn without going to "
+                          "sleep goes on BusyStep later: a program that waits in a loop until it "
+                          "is late enough.",
+                          UintegerValue(20'000),
+                          MakeUintegerAccessor(&VirtualMachine::m_busyReads),
+                          MakeUintegerChecker<uint64_t>(100))
+            .AddAttribute("BusyStep",
+                          "How much later a guest goes on that has used up a turn, unless a timer "
+                          "of its own expires earlier.",
+                          TimeValue(MilliSeconds(10)),
+                          MakeTimeAccessor(&VirtualMachine::m_busyStep),
+                          MakeTimeChecker(NanoSeconds(1)))
             .AddTraceSource("Turn",
                             "The machine has had a turn.",
                             MakeTraceSourceAccessor(&VirtualMachine::m_turnTrace),
@@ -683,6 +703,9 @@ VirtualMachine::BuildConfig()
     /* A real NIC and its driver take seconds until they have a link; a virtio one has it at once.
      */
     m_slowLinks = config.nicModel.rfind("virtio", 0) != 0;
+    config.linkOptions.push_back("busy-instructions=" + std::to_string(m_busyInstructions));
+    config.linkOptions.push_back("busy-reads=" + std::to_string(m_busyReads));
+    config.linkOptions.push_back("busy-step=" + std::to_string(m_busyStep.GetNanoSeconds()));
     for (const auto& nic : m_nics)
     {
         config.nics.push_back(nic->DescribeNic());

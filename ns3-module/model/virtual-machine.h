@@ -289,6 +289,9 @@ class VirtualMachine : public Object
     Time m_tscStep;
     Time m_spin;
     Time m_watchdog;
+    uint64_t m_busyInstructions;
+    uint64_t m_busyReads;
+    Time m_busyStep;
     bool m_segmentationOffload;
     bool m_snapshot;
 

@@ -9,9 +9,9 @@ In a script::
     qemu = ns3_qemu.QemuHelper("debian:6.1")
     machine = qemu.Install(node)
 
-`Image` describes machines that have programs. `QemuHelper`, `Run` and `VmError` are loaded when
-first used, with ns-3 and the C++ module: from then on `ns.QemuTcpSource`, `ns.VirtualMachine` and
-the rest of the module are there, too.
+`Image` describes machines that have programs, and `Program` runs one of them. What needs ns-3 is
+loaded when first used, with ns-3 and the C++ module: from then on `ns.QemuTcpSource`,
+`ns.VirtualMachine` and the rest of the module are there, too.
 """
 
 from importlib.metadata import version
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .image import Image as Image
+    from .program import Program as Program
 
 __version__ = version("ns3-qemu")
 
-__all__ = ["Image", "QemuHelper", "Run", "VmError", "__version__", "load"]
+__all__ = ["Image", "Program", "QemuHelper", "Run", "VmError", "__version__", "load"]
 
 _SIMULATION = frozenset({"QemuHelper", "Run", "VmError", "load"})
 
@@ -33,6 +34,10 @@ def __getattr__(name: str) -> Any:
         from .image import Image
 
         return Image
+    if name == "Program":
+        from .program import Program
+
+        return Program
     if name in _SIMULATION:
         from . import simulation
 

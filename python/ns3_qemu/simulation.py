@@ -18,6 +18,9 @@ __all__ = ["QemuHelper", "Run", "VmError", "load"]
 _PACKAGE = Path(__file__).resolve().parent
 
 _HEADERS = (
+    "command-line.h",
+    "qemu-application-helper.h",
+    "qemu-application.h",
     "qemu-helper.h",
     "qemu-net-device.h",
     "qemu-tcp-sink.h",
