@@ -102,6 +102,13 @@ class PyVm
         m_driver.SetFrameHandler([this](unsigned nic, const uint8_t* data, size_t length) {
             m_frames.emplace_back(nic, std::vector<uint8_t>(data, data + length));
         });
+        m_driver.SetConsoleHandler([this](const uint8_t* data, size_t length) {
+            /* Nobody may ever take it. */
+            if (m_console.size() < CONSOLE_MAX)
+            {
+                m_console.append(reinterpret_cast<const char*>(data), length);
+            }
+        });
         m_driver.SetInterrupt([]() {
             py::gil_scoped_acquire gil;
             if (PyErr_CheckSignals() != 0)
@@ -124,6 +131,13 @@ class PyVm
     VmDriver& Driver()
     {
         return m_driver;
+    }
+
+    py::bytes TakeConsole()
+    {
+        std::string console;
+        console.swap(m_console);
+        return console;
     }
 
     py::list TakeFrames()
@@ -182,7 +196,10 @@ class PyVm
     }
 
   private:
+    static constexpr size_t CONSOLE_MAX = 16 * 1024 * 1024; // bytes
+
     VmDriver m_driver;
+    std::string m_console;
     std::vector<std::pair<unsigned, std::vector<uint8_t>>> m_frames;
     std::vector<RelayReady> m_ready;
     std::vector<RelayStreamEnd> m_streams;
@@ -316,6 +333,15 @@ PYBIND11_MODULE(_vm, m)
             [](PyVm& vm, unsigned nic, bool up) { vm.Driver().SetCarrier(nic, up); },
             py::arg("nic"),
             py::arg("up"))
+        .def(
+            "queue_console",
+            [](PyVm& vm, const py::bytes& data) {
+                const std::string_view view = data;
+                vm.Driver().QueueConsole(reinterpret_cast<const uint8_t*>(view.data()),
+                                         view.size());
+            },
+            py::arg("data"))
+        .def("take_console", &PyVm::TakeConsole)
         .def("take_frames", &PyVm::TakeFrames)
         .def("take_ready", &PyVm::TakeReady)
         .def("take_stream_ends", &PyVm::TakeStreamEnds)

@@ -160,6 +160,12 @@ VmDriver::SetFrameHandler(FrameHandler handler)
 }
 
 void
+VmDriver::SetConsoleHandler(ConsoleHandler handler)
+{
+    m_onConsole = std::move(handler);
+}
+
+void
 VmDriver::SetInterrupt(Interrupt interrupt)
 {
     m_interrupt = std::move(interrupt);
@@ -614,7 +620,9 @@ VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
     m_vmTime = vmTime;
     m_turns++;
     GiveAndTake(SIM_LINK_RUN, vmTime, flags);
-    if (m_answer.kind == SIM_LINK_BUSY && m_answer.deadline <= vmTime)
+    /* A timer that is due now and was not to expire in this turn is to expire in the next. */
+    const int64_t earliest = (flags & SIM_LINK_RUN_TIMERS) ? vmTime + 1 : vmTime;
+    if (m_answer.kind == SIM_LINK_BUSY && m_answer.deadline < earliest)
     {
         Fail("QEMU broke the sim-link protocol: a busy guest must let time pass");
     }
@@ -711,6 +719,18 @@ VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
     AddRecord([&]() { return m_link->AddFrame(nic, data, length); });
 }
 
+void
+VmDriver::QueueConsole(const uint8_t* data, size_t length)
+{
+    CheckRunning();
+    size_t sent = 0;
+    while ((sent += m_link->AddSerial(SIM_LINK_CONSOLE_PORT, data + sent, length - sent)) < length)
+    {
+        /* The inbox is full: a turn of its own for what is in it. */
+        RunTurn(m_vmTime, 0);
+    }
+}
+
 int64_t
 VmDriver::GetDeadline() const
 {
@@ -799,6 +819,10 @@ VmDriver::LogConsole(const uint8_t* data, size_t length)
     if (m_keepsWhatIsSaid)
     {
         m_bootConsole.insert(m_bootConsole.end(), data, data + length);
+    }
+    if (m_onConsole)
+    {
+        m_onConsole(data, length);
     }
     if (m_consoleLog.is_open())
     {

@@ -71,6 +71,8 @@ class VmDriver : private VmOutput
 {
   public:
     using FrameHandler = std::function<void(unsigned nic, const uint8_t* data, size_t length)>;
+    /** Gets what the guest writes to its console. */
+    using ConsoleHandler = std::function<void(const uint8_t* data, size_t length)>;
     /** Called now and then while waiting; may throw to end the wait. */
     using Interrupt = std::function<void()>;
     /** What a long turn is reported to; the default writes to standard error. */
@@ -81,6 +83,8 @@ class VmDriver : private VmOutput
 
     /** Receives the frames that the guest sends, within the turn in which it does. */
     void SetFrameHandler(FrameHandler handler);
+    /** Besides the console log; for who gives the guest's console to a person. */
+    void SetConsoleHandler(ConsoleHandler handler);
     void SetInterrupt(Interrupt interrupt);
     void SetReporter(Reporter reporter);
 
@@ -134,6 +138,9 @@ class VmDriver : private VmOutput
      * the NIC loses frames in both directions.
      */
     void SetCarrier(unsigned nic, bool up);
+
+    /** Queue what is typed at the guest's console for the next turn. */
+    void QueueConsole(const uint8_t* data, size_t length);
 
     /** @return the simulated time at which the guest wants its next turn, or SIM_LINK_NO_DEADLINE
      */
@@ -200,6 +207,7 @@ class VmDriver : private VmOutput
 
     VmConfig m_config;
     FrameHandler m_onFrame;
+    ConsoleHandler m_onConsole;
     Interrupt m_interrupt;
     Reporter m_reporter;
     std::function<void(RelayClient&)> m_preparation;

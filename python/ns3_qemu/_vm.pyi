@@ -81,6 +81,10 @@ class Vm:
         """Have a NIC's link go up or down in the next turn."""
     def take_frames(self) -> list[tuple[int, bytes]]:
         """Return what the guest has sent since the last call: (NIC, frame)."""
+    def queue_console(self, data: bytes) -> None:
+        """Queue what is typed at the guest's console for the next turn."""
+    def take_console(self) -> bytes:
+        """Return what the guest has written to its console since the last call, since its boot."""
     def take_ready(self) -> list[tuple[int, int, int]]:
         """Return the readiness events since the last call: (socket, conditions, errno)."""
     def take_stream_ends(self) -> list[tuple[int, int, int, int]]:

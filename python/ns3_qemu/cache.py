@@ -7,6 +7,7 @@ Layout, below `$NS3_QEMU_HOME`, or else `$XDG_CACHE_HOME/ns3-qemu`, or else `~/.
     downloads/<what>/    files as they came from the archive
     qemu/<hash>/         a patched QEMU with its firmware
     kernels/<version>/   an unpacked Debian kernel
+    programs/<package>/  a program for guests
     images/<hash>/       a machine that can be started: kernel, initramfs, QEMU command
     logs/                the output of each step's last run
     locks/, work/        see below
@@ -45,6 +46,7 @@ class Cache:
         self.downloads = self.root / "downloads"
         self.qemu = self.root / "qemu"
         self.kernels = self.root / "kernels"
+        self.programs = self.root / "programs"
         self.images = self.root / "images"
         self.logs = self.root / "logs"
         self._locks = self.root / "locks"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command `ns3-qemu`."""
 
+import re
 import signal
 import sys
 import types
@@ -50,7 +51,9 @@ app.add_typer(images, name="image")
 _Kernel = Annotated[
     str,
     typer.Option(
-        "--kernel", metavar="KERNEL", help="debian:SERIES, or the path of a bzImage of your own."
+        "--kernel",
+        metavar="KERNEL",
+        help="debian:SERIES or SERIES alone (6.12), or the path of a bzImage of your own.",
     ),
 ]
 _Modules = Annotated[
@@ -76,16 +79,32 @@ _Add = Annotated[
 ]
 
 
-def _add_files(wanted: image.Image, paths: list[str] | None) -> None:
+_Rootfs = Annotated[
+    Path | None,
+    typer.Option(
+        "--rootfs",
+        metavar="PATH",
+        help="A directory or tar file that is to be the guest's root file system.",
+    ),
+]
+
+
+def _add_files(wanted: image.Image, paths: list[str] | None) -> list[str]:
+    """Add what --add names; return where that is in the guest."""
+    places = []
     for path in paths or ():
         name, _, place = path.partition("=")
-        # A file's own name may have an equals sign.
-        whole = Path(path).expanduser().exists()
-        wanted.add(path if whole else name, None if whole else place or None)
+        if Path(path).expanduser().exists():  # a file's own name may have an equals sign
+            name, place = path, ""
+        wanted.add(name, place or None)
+        places.append(place or str(Path(name).expanduser().absolute()))
+    return places
 
 
 def _kernel_spec(kernel: str, modules: Path | None) -> str:
     """Return the name of a kernel as ns3_qemu.kernel wants it."""
+    if re.fullmatch(r"\d+\.\d+", kernel) and not Path(kernel).exists():
+        kernel = f"debian:{kernel}"
     if kernel.startswith(("debian:", "file:")):
         if modules is not None:
             message = "--modules goes with a bzImage only"
@@ -157,6 +176,26 @@ def demo(
     from . import demo as run  # it loads ns-3, which takes seconds
 
     run.run(out, _kernel_spec(kernel, modules))
+
+
+@app.command("shell")
+def _shell(
+    kernel: _Kernel = image.DEFAULT_KERNEL,
+    modules: _Modules = None,
+    add: _Add = None,
+    rootfs: _Rootfs = None,
+    memory: Annotated[
+        int | None, typer.Option("--memory", metavar="MIB", help="Memory of the machine.")
+    ] = None,
+) -> None:
+    """Boot a kernel and give its shell. Its time follows the wall clock; Ctrl-] ends it.
+
+    Without a terminal, the shell reads its commands from standard input.
+    """
+    from . import shell
+
+    wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory)
+    raise typer.Exit(shell.run(wanted, _add_files(wanted, add)))
 
 
 @app.command()
@@ -244,14 +283,7 @@ def build(
         ),
     ] = None,
     add: _Add = None,
-    rootfs: Annotated[
-        Path | None,
-        typer.Option(
-            "--rootfs",
-            metavar="PATH",
-            help="A directory or tar file that is to be the guest's root file system.",
-        ),
-    ] = None,
+    rootfs: _Rootfs = None,
     refresh: _Refresh = False,
 ) -> None:
     """Build an image, with all that it needs, and print its directory."""

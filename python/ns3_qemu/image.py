@@ -202,6 +202,18 @@ class Image:
         """
         self._overlay.add(path, to)
 
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Add a file with this text, such as "/etc/hosts". `mode`: its permissions."""
+        self._overlay.write(path, text, mode)
+
+    def link(self, path: str, target: str) -> None:
+        """Add a symbolic link at `path` in the guest that leads to `target`."""
+        self._overlay.link(path, target)
+
+    def has(self, path: str) -> bool:
+        """Say whether there is a file at this path of the guest, or a link that leads to one."""
+        return path in self._overlay
+
     @property
     def spec(self) -> ImageSpec:
         """What the image is to be, but for its files."""

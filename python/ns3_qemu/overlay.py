@@ -181,6 +181,16 @@ class Overlay:
             _refuse(host, error)
         self._sources.append(f"{host}" if to is None else f"{host} as {guest}")
 
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Add a file with this text."""
+        self._check_place(_plain(path))
+        self._put(cpio.file(_plain(path), text.encode(), mode))
+
+    def link(self, path: str, target: str) -> None:
+        """Add a symbolic link."""
+        self._check_place(_plain(path))
+        self._put(cpio.symlink(_plain(path), target))
+
     def _add_program(self, guest: str, host: str, said: str, *, complete: bool = True) -> None:
         """Add what a file needs in order to run; the file itself is at `guest` already."""
         data = self._entries[self._follow(guest)].data
