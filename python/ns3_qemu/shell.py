@@ -56,7 +56,8 @@ def run(image: Image, programs: list[str]) -> int:
     steps = Steps(cache.logs)
     _add_shell(image, cache, steps, programs)
     command = read_command_file(str(image.build_in(cache, steps) / "qemu.args"))
-    vm = Vm(command, name="shell")
+    # As a VirtualMachine has it: a program that never sleeps lets 10 ms pass for each turn.
+    vm = Vm(command, name="shell", link_options=["busy-step=10000000"])
     try:
         vm.finish_boot()
         vm.take_console()  # what it said while it booted
