@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,13 @@ def run_script(script: str, image: Path, directory: Path) -> Ended:
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     result = json.loads(lines[-1].removeprefix("RESULT ")) if lines else {}
     return Ended(done.returncode, result, done.stderr)
+
+
+def run_program(name: str, image: Path, directory: Path) -> dict[str, str]:
+    """Run one of the module's C++ simulations, and return the "name=value" lines that it prints."""
+    program = str(files("ns3_qemu") / "tests" / name)
+    done = subprocess.run(
+        [program, str(image)], cwd=directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())

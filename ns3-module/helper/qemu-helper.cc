@@ -6,6 +6,7 @@
 #include "../model/qemu-ipv4.h"
 #include "../model/qemu-ipv6.h"
 #include "../model/qemu-net-device.h"
+#include "../model/qemu-socket-factory.h"
 #include "../model/virtual-machine.h"
 #include "tcp-info-writer.h"
 
@@ -126,6 +127,10 @@ QemuHelper::Install(Ptr<Node> node) const
     }
     auto machine = m_factory.Create<VirtualMachine>();
     node->AggregateObject(machine);
+    node->AggregateObject(CreateObject<QemuTcpSocketFactory>());
+    node->AggregateObject(CreateObject<QemuUdpSocketFactory>());
+    node->AggregateObject(CreateObject<QemuIpv4RawSocketFactory>());
+    node->AggregateObject(CreateObject<QemuIpv6RawSocketFactory>());
     if (m_ipv4)
     {
         auto ipv4 = CreateObject<QemuIpv4>();

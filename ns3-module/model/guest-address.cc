@@ -37,4 +37,15 @@ ToGuestEndpoint(const Address& address, const char* what)
     return endpoint;
 }
 
+Address
+ToAddress(const ns3qemu::GuestEndpoint& endpoint)
+{
+    const auto* bytes = endpoint.address.bytes.data();
+    if (endpoint.address.family == RELAY_INET6)
+    {
+        return Inet6SocketAddress(Ipv6Address::Deserialize(bytes), endpoint.port);
+    }
+    return InetSocketAddress(Ipv4Address::Deserialize(bytes), endpoint.port);
+}
+
 } // namespace ns3

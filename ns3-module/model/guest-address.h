@@ -20,6 +20,12 @@ namespace ns3
  */
 ns3qemu::GuestEndpoint ToGuestEndpoint(const Address& address, const char* what);
 
+/**
+ * @param endpoint a socket address of the guest
+ * @return it as an InetSocketAddress or Inet6SocketAddress
+ */
+Address ToAddress(const ns3qemu::GuestEndpoint& endpoint);
+
 } // namespace ns3
 
 #endif /* NS3_QEMU_GUEST_ADDRESS_H */

@@ -56,23 +56,8 @@ QemuTcpSource::GetTypeId()
                           "TCP_CONGESTION of the socket. Empty: the guest's sysctl decides.",
                           StringValue(""),
                           MakeStringAccessor(&QemuTcpSource::m_congestionControl),
-                          MakeStringChecker())
-            .AddTraceSource("TcpInfo",
-                            "The state of the connection has changed.",
-                            MakeTraceSourceAccessor(&QemuTcpSource::m_infoTrace),
-                            "ns3::QemuTcpSource::TcpInfoTracedCallback")
-            .AddTraceSource("CongestionWindow",
-                            "The kernel's snd_cwnd, in bytes.",
-                            MakeTraceSourceAccessor(&QemuTcpSource::m_cwnd),
-                            "ns3::TracedValueCallback::Uint32")
-            .AddTraceSource("SlowStartThreshold",
-                            "The kernel's snd_ssthresh, in bytes; 0xffffffff: infinite.",
-                            MakeTraceSourceAccessor(&QemuTcpSource::m_ssthresh),
-                            "ns3::TracedValueCallback::Uint32")
-            .AddTraceSource("RTT",
-                            "The kernel's smoothed round-trip time.",
-                            MakeTraceSourceAccessor(&QemuTcpSource::m_rtt),
-                            "ns3::TracedValueCallback::Time");
+                          MakeStringChecker());
+    AddTraceSources(tid);
     return tid;
 }
 
@@ -90,14 +75,9 @@ void
 QemuTcpSource::DoDispose()
 {
     NS_LOG_FUNCTION(this);
+    StopTracing();
     m_machine = nullptr;
     Application::DoDispose();
-}
-
-const ns3qemu::GuestTcpInfo&
-QemuTcpSource::GetTcpInfo() const
-{
-    return m_info;
 }
 
 int
@@ -140,8 +120,7 @@ QemuTcpSource::Open()
         relay.Watch(m_handle, RELAY_WRITABLE);
         relay.Connect(m_handle, remote);
     });
-    m_machine->TraceConnectWithoutContext("Turn", MakeCallback(&QemuTcpSource::OnTurn, this));
-    Sample();
+    StartTracing(m_machine, m_handle, true);
 }
 
 void
@@ -164,47 +143,6 @@ QemuTcpSource::OnReady(const RelayReady& ready)
 }
 
 void
-QemuTcpSource::OnTurn(VirtualMachine::TurnCause cause, uint32_t frames, uint64_t instructions)
-{
-    /*
-     * TCP changes its state when a segment arrives, or when it sends one because a timer has
-     * expired. Asking after a mere tick would keep the guest from stopping its tick.
-     */
-    if (m_open &&
-        (cause == VirtualMachine::FRAME || (cause == VirtualMachine::TIMER && frames > 0)))
-    {
-        Sample();
-    }
-}
-
-void
-QemuTcpSource::Sample()
-{
-    std::vector<uint8_t> raw;
-    m_machine->Request([&](ns3qemu::RelayClient& relay) {
-        raw = relay.GetOption(m_handle, IPPROTO_TCP, TCP_INFO, ns3qemu::GuestTcpInfo::SIZE);
-    });
-    if (raw.empty())
-    {
-        return; // the machine has failed, and the run ends
-    }
-    const auto info = ns3qemu::GuestTcpInfo::Parse(raw);
-    const bool changed = info.cwnd != m_info.cwnd || info.ssthresh != m_info.ssthresh ||
-                         info.rtt != m_info.rtt || info.rttvar != m_info.rttvar ||
-                         info.caState != m_info.caState || info.state != m_info.state ||
-                         info.totalRetrans != m_info.totalRetrans;
-    if (!changed)
-    {
-        return;
-    }
-    m_info = info;
-    m_infoTrace(m_info);
-    m_cwnd = info.cwnd * info.sndMss;
-    m_ssthresh = info.ssthresh >= 0x7fffffff ? UINT32_MAX : info.ssthresh * info.sndMss;
-    m_rtt = MicroSeconds(info.rtt);
-}
-
-void
 QemuTcpSource::StopApplication()
 {
     NS_LOG_FUNCTION(this);
@@ -213,7 +151,7 @@ QemuTcpSource::StopApplication()
         return;
     }
     m_open = false;
-    m_machine->TraceDisconnectWithoutContext("Turn", MakeCallback(&QemuTcpSource::OnTurn, this));
+    StopTracing();
     m_machine->Unwatch(m_handle);
     if (m_machine->IsRunning())
     {

@@ -4,14 +4,12 @@
 #ifndef NS3_QEMU_TCP_SOURCE_H
 #define NS3_QEMU_TCP_SOURCE_H
 
-#include "guest-tcp-info.h"
 #include "relay-protocol.h"
+#include "tcp-info-tracer.h"
 #include "virtual-machine.h"
 
 #include "ns3/address.h"
 #include "ns3/application.h"
-#include "ns3/traced-callback.h"
-#include "ns3/traced-value.h"
 
 #include <cstdint>
 #include <string>
@@ -28,7 +26,7 @@ namespace ns3
  * frames. The state of the connection is the kernel's struct tcp_info, read after every turn of the
  * machine in which it can have changed; reading it changes no packet.
  */
-class QemuTcpSource : public Application
+class QemuTcpSource : public Application, public TcpInfoTracer
 {
   public:
     /** @return the TypeId */
@@ -37,17 +35,8 @@ class QemuTcpSource : public Application
     QemuTcpSource();
     ~QemuTcpSource() override;
 
-    /** @return the connection's tcp_info at its last change */
-    const ns3qemu::GuestTcpInfo& GetTcpInfo() const;
-
     /** @return the errno with which the connection failed or ended, or 0 */
     int GetErrno() const;
-
-    /**
-     * TracedCallback signature of a change of the connection's state.
-     * @param info the kernel's struct tcp_info
-     */
-    typedef void (*TcpInfoTracedCallback)(const ns3qemu::GuestTcpInfo& info);
 
   protected:
     void DoDispose() override;
@@ -57,8 +46,6 @@ class QemuTcpSource : public Application
     void StopApplication() override;
     void Open();
     void OnReady(const RelayReady& ready);
-    void OnTurn(VirtualMachine::TurnCause cause, uint32_t frames, uint64_t instructions);
-    void Sample();
 
     /* attributes */
     Address m_remote;
@@ -72,11 +59,6 @@ class QemuTcpSource : public Application
     bool m_connected{false};
     uint32_t m_handle{0};
     int m_errno{0};
-    ns3qemu::GuestTcpInfo m_info;
-    TracedCallback<const ns3qemu::GuestTcpInfo&> m_infoTrace;
-    TracedValue<uint32_t> m_cwnd{0};
-    TracedValue<uint32_t> m_ssthresh{0};
-    TracedValue<Time> m_rtt{Time(0)};
 };
 
 } // namespace ns3

@@ -604,6 +604,25 @@ VirtualMachine::IsRunning() const
     return m_running;
 }
 
+bool
+VirtualMachine::IsEarly() const
+{
+    return m_early;
+}
+
+void
+VirtualMachine::WhenRunning(std::function<void()> action)
+{
+    if (m_early)
+    {
+        m_whenRunning.push_back(std::move(action));
+    }
+    else if (m_running)
+    {
+        action();
+    }
+}
+
 void
 VirtualMachine::Watch(uint32_t handle, Callback<void, const RelayReady&> callback)
 {
@@ -959,6 +978,13 @@ VirtualMachine::BootMachine()
         CarryRoutes();
         relay.DispatchEvents();
     });
+    m_early = false;
+    const auto actions = std::move(m_whenRunning);
+    m_whenRunning.clear();
+    for (const auto& action : actions)
+    {
+        action();
+    }
 }
 
 void
@@ -1029,6 +1055,8 @@ VirtualMachine::End()
         RunMonitor::ReleaseInterrupts();
     }
     m_running = false;
+    m_early = false;
+    m_whenRunning.clear();
     m_timer.Cancel();
     m_grant.Cancel();
     if (m_driver)

@@ -243,6 +243,15 @@ class VirtualMachine : public Object
 
     /** @return true while the machine runs */
     bool IsRunning() const;
+    /** @return true if it is still to be started */
+    bool IsEarly() const;
+
+    /**
+     * Do something as soon as the machine runs and is configured: now, or when the simulation
+     * begins.
+     * @param action if it throws then, the run ends
+     */
+    void WhenRunning(std::function<void()> action);
 
   protected:
     void NotifyNewAggregate() override;
@@ -310,12 +319,14 @@ class VirtualMachine : public Object
     std::vector<uint32_t> m_interfaceIndices;
     std::unique_ptr<ns3qemu::VmDriver> m_driver;
     bool m_running{false};
+    bool m_early{true};
     bool m_inTurn{false};
     bool m_slowLinks{false}; // whether a NIC's link takes guest time to come up
     std::vector<std::string> m_skippedSysctls;
     bool m_configured{false};
     /* What is to be asked at time 0. */
     std::vector<std::function<void(ns3qemu::RelayClient&)>> m_configuration;
+    std::vector<std::function<void()>> m_whenRunning;
     std::map<uint32_t, Callback<void, const RelayReady&>> m_watchers;
     std::map<uint32_t, std::pair<OutputCallback, ExitCallback>> m_processes;
     EventId m_grant;
