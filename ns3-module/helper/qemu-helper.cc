@@ -10,6 +10,7 @@
 #include "../model/virtual-machine.h"
 #include "tcp-info-writer.h"
 
+#include "ns3/abort.h"
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/ipv4-global-routing-helper.h"
 #include "ns3/ipv4-list-routing-helper.h"
@@ -42,16 +43,25 @@ WriteGuestTcpInfo(Ptr<TcpInfoWriter> writer, const ns3qemu::GuestTcpInfo& info)
 }
 
 void
-TraceNativeTcp(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
+TraceTcp(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
 {
-    writer->TraceNative(node);
+    const auto factory = node->GetObject<QemuTcpSocketFactory>();
+    if (!factory)
+    {
+        writer->TraceNative(node);
+        return;
+    }
+    NS_ABORT_MSG_IF(factory->GetNSockets() == 0, "there is no TCP socket to trace");
+    factory->GetSocket(0)->TraceConnectWithoutContext(
+        "TcpInfo",
+        MakeBoundCallback(&WriteGuestTcpInfo, writer));
 }
 
 /* At the application's start, after the event in which it opens its socket. */
 void
-TraceNativeTcpSoon(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
+TraceTcpSoon(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
 {
-    Simulator::ScheduleNow(&TraceNativeTcp, writer, node);
+    Simulator::ScheduleNow(&TraceTcp, writer, node);
 }
 
 } // namespace
@@ -189,15 +199,15 @@ QemuHelper::EnableTcpInfo(const std::string& filename, Ptr<Application> source)
         return;
     }
     const auto node = source->GetNode();
-    if (!node || !node->GetObject<TcpL4Protocol>())
+    if (!node || (!node->GetObject<TcpL4Protocol>() && !node->GetObject<QemuTcpSocketFactory>()))
     {
         throw std::invalid_argument(source->GetInstanceTypeId().GetName() +
                                     " has no TCP state to trace: it is neither a QemuTcpSource nor "
-                                    "on a node with ns-3's TCP");
+                                    "on a node with TCP sockets");
     }
     TimeValue start;
     source->GetAttribute("StartTime", start);
-    Simulator::Schedule(start.Get(), &TraceNativeTcpSoon, writer, node);
+    Simulator::Schedule(start.Get(), &TraceTcpSoon, writer, node);
 }
 
 void
