@@ -76,8 +76,8 @@ class QemuHelper : public PcapHelperForDevice
      * Write every change of a connection's state to a CSV file: t in s, cwnd and ssthresh in
      * segments, smoothed RTT in ms.
      * @param filename the file
-     * @param source a QemuTcpSource, or any other application, of whose node the first TCP socket is
-     *        traced
+     * @param source a QemuTcpSource, or any other application, of whose node the first TCP socket
+     * is traced
      */
     static void EnableTcpInfo(const std::string& filename, Ptr<Application> source);
 

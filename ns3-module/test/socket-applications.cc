@@ -66,10 +66,10 @@ main(int argc, char* argv[])
     std::map<std::string, Ptr<PacketSink>> sinks;
     std::map<std::string, Ptr<UdpServer>> servers;
     uint16_t port = 1000;
-    /* At first the nodes find each other; then comes what must not be lost, then what fills the
-     * queues. */
-    constexpr double pings = 1;
-    constexpr double datagrams = 2;
+    /* At first the nodes find each other, one pair after another; then comes what must not be lost,
+     * then what fills the queues. */
+    double pings = 0.5;
+    constexpr double datagrams = 4;
     constexpr double streams = 10;
     const auto begin = [](ApplicationContainer applications, double time) {
         applications.Start(Seconds(time));
@@ -119,11 +119,11 @@ main(int argc, char* argv[])
         received = traceServer.Install(nodes.Get(to));
         servers["UdpTraceClient " + name] = DynamicCast<UdpServer>(received.Get(0));
         auto traced = UdpTraceClientHelper(SocketNetwork::At(to, port)).Install(nodes.Get(from));
-        traced.Start(Seconds(5));
-        traced.Stop(Seconds(7));
+        traced.Start(Seconds(7));
+        traced.Stop(Seconds(9));
 
-        ThreeGppHttpServerHelper web(Ipv4Address::GetAny());
-        web.SetAttribute("Port", UintegerValue(++port));
+        const Address site = InetSocketAddress(Ipv4Address::GetAny(), ++port);
+        ThreeGppHttpServerHelper web(site);
         web.Install(nodes.Get(to));
         ThreeGppHttpClientHelper browser(SocketNetwork::At(to, port));
         client = browser.Install(nodes.Get(from));
@@ -138,6 +138,7 @@ main(int argc, char* argv[])
         client.Get(0)->TraceConnectWithoutContext("Rtt",
                                                   MakeBoundCallback(&CountRtt, "Ping " + name));
         begin(client, pings);
+        pings += 0.1;
     }
     Simulator::Stop(Seconds(60));
     Simulator::Run();
