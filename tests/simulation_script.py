@@ -2,6 +2,7 @@
 """What the scripts of test_simulation_* are made of. Runs in a process of its own, with ns-3."""
 
 import json
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,30 @@ def sink(node: Any) -> Any:
     application.SetAttribute("Local", ns.AddressValue(endpoint("0.0.0.0")))
     node.AddApplication(application)
     return application
+
+
+def attribute(kind: int, data: bytes) -> bytes:
+    """Return an attribute of a netlink message."""
+    return struct.pack("=HH", 4 + len(data), kind) + data + bytes(-len(data) % 4)
+
+
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Take attributes of a netlink message apart."""
+    found = {}
+    while data:
+        length, kind = struct.unpack_from("=HH", data)
+        found[kind & 0x3FFF] = data[4:length]
+        data = data[(length + 3) & ~3 :]
+    return found
+
+
+def netlink(machine: Any, protocol: int, kind: int, flags: int, payload: bytes) -> bytes:
+    """Send the guest's kernel a netlink message; return the payload of the first that answers it.
+
+    Flags: 1 request, 4 acknowledge, 0x100 replace, 0x400 create.
+    """
+    message = struct.pack("=IHHII", 16 + len(payload), kind, flags, 1, 0) + payload
+    return b"".join(c.encode("latin-1") for c in machine.Netlink(protocol, list(message)))[16:]
 
 
 def finish() -> None:

@@ -34,6 +34,12 @@ QemuTcpSink::GetTypeId()
                           AddressValue(),
                           MakeAddressAccessor(&QemuTcpSink::m_local),
                           MakeAddressChecker())
+            .AddAttribute("Protocol",
+                          "The number of the socket's protocol: 0 for TCP, 262 for MPTCP (from "
+                          "Linux 5.6 on).",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&QemuTcpSink::m_protocol),
+                          MakeUintegerChecker<uint32_t>())
             .AddAttribute("ReadSize",
                           "How many bytes the guest's program asks for with each read(2); 0: its "
                           "own choice.",
@@ -101,7 +107,7 @@ QemuTcpSink::StartApplication()
     }
     const auto local = ToGuestEndpoint(m_local, "Local");
     m_machine->Request([&](ns3qemu::RelayClient& relay) {
-        m_handle = relay.Socket(local.address.family, SOCK_STREAM, 0);
+        m_handle = relay.Socket(local.address.family, SOCK_STREAM, m_protocol);
         m_open = true;
         relay.Bind(m_handle, local);
         relay.Listen(m_handle, SOMAXCONN);

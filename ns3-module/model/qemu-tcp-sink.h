@@ -46,6 +46,7 @@ class QemuTcpSink : public Application
 
     /* attributes */
     Address m_local;
+    uint32_t m_protocol;
     uint32_t m_readSize;
     uint32_t m_readsPerWake;
 

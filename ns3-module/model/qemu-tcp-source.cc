@@ -56,7 +56,13 @@ QemuTcpSource::GetTypeId()
                           "TCP_CONGESTION of the socket. Empty: the guest's sysctl decides.",
                           StringValue(""),
                           MakeStringAccessor(&QemuTcpSource::m_congestionControl),
-                          MakeStringChecker());
+                          MakeStringChecker())
+            .AddAttribute("Protocol",
+                          "The number of the socket's protocol: 0 for TCP, 262 for MPTCP (from "
+                          "Linux 5.6 on).",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&QemuTcpSource::m_protocol),
+                          MakeUintegerChecker<uint32_t>());
     AddTraceSources(tid);
     return tid;
 }
@@ -103,7 +109,7 @@ QemuTcpSource::Open()
 {
     const auto remote = ToGuestEndpoint(m_remote, "Remote");
     m_machine->Request([&](ns3qemu::RelayClient& relay) {
-        m_handle = relay.Socket(remote.address.family, SOCK_STREAM, 0);
+        m_handle = relay.Socket(remote.address.family, SOCK_STREAM, m_protocol);
         m_open = true;
         m_machine->Watch(m_handle, MakeCallback(&QemuTcpSource::OnReady, this));
         if (!m_congestionControl.empty())

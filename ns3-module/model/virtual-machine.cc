@@ -264,12 +264,9 @@ Ptr<QemuNetDevice>
 VirtualMachine::GetNic(Ptr<NetDevice> device)
 {
     NS_LOG_FUNCTION(this << device);
-    for (const auto& nic : m_nics)
+    if (const auto nic = FindJoined(device))
     {
-        if (nic == device || nic->GetJoinedDevice() == device)
-        {
-            return nic;
-        }
+        return nic;
     }
     CheckDevice(device);
     if (m_driver)
@@ -277,11 +274,51 @@ VirtualMachine::GetNic(Ptr<NetDevice> device)
         throw std::logic_error("VM '" + GetName() +
                                "': a NIC cannot be added once the simulation has begun");
     }
-    auto nic = CreateObject<QemuNetDevice>();
-    nic->Join(Ptr<VirtualMachine>(this), static_cast<uint32_t>(m_nics.size()), device);
-    m_nics.push_back(nic);
-    GetObject<Node>()->AddDevice(nic);
+    /* NICs are in the order of the devices, whichever is asked for first. */
+    JoinDevices(GetObject<Node>(), device);
+    const auto nic = FindJoined(device);
+    if (!nic)
+    {
+        throw std::invalid_argument("VM '" + GetName() + "': a device of the type " +
+                                    device->GetInstanceTypeId().GetName() + " cannot be a NIC");
+    }
     return nic;
+}
+
+Ptr<QemuNetDevice>
+VirtualMachine::FindJoined(Ptr<NetDevice> device) const
+{
+    for (const auto& nic : m_nics)
+    {
+        if (nic == device || nic->GetJoinedDevice() == device)
+        {
+            return nic;
+        }
+    }
+    return nullptr;
+}
+
+void
+VirtualMachine::JoinDevices(Ptr<Node> node, Ptr<NetDevice> last)
+{
+    /* By index: joining a device adds one. */
+    const uint32_t n = node->GetNDevices();
+    for (uint32_t i = 0; i < n; i++)
+    {
+        const auto device = node->GetDevice(i);
+        if (!DynamicCast<LoopbackNetDevice>(device) && !DynamicCast<QemuNetDevice>(device) &&
+            !IsBridgePort(node, device) && !FindJoined(device))
+        {
+            auto nic = CreateObject<QemuNetDevice>();
+            nic->Join(Ptr<VirtualMachine>(this), static_cast<uint32_t>(m_nics.size()), device);
+            m_nics.push_back(nic);
+            node->AddDevice(nic);
+        }
+        if (device == last)
+        {
+            break;
+        }
+    }
 }
 
 uint32_t
@@ -727,25 +764,16 @@ VirtualMachine::BuildConfig()
     config.linkOptions.push_back("busy-step=" + std::to_string(m_busyStep.GetNanoSeconds()));
     for (const auto& nic : m_nics)
     {
+        if (IsBridgePort(m_node, nic->GetJoinedDevice()))
+        {
+            throw ns3qemu::VmError(
+                "VM '" + GetName() +
+                "': a device became a port of a bridge when it was a NIC already; "
+                "make the bridge before the node's addresses");
+        }
         config.nics.push_back(nic->DescribeNic());
     }
     return config;
-}
-
-void
-VirtualMachine::JoinDevices()
-{
-    /* By index: joining a device adds one. */
-    const uint32_t n = m_node->GetNDevices();
-    for (uint32_t i = 0; i < n; i++)
-    {
-        const auto device = m_node->GetDevice(i);
-        if (!DynamicCast<LoopbackNetDevice>(device) && !DynamicCast<QemuNetDevice>(device) &&
-            !IsBridgePort(m_node, device))
-        {
-            GetNic(device);
-        }
-    }
 }
 
 void
@@ -763,7 +791,7 @@ VirtualMachine::StartMachine()
     }
     m_ipv4 = PeekPointer(GetObject<QemuIpv4>());
     m_ipv6 = PeekPointer(GetObject<QemuIpv6>());
-    JoinDevices();
+    JoinDevices(m_node, nullptr);
     auto driver = std::make_unique<ns3qemu::VmDriver>(BuildConfig());
     driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
     driver->SetFrameHandler(

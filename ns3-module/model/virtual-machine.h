@@ -57,8 +57,12 @@ class VirtualMachine : public Object
     /** @return the machine's name: the attribute Name, or the node's name, or "nodeN" */
     std::string GetName() const;
 
-    /** @return the QemuNetDevice that joins one of the node's devices; it is made when first asked
-     * for */
+    /**
+     * @param device a device of this node, or the QemuNetDevice that joins one
+     * @return the QemuNetDevice that joins it. When first asked for, it is made, after those of the
+     *         devices that the node got before: so eth0, eth1, ... are in the order of the devices.
+     * @throw std::invalid_argument for a port of a bridge, whose place the bridge takes
+     */
     Ptr<QemuNetDevice> GetNic(Ptr<NetDevice> device);
     /** @return the number of NICs so far */
     uint32_t GetNNics() const;
@@ -261,7 +265,7 @@ class VirtualMachine : public Object
   private:
     void StartMachine();
     void BootMachine();
-    void JoinDevices();
+    void JoinDevices(Ptr<Node> node, Ptr<NetDevice> last);
     void CarryConfiguration();
     void ConfigureNics();
     void PrepareLinks();
@@ -287,6 +291,7 @@ class VirtualMachine : public Object
     void TakeTurn(TurnCause cause, F&& turn);
     void ScheduleDeadline();
     void Configure(const std::function<void(ns3qemu::RelayClient&)>& request);
+    Ptr<QemuNetDevice> FindJoined(Ptr<NetDevice> device) const;
 
     /* attributes */
     std::string m_name;

@@ -535,6 +535,79 @@ class DeviceRoomTestCase : public TestCase
     uint32_t m_calls{0}; //!< of the callback
 };
 
+/** Who sees a frame that is for another station. */
+class PromiscuousTestCase : public TestCase
+{
+  public:
+    PromiscuousTestCase()
+        : TestCase("Frames for others are captured if wanted, and given to the guest if wanted")
+    {
+    }
+
+  private:
+    void OnSniffer(Ptr<const Packet> packet)
+    {
+        m_seen += "S";
+    }
+
+    void OnPromiscSniffer(Ptr<const Packet> packet)
+    {
+        m_seen += "P";
+    }
+
+    /* The machine does not run, so what is for the guest is dropped. */
+    void OnDrop(Ptr<const Packet> packet)
+    {
+        m_seen += "G";
+    }
+
+    /** @return who sees a frame to that address */
+    std::string Send(Address to)
+    {
+        m_seen.clear();
+        m_devices[0]->Send(Create<Packet>(100), to, 0x0800);
+        Simulator::Run();
+        return m_seen;
+    }
+
+    void DoRun() override
+    {
+        NodeContainer nodes(3);
+        auto channel = CreateObject<SimpleChannel>();
+        for (uint32_t i = 0; i < 3; i++)
+        {
+            auto device = CreateObject<SimpleNetDevice>();
+            device->SetAddress(Mac48Address::Allocate());
+            device->SetChannel(channel);
+            nodes.Get(i)->AddDevice(device);
+            m_devices.push_back(device);
+        }
+        auto machine = QemuHelper("no-image").Install(nodes.Get(2));
+        auto nic = machine->GetNic(m_devices[2]);
+        machine->End();
+        nic->TraceConnectWithoutContext("Sniffer",
+                                        MakeCallback(&PromiscuousTestCase::OnSniffer, this));
+        nic->TraceConnectWithoutContext("PromiscSniffer",
+                                        MakeCallback(&PromiscuousTestCase::OnPromiscSniffer, this));
+        nic->TraceConnectWithoutContext("MacRxDrop",
+                                        MakeCallback(&PromiscuousTestCase::OnDrop, this));
+        const auto other = m_devices[1]->GetAddress();
+        NS_TEST_ASSERT_MSG_EQ(Send(m_devices[2]->GetAddress()), "GPS", "to this station");
+        NS_TEST_ASSERT_MSG_EQ(Send(m_devices[0]->GetBroadcast()), "GPS", "to all");
+        NS_TEST_ASSERT_MSG_EQ(Send(m_devices[0]->GetMulticast(Ipv4Address("224.0.0.5"))),
+                              "GPS",
+                              "to a group");
+        NS_TEST_ASSERT_MSG_EQ(Send(other), "P", "to another station");
+        nic->SetAttribute("Promiscuous", BooleanValue(true));
+        NS_TEST_ASSERT_MSG_EQ(Send(other), "GP", "to another station, and the guest wants it");
+        Simulator::Destroy();
+        m_devices.clear();
+    }
+
+    std::vector<Ptr<SimpleNetDevice>> m_devices; //!< of three stations
+    std::string m_seen;                          //!< who has seen the frame
+};
+
 /** A node's bridge takes the place of its ports. */
 class BridgePortTestCase : public TestCase
 {
@@ -585,6 +658,7 @@ class QemuTestSuite : public TestSuite
         AddTestCase(new GuestTcpInfoTestCase, Duration::QUICK);
         AddTestCase(new NicTransmitTestCase, Duration::QUICK);
         AddTestCase(new DeviceRoomTestCase, Duration::QUICK);
+        AddTestCase(new PromiscuousTestCase, Duration::QUICK);
         AddTestCase(new BridgePortTestCase, Duration::QUICK);
         AddTestCase(new SegmentLossTestCase, Duration::QUICK);
         AddTestCase(new HelperErrorsTestCase, Duration::QUICK);
