@@ -26,7 +26,7 @@ NS_OBJECT_ENSURE_REGISTERED(QemuTcpSource);
 TypeId
 QemuTcpSource::GetTypeId()
 {
-    static TypeId tid =
+    static TypeId tid = AddTraceSources(
         TypeId("ns3::QemuTcpSource")
             .SetParent<Application>()
             .SetGroupName("Qemu")
@@ -62,8 +62,7 @@ QemuTcpSource::GetTypeId()
                           "Linux 5.6 on).",
                           UintegerValue(0),
                           MakeUintegerAccessor(&QemuTcpSource::m_protocol),
-                          MakeUintegerChecker<uint32_t>());
-    AddTraceSources(tid);
+                          MakeUintegerChecker<uint32_t>()));
     return tid;
 }
 
