@@ -164,12 +164,12 @@ def test_a_damaged_snapshot_is_made_again(vm_command: list[str], snapshot: Path,
 
 
 SCRIPT = """
-import sys
+import pathlib, sys
 from ns3_qemu._vm import Vm
 vm = Vm(sys.argv[2:], nics=["02:00:00:00:00:01"], snapshots=sys.argv[1])
 print("started", flush=True)
 vm.finish_boot()
-print("inode", *[entry.stat().st_ino for entry in __import__("pathlib").Path(sys.argv[1]).glob("*")])
+print("inodes", *[entry.stat().st_ino for entry in pathlib.Path(sys.argv[1]).glob("*")])
 vm.end()
 """
 
