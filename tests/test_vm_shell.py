@@ -108,8 +108,8 @@ def test_ctrl_c_interrupts_a_program_that_never_sleeps(terminal: Terminal):
 
 
 def test_the_guest_learns_of_a_window_that_changes(terminal: Terminal):
-    terminal.type(b"trap 'echo changed' WINCH; while :; do read line; done\r")
-    terminal.wait_for(b"done\r\n")
+    terminal.type(b"trap 'echo changed' WINCH; echo set; while :; do read line; done\r")
+    terminal.wait_for(b"\nset\r\n")
     terminal.resize(20, 77)
     terminal.wait_for(b"changed\r\n")
     terminal.type(b"\x03")
