@@ -97,7 +97,7 @@ def netlink(machine: Any, protocol: int, kind: int, flags: int, payload: bytes) 
     Flags: 1 request, 4 acknowledge, 0x100 replace, 0x400 create.
     """
     message = struct.pack("=IHHII", 16 + len(payload), kind, flags, 1, 0) + payload
-    return b"".join(c.encode("latin-1") for c in machine.Netlink(protocol, list(message)))[16:]
+    return bytes(machine.Netlink(protocol, message))[16:]
 
 
 def finish() -> None:

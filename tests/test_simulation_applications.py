@@ -116,7 +116,7 @@ def test_all_of_it_arrives(counts: dict[str, int], what: str, expected: int, pai
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_video_trace_and_web_pages_are_sent(counts: dict[str, int], pair: str):
     assert counts[f"UdpTraceClient {pair}"] > 50
-    assert counts[f"Http {pair}"] >= 2
+    assert counts[f"Http {pair}"] >= 1  # how many is a matter of chance
     assert counts[f"Http {pair} bytes"] > 10_000
 
 

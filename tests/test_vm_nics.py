@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ns3_qemu import guest
 from ns3_qemu._vm import Vm, VmError
 from vm_tools import (
     ARP,
@@ -89,15 +90,16 @@ def test_room_that_is_left_is_still_there_in_the_next_turn(vm: Vm):
     assert replies(vm) == [0, 1, 0, 1, 2]
 
 
-def test_a_full_ring_stops_the_guests_queue(vm: Vm):
-    """What the ring does not hold is in the queueing discipline: it goes with the carrier."""
+def test_what_the_ring_does_not_hold_is_the_queueing_disciplines(vm: Vm):
+    guest.set_qdisc(vm, "eth0", "pfifo", limit=10)
     vm.set_room(0, 0)
     ask(vm, IN_RING + 50)
-    before = int(proc(vm, "statistics/tx_packets"))
+    (queue,) = (one for one in guest.qdiscs(vm) if one.interface == "eth0")
+    assert (queue.queued, queue.drops) == (10, 40)
     vm.set_room(0, None)
     vm.run(vm.time, timers=False)
-    assert len(replies(vm)) == IN_RING + 50
-    assert int(proc(vm, "statistics/tx_packets")) - before == 50 + IN_RING
+    assert replies(vm) == list(range(IN_RING + 10))
+    guest.delete_qdisc(vm, "eth0")
 
 
 def test_a_guest_without_carrier_knows_it(vm: Vm):

@@ -21,6 +21,7 @@ from vm_tools import (
     echo_request,
     of_type,
     watched,
+    with_option,
 )
 
 FILES = {"console", "manifest", "ram", "relay", "state"}
@@ -229,7 +230,8 @@ def test_a_store_that_cannot_be_written_is_named(vm_command: list[str], tmp_path
 
 
 def test_a_machine_that_does_not_boot_leaves_no_snapshot(vm_command: list[str], tmp_path: Path):
-    command = [word.replace("panic=-1", "panic=-1 rdinit=/none") for word in vm_command]
+    parameters = vm_command[vm_command.index("-append") + 1]
+    command = with_option(vm_command, "-append", f"{parameters} rdinit=/none")
     with pytest.raises(VmError, match="while it booted"):
         start(command, tmp_path)
     assert saved(tmp_path) == []
