@@ -5,6 +5,7 @@ What happens is in ns3-module/test/socket-contract.cc, which notes it under thes
 fails is result/errno of ns-3/errno of the guest.
 """
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,13 @@ def test_attributes_that_are_set_are_options_of_the_guests_socket(notes: dict[st
 
 def test_defaults_that_a_script_sets_are_options_of_the_guests_socket(notes: dict[str, str]):
     assert notes["options by default"] == "536 reno"
+
+
+def test_a_connection_begins_with_the_window_that_a_script_sets(notes: dict[str, str]):
+    _, established, *_ = notes["initial window"].split()
+    assert int(established) == 3 * 1448  # before that the kernel does not know the peer's MSS
+    # Its own address is routed as before: nobody listens there.
+    assert int(notes["own address"]) == errno.ECONNREFUSED
 
 
 def test_trace_sources_are_found_by_path_and_show_the_kernels_state(notes: dict[str, str]):

@@ -4,6 +4,7 @@
 #include "qemu-tcp-socket.h"
 
 #include "guest-address.h"
+#include "guest-initial-window.h"
 
 #include "ns3/double.h"
 #include "ns3/log.h"
@@ -169,6 +170,10 @@ QemuTcpSocket::DoConnect()
 {
     m_state = CONNECTING;
     if (!Open(m_peer.address.family) || !Ask([this](ns3qemu::RelayClient& relay) {
+            if (m_initialWindow > 0)
+            {
+                ns3qemu::SetInitialWindow(relay, m_peer.address, m_initialWindow);
+            }
             relay.Watch(m_handle, RELAY_READABLE | RELAY_WRITABLE);
             relay.Connect(m_handle, m_peer);
         }))
@@ -899,7 +904,10 @@ void
 QemuTcpSocket::SetInitialCwnd(uint32_t cwnd)
 {
     m_attributes.initialCwnd = cwnd;
-    Ignore("InitialCwnd", "in Linux it belongs to the route: VirtualMachine::AddRoute");
+    if (m_constructed)
+    {
+        m_initialWindow = cwnd;
+    }
 }
 
 uint32_t

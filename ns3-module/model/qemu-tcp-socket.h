@@ -142,6 +142,7 @@ class QemuTcpSocket : public QemuSocket<TcpSocket>, public TcpInfoTracer
     };
 
     Attributes m_attributes;
+    uint32_t m_initialWindow{0};    // segments; 0: a script has not set it
     double m_maxSegmentLifetime{0}; // s
     bool m_constructed{false};
 

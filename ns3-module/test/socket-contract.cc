@@ -536,6 +536,27 @@ Traces()
     client->ShutdownSend();
 }
 
+/* After all other TCP: the route that it makes stays. */
+void
+InitialWindow()
+{
+    Serve(B, 110, [](Ptr<Socket> s) { s->SetRecvCallback(On(Drain)); });
+    auto client = Make(A, "Tcp");
+    client->SetAttribute("InitialCwnd", UintegerValue(3));
+    client->TraceConnectWithoutContext(
+        "CongestionWindow",
+        Callback<void, uint32_t, uint32_t>(
+            [](uint32_t, uint32_t now) { Note("initial window", now); }));
+    client->Connect(SocketNetwork::At(B, 110));
+    client->Send(Create<Packet>(10'000));
+    /* A host's own address is routed as it was. */
+    auto own = Make(A, "Tcp");
+    own->SetAttribute("InitialCwnd", UintegerValue(3));
+    own->SetConnectCallback(MakeNullCallback<void, Ptr<Socket>>(),
+                            On([](Ptr<Socket> s) { Note("own address", GuestErrno(s)); }));
+    own->Connect(SocketNetwork::At(A, 111));
+}
+
 /* ---- UDP ---- */
 
 void
@@ -647,6 +668,7 @@ main(int argc, char* argv[])
                             OverIpv6,
                             Options,
                             Traces,
+                            InitialWindow,
                             Datagrams,
                             Groups})
     {
