@@ -56,6 +56,7 @@ def test_an_image_has_all_that_a_machine_needs(cache: Cache, steps: Steps, parts
         "initramfs",
         "kernel",
         "manifest.json",
+        "used",
         "nic-model",
         "qemu.args",
     }

@@ -239,7 +239,9 @@ def test_a_programs_signals_are_as_usual(relay: RelayProcess) -> None:
     relay.signal(process, signal.SIGKILL)
     relay.until_exit(process)
     process = shell(relay, "echo $$; exec sleep 1000")
-    assert int(status(relay, process, "SigIgn"), 16) == 0
+    # 32 to 34 are the C library's own: nothing can set them, here or there, so they are passed on.
+    own = 0b111 << 31
+    assert int(status(relay, process, "SigIgn"), 16) & ~own == 0
     relay.signal(process, signal.SIGKILL)
 
 

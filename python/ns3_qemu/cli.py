@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from . import __version__, doctor, image
+from . import __version__, doctor, image, pruning
 from .cache import Cache
 from .errors import Ns3QemuError
 from .options import Settings
@@ -304,12 +304,24 @@ def build(
 @images.command("list")
 def list_() -> None:
     """Say which images there are."""
-    columns = ("image", "kernel", "MiB", "NIC", "relay", "HPET", "QEMU", "parameters", "added")
+    columns = (
+        "image",
+        "MB on disk",
+        "kernel",
+        "MiB",
+        "NIC",
+        "relay",
+        "HPET",
+        "QEMU",
+        "parameters",
+        "added",
+    )
     table = Table(*columns, box=None, pad_edge=False)
     for directory, manifest in image.images(Cache()).items():
         spec = manifest.spec
         table.add_row(
             directory.name,
+            f"{pruning.room(directory) / 1e6:.0f}",
             manifest.kernel_name,
             str(spec.memory_mib),
             spec.nic,
@@ -326,6 +338,26 @@ def list_() -> None:
 def remove(name: Annotated[str, typer.Argument(help="The image, or how its name begins.")]) -> None:
     """Remove an image."""
     typer.echo(f"removed {image.remove(Cache(), name)}")
+
+
+@images.command()
+def prune(
+    to: Annotated[
+        float | None,
+        typer.Option(
+            "--to",
+            metavar="GIB",
+            min=0,
+            help="How much room images may take: NS3_QEMU_IMAGES_GIB or 10, unless it is given.",
+        ),
+    ] = None,
+) -> None:
+    """Remove images that have not been used for longest; not those of the last hour.
+
+    This also happens whenever a new image is built.
+    """
+    for directory in pruning.prune(Cache(), pruning.limit_gib() if to is None else to):
+        typer.echo(f"removed {directory}")
 
 
 def _end(number: int, _frame: types.FrameType | None) -> None:

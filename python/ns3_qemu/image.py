@@ -11,6 +11,8 @@ An image is a directory that is named by the hash of everything that went into i
                     for all machines of this image. A simulation adds what is a machine's own: its
                     link to the simulator, and its NICs
     nic-model       the device that a NIC of this image is
+    snapshots       saved machines, which simulations make when they first need one
+    used            its time is that of the image's last use
 
 So an image is all that a C++ simulation needs: it starts its machines without Python.
 """
@@ -22,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import cpio, kernel, toolchain
+from . import cpio, kernel, pruning, toolchain
 from .cache import Cache
 from .errors import ImageError
 from .overlay import Overlay
@@ -323,9 +325,13 @@ def ensure_spec(
     qemu = toolchain.ensure(cache, steps, refresh=refresh)
     plan = _Plan(spec, relay, guest, qemu, overlay)
     final = cache.images / plan.manifest.key()
-    cache.produce(
-        final, lambda result, _work: plan.build(result, final, steps), steps.waiting("Image")
-    )
+    if not final.is_dir():
+        limit = pruning.limit_gib()
+        cache.produce(
+            final, lambda result, _work: plan.build(result, final, steps), steps.waiting("Image")
+        )
+        pruning.prune(cache, limit)
+    pruning.mark_used(final)
     steps.ready("Image", final)
     return final
 
