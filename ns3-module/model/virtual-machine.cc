@@ -3,6 +3,7 @@
  */
 #include "virtual-machine.h"
 
+#include "fnv-hash.h"
 #include "qemu-ipv4.h"
 #include "qemu-ipv6.h"
 #include "qemu-net-device.h"
@@ -722,17 +723,14 @@ VirtualMachine::SignalProcess(uint32_t process, int signal)
 uint64_t
 VirtualMachine::DeriveSeed() const
 {
-    /* Fowler, Noll and Vo's FNV-1a, 64 bit: distinct for each seed, run and node. */
-    uint64_t hash = 0xcbf29ce484222325;
+    /* Distinct for each seed, run and node. */
+    ns3qemu::FnvHash hash;
     for (const uint64_t value :
          {uint64_t{RngSeedManager::GetSeed()}, RngSeedManager::GetRun(), uint64_t{m_node->GetId()}})
     {
-        for (int shift = 0; shift < 64; shift += 8)
-        {
-            hash = (hash ^ ((value >> shift) & 0xff)) * 0x100000001b3;
-        }
+        hash.Add(&value, sizeof(value));
     }
-    return hash;
+    return hash.Get();
 }
 
 ns3qemu::VmConfig

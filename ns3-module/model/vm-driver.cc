@@ -63,8 +63,8 @@ PlaceholderAddress(size_t nic)
     return text;
 }
 
-void
-ParseMacAddress(const std::string& text, uint8_t (&address)[6])
+std::array<uint8_t, 6>
+ParseMacAddress(const std::string& text)
 {
     char rest = 0;
     unsigned bytes[6];
@@ -80,7 +80,9 @@ ParseMacAddress(const std::string& text, uint8_t (&address)[6])
     {
         throw VmError("'" + text + "' is no MAC address; it should look like 02:00:00:00:00:01");
     }
-    std::copy(std::begin(bytes), std::end(bytes), address);
+    std::array<uint8_t, 6> address;
+    std::copy(std::begin(bytes), std::end(bytes), address.begin());
+    return address;
 }
 
 /* Whether an image's machines have the relay's port on a UART. */
@@ -297,8 +299,7 @@ VmDriver::Start()
     }
     for (const auto& nic : m_config.nics)
     {
-        uint8_t address[6];
-        ParseMacAddress(nic.address, address);
+        m_addresses.push_back(ParseMacAddress(nic.address));
     }
     auto command = BuildMachine();
     if (!m_config.snapshots.empty())
@@ -556,12 +557,12 @@ VmDriver::Identify()
 void
 VmDriver::AddressNics()
 {
-    for (uint32_t nic = 0; nic < m_config.nics.size(); nic++)
+    for (uint32_t nic = 0; nic < m_addresses.size(); nic++)
     {
         RelayLinkSet link{};
         link.nic = nic;
         link.set = RELAY_LINK_ADDRESS;
-        ParseMacAddress(m_config.nics[nic].address, link.address);
+        std::copy(m_addresses[nic].begin(), m_addresses[nic].end(), link.address);
         m_relay.SetLink(link);
     }
 }

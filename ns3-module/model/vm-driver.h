@@ -12,6 +12,7 @@
 #include "vm-process.h"
 #include "vm-snapshot.h"
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <fstream>
@@ -216,6 +217,7 @@ class VmDriver : private VmOutput
     std::unique_ptr<VmProcess> m_process;
     std::unique_ptr<VmSnapshot> m_snapshot; // that the machine is started from
     RelayClient m_relay;
+    std::vector<std::array<uint8_t, 6>> m_addresses; // of the NICs
     std::vector<uint8_t> m_relayInput;
     /* What is said while it boots, if it is going to be saved. */
     bool m_keepsWhatIsSaid{false};

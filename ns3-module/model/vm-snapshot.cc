@@ -3,6 +3,7 @@
  */
 #include "vm-snapshot.h"
 
+#include "fnv-hash.h"
 #include "vm-error.h"
 
 #include <algorithm>
@@ -30,29 +31,13 @@ constexpr uint64_t FORMAT = 1;
 /* How often a wait for somebody else's snapshot is looked at, in ms. */
 constexpr int WAIT_INTERVAL = 50;
 
-/* Fowler, Noll and Vo's FNV-1a, 64 bit. Against accidents, not against attackers. */
-class Checksum
+std::string
+Print(const FnvHash& hash)
 {
-  public:
-    void Add(const void* data, size_t length)
-    {
-        const auto* bytes = static_cast<const uint8_t*>(data);
-        for (size_t i = 0; i < length; i++)
-        {
-            m_hash = (m_hash ^ bytes[i]) * 0x100000001b3;
-        }
-    }
-
-    std::string Print() const
-    {
-        char text[20];
-        std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(m_hash));
-        return text;
-    }
-
-  private:
-    uint64_t m_hash{0xcbf29ce484222325};
-};
+    char text[20];
+    std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(hash.Get()));
+    return text;
+}
 
 [[noreturn]] void
 Fail(const std::string& what, const std::string& path, int error)
@@ -154,13 +139,13 @@ VmSnapshot::VmSnapshot(std::string store, std::vector<std::string> machine)
         throw VmError("the image's QEMU command has no option -m with a number of MiB");
     }
     m_memory = *(option + 1);
-    Checksum key;
+    FnvHash key;
     key.Add(&FORMAT, sizeof(FORMAT));
     for (const auto& word : m_machine)
     {
         key.Add(word.c_str(), word.size() + 1);
     }
-    m_key = key.Print();
+    m_key = Print(key);
     m_directory = m_store + "/" + m_key;
 }
 
@@ -171,9 +156,9 @@ VmSnapshot::Describe(const std::string& directory) const
     for (const char* name : {"state", "relay", "console"})
     {
         const auto content = ReadAll(directory + "/" + name);
-        Checksum sum;
+        FnvHash sum;
         sum.Add(content.data(), content.size());
-        text += std::string(name) + " " + std::to_string(content.size()) + " " + sum.Print() + "\n";
+        text += std::string(name) + " " + std::to_string(content.size()) + " " + Print(sum) + "\n";
     }
     /* As long as the machine has memory; to read all of it would take longer than a restart. */
     text += "ram " + std::to_string(fs::file_size(directory + "/ram")) + "\n";

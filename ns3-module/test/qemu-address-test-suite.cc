@@ -9,6 +9,7 @@
 #include "../model/relay-client.h"
 #include "../model/routing-tables.h"
 #include "../model/virtual-machine.h"
+#include "thrown.h"
 
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-address-helper.h"
@@ -31,27 +32,6 @@
 
 using namespace ns3;
 using namespace ns3qemu;
-
-namespace
-{
-
-/** @return what function() throws as an E, or "" */
-template <typename E, typename F>
-std::string
-Thrown(F function)
-{
-    try
-    {
-        function();
-    }
-    catch (const E& error)
-    {
-        return error.what();
-    }
-    return "";
-}
-
-} // namespace
 
 /** Two machines and two nodes of ns-3's own in a row. */
 class Ipv4TestCase : public TestCase

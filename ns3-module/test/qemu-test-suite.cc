@@ -15,6 +15,7 @@
 #include "../model/virtual-machine.h"
 #include "../model/vm-error.h"
 #include "../model/vm-link.h"
+#include "thrown.h"
 
 #include "ns3/boolean.h"
 #include "ns3/bridge-net-device.h"
@@ -105,22 +106,6 @@ class FakeVm
     uint8_t* m_outbox;       //!< the VM's
     uint32_t m_used{0};      //!< bytes in it
 };
-
-/** @return what function() throws as an E, or "" */
-template <typename E, typename F>
-std::string
-Thrown(F function)
-{
-    try
-    {
-        function();
-    }
-    catch (const E& error)
-    {
-        return error.what();
-    }
-    return "";
-}
 
 } // namespace
 

@@ -6,6 +6,7 @@
  */
 #include "../model/relay-client.h"
 #include "../model/vm-error.h"
+#include "thrown.h"
 
 #include "ns3/test.h"
 
@@ -23,22 +24,6 @@ using namespace ns3qemu;
 
 namespace
 {
-
-/** @return what function() throws as an E, or "" */
-template <typename E, typename F>
-std::string
-Thrown(F function)
-{
-    try
-    {
-        function();
-    }
-    catch (const E& error)
-    {
-        return error.what();
-    }
-    return "";
-}
 
 /** @return the bytes of a struct, and what follows it */
 template <typename T>
