@@ -183,7 +183,7 @@ QemuTcpSocket::DoConnect()
         return -1;
     }
     m_localKnown = false;
-    StartTracing(m_machine, m_handle, false);
+    StartTracing(m_machine, m_handle);
     return 0;
 }
 
@@ -270,7 +270,7 @@ QemuTcpSocket::BeginConnection(uint32_t handle, const ns3qemu::GuestEndpoint& pe
     m_peer = peer;
     m_hasPeer = true;
     m_state = CONNECTED;
-    StartTracing(m_machine, m_handle, false);
+    StartTracing(m_machine, m_handle);
 }
 
 void

@@ -125,7 +125,7 @@ QemuTcpSource::Open()
         relay.Watch(m_handle, RELAY_WRITABLE);
         relay.Connect(m_handle, remote);
     });
-    StartTracing(m_machine, m_handle, true);
+    StartTracing(m_machine, m_handle);
 }
 
 void
@@ -156,6 +156,7 @@ QemuTcpSource::StopApplication()
         return;
     }
     m_open = false;
+    Read();
     StopTracing();
     m_machine->Unwatch(m_handle);
     if (m_machine->IsRunning())

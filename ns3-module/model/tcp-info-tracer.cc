@@ -101,17 +101,17 @@ TcpInfoTracer::AddTraceSources(TypeId type)
 }
 
 const ns3qemu::GuestTcpInfo&
-TcpInfoTracer::GetTcpInfo() const
+TcpInfoTracer::GetTcpInfo()
 {
+    Read();
     return m_info;
 }
 
 void
-TcpInfoTracer::StartTracing(Ptr<VirtualMachine> machine, uint32_t handle, bool always)
+TcpInfoTracer::StartTracing(Ptr<VirtualMachine> machine, uint32_t handle)
 {
     m_tracedMachine = machine;
     m_tracedHandle = handle;
-    m_always = always;
     machine->TraceConnectWithoutContext("Turn", MakeCallback(&TcpInfoTracer::OnTurn, this));
     Sample();
 }
@@ -130,7 +130,7 @@ TcpInfoTracer::StopTracing()
 bool
 TcpInfoTracer::IsTraced() const
 {
-    return m_always || !m_infoTrace.IsEmpty() || !m_cwndTrace.IsEmpty() ||
+    return !m_infoTrace.IsEmpty() || !m_cwndTrace.IsEmpty() ||
            !m_ssthreshTrace.IsEmpty() || !m_bytesInFlightTrace.IsEmpty() || !m_rttTrace.IsEmpty() ||
            !m_rtoTrace.IsEmpty() || !m_stateTrace.IsEmpty() || !m_congestionStateTrace.IsEmpty();
 }
@@ -151,7 +151,16 @@ TcpInfoTracer::OnTurn(VirtualMachine::TurnCause cause, uint32_t frames, uint64_t
 void
 TcpInfoTracer::Sample()
 {
-    if (!m_tracedMachine || !m_tracedMachine->IsRunning() || !IsTraced())
+    if (IsTraced())
+    {
+        Read();
+    }
+}
+
+void
+TcpInfoTracer::Read()
+{
+    if (!m_tracedMachine || !m_tracedMachine->IsRunning())
     {
         return;
     }

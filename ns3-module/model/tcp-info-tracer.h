@@ -34,8 +34,11 @@ class TcpInfoTracer
     TcpInfoTracer();
     virtual ~TcpInfoTracer();
 
-    /** @return the connection's tcp_info at its last change that was seen */
-    const ns3qemu::GuestTcpInfo& GetTcpInfo() const;
+    /**
+     * @return the connection's tcp_info: as it is now while the connection is open, else as it was
+     *         when it was closed
+     */
+    const ns3qemu::GuestTcpInfo& GetTcpInfo();
 
     /**
      * TracedCallback signature of a change of the connection's state.
@@ -54,13 +57,14 @@ class TcpInfoTracer
      * Begin.
      * @param machine the machine
      * @param handle the relay's handle of a TCP socket
-     * @param always whether to read even where nothing is connected to a trace source
      */
-    void StartTracing(Ptr<VirtualMachine> machine, uint32_t handle, bool always);
+    void StartTracing(Ptr<VirtualMachine> machine, uint32_t handle);
     /** End. */
     void StopTracing();
-    /** Read it now, if anybody wants to know. */
+    /** Read it now, if somebody is connected to a trace source. */
     void Sample();
+    /** Read it now. */
+    void Read();
 
   private:
     bool IsTraced() const;
@@ -68,7 +72,6 @@ class TcpInfoTracer
 
     Ptr<VirtualMachine> m_tracedMachine;
     uint32_t m_tracedHandle{0};
-    bool m_always{false};
     ns3qemu::GuestTcpInfo m_info;
     uint32_t m_lastCwnd{0};
     uint32_t m_lastSsthresh{0};

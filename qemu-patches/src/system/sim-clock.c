@@ -5,6 +5,8 @@
  */
 #include "qemu/osdep.h"
 #include "block/aio.h"
+#include "exec/cputlb.h"
+#include "exec/tb-flush.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
 #include "qemu/atomic.h"
@@ -171,6 +173,7 @@ static void run_turn(const SimLinkCommand *command)
     if (!sim_clock_locked()) {
         lock_clock();
     }
+    tlb_grow(first_cpu);
     if (command->time < sim.now) {
         protocol_error("the simulator's clock went backwards");
         return;
@@ -326,6 +329,8 @@ bool sim_clock_idle(void)
                 return true;
             }
             lock_clock();
+            /* What has been translated so far counts a repeated instruction as many. */
+            tb_flush(first_cpu);
         }
         answer(SIM_LINK_IDLE, next_timer());
     }
