@@ -608,10 +608,17 @@ QemuIpv4::CollectRoutes() const
     return routes;
 }
 
+bool
+QemuIpv4::HaveRoutesChanged()
+{
+    m_stale = m_tables.Read() || m_stale;
+    return m_stale;
+}
+
 void
 QemuIpv4::CarryRoutes(ns3qemu::RelayClient& relay)
 {
-    if (!m_tables.Read() && !m_stale)
+    if (!HaveRoutesChanged())
     {
         return;
     }

@@ -131,6 +131,8 @@ class QemuIpv4 : public Ipv4
     void CarryForwarding(ns3qemu::RelayClient& relay);
     /** Give the guest all addresses. */
     void CarryAddresses(ns3qemu::RelayClient& relay);
+    /** @return whether the tables have changed since they were given to the guest */
+    bool HaveRoutesChanged();
     /** Give the guest the routes of the tables, if they have changed. */
     void CarryRoutes(ns3qemu::RelayClient& relay);
     /** The NIC of this device has been set up or down in the guest. */

@@ -681,10 +681,17 @@ QemuIpv6::CollectRoutes() const
     return routes;
 }
 
+bool
+QemuIpv6::HaveRoutesChanged()
+{
+    m_stale = m_tables.Read() || m_stale;
+    return m_stale;
+}
+
 void
 QemuIpv6::CarryRoutes(ns3qemu::RelayClient& relay)
 {
-    if (!m_tables.Read() && !m_stale)
+    if (!HaveRoutesChanged())
     {
         return;
     }

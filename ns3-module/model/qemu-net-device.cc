@@ -4,6 +4,9 @@
 #include "qemu-net-device.h"
 
 #include "device-room.h"
+#include "ethernet-frame.h"
+#include "incoming-link.h"
+#include "parallel-turns.h"
 #include "virtual-machine.h"
 
 #include "ns3/boolean.h"
@@ -30,10 +33,6 @@ NS_OBJECT_ENSURE_REGISTERED(QemuNetDevice);
 namespace
 {
 
-constexpr size_t ETHERNET_HEADER = 14;
-constexpr uint16_t ETHERTYPE_MIN = 0x0600; // below it, the field is a length (IEEE 802.3)
-constexpr uint16_t ETHERTYPE_IPV4 = 0x0800;
-constexpr uint16_t ETHERTYPE_IPV6 = 0x86dd;
 constexpr uint32_t ETHERNET_MTU = 1500; // that every NIC can do
 
 } // namespace
@@ -123,6 +122,7 @@ QemuNetDevice::DoDispose()
     m_device = nullptr;
     m_machine = nullptr;
     m_room.reset();
+    m_incoming.reset();
     NetDevice::DoDispose();
 }
 
@@ -209,6 +209,23 @@ QemuNetDevice::OnRoom()
     {
         m_machine->NotifyRoom();
     }
+}
+
+/* ---- look-ahead ---- */
+
+void
+QemuNetDevice::LookAhead()
+{
+    if (IncomingLink::IsPossible(m_device))
+    {
+        m_incoming = std::make_unique<IncomingLink>(m_device, &ParallelTurns::Schedule);
+    }
+}
+
+IncomingLink*
+QemuNetDevice::GetIncomingLink() const
+{
+    return m_incoming.get();
 }
 
 /* ---- the link's state ---- */
@@ -320,21 +337,20 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
                                  NetDevice::PacketType type)
 {
     NS_LOG_FUNCTION(this << device << packet << protocol << from << to << type);
+    if (m_incoming)
+    {
+        m_incoming->Arrived();
+    }
     const bool wanted = type != NetDevice::PACKET_OTHERHOST || m_promiscuous;
     if (!wanted && m_promiscSnifferTrace.IsEmpty())
     {
         return;
     }
-    const uint32_t length = packet->GetSize();
-    std::vector<uint8_t> frame(ETHERNET_HEADER + length);
     const auto destination = type == NetDevice::PACKET_HOST
                                  ? Mac48Address::ConvertFrom(m_device->GetAddress())
                                  : Mac48Address::ConvertFrom(to);
-    destination.CopyTo(frame.data());
-    Mac48Address::ConvertFrom(from).CopyTo(frame.data() + 6);
-    frame[12] = static_cast<uint8_t>(protocol >> 8);
-    frame[13] = static_cast<uint8_t>(protocol);
-    packet->CopyData(frame.data() + ETHERNET_HEADER, length);
+    auto& frame = m_frame;
+    MakeEthernetFrame(frame, destination, Mac48Address::ConvertFrom(from), protocol, packet);
 
     if (!wanted)
     {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace ns3qemu
 {
@@ -23,6 +24,7 @@ namespace ns3
 {
 
 class DeviceRoom;
+class IncomingLink;
 class Node;
 class VirtualMachine;
 
@@ -79,6 +81,11 @@ class QemuNetDevice : public NetDevice
      *         back-pressure
      */
     uint32_t GetRoom() const;
+
+    /** Know what is on its way to the device from now on, if its link lets one know. */
+    void LookAhead();
+    /** @return what is on its way to the device, or nullptr if one cannot know */
+    IncomingLink* GetIncomingLink() const;
 
     /** @return whether the guest's interface should have a carrier */
     bool HasCarrier() const;
@@ -160,9 +167,11 @@ class QemuNetDevice : public NetDevice
     bool m_connected{true};
     bool m_backPressure{false};
     uint32_t m_txRing{256};
-    uint32_t m_mtuLimit{0};             // of the guest's NIC; 0: there is none yet
-    bool m_carrier{true};               // as the guest has it
-    std::unique_ptr<DeviceRoom> m_room; // once there was back-pressure
+    uint32_t m_mtuLimit{0};                   // of the guest's NIC; 0: there is none yet
+    bool m_carrier{true};                     // as the guest has it
+    std::unique_ptr<DeviceRoom> m_room;       // once there was back-pressure
+    std::unique_ptr<IncomingLink> m_incoming; // with parallel turns
+    std::vector<uint8_t> m_frame;             // that is being received
     EventId m_linkChange;
 
     TracedCallback<Ptr<const Packet>> m_macTxTrace;

@@ -31,6 +31,14 @@
  *         SIM_LINK_RUN       the clock shows `time` and stands still. The records in the inbox are
  *                            delivered, then the guest runs until its CPUs are idle. Answers: IDLE,
  *                            BUSY, MORE, FAULT.
+ *         SIM_LINK_AHEAD     several turns, one after the other: those in the inbox, each a
+ *                            SIM_LINK_TURN record followed by its input, and in between those for
+ *                            timers, which are due before the next one's time, or before `time`
+ *                            after the last. At most `flags` of them. It ends early after a turn in
+ *                            which something was written to SIM_LINK_RELAY_PORT, and after one
+ *                            that the guest has used up. In the outbox each turn is a SIM_LINK_TURN
+ *                            record, what it sent, and a SIM_LINK_TURN_END record. Answers:
+ *                            AHEAD_OVER, AHEAD_EARLY, MORE, FAULT.
  *         SIM_LINK_CONTINUE  only after MORE: the simulator has emptied the outbox; go on with the
  *                            same turn. Answers as for the turn that it belongs to.
  *         SIM_LINK_SAVE      in place of the first RUN: the machine's state is written into the
@@ -54,7 +62,7 @@
 #endif
 
 #define SIM_LINK_MAGIC UINT64_C(0x4b4e494c2d4d4953) /* "SIM-LINK" */
-#define SIM_LINK_VERSION UINT32_C(1)
+#define SIM_LINK_VERSION UINT32_C(2)
 #define SIM_LINK_HEADER_SIZE UINT32_C(4096)
 
 /* Both boxes have the same size: a multiple of 8 within these bounds, in bytes. */
@@ -84,9 +92,10 @@ enum
     SIM_LINK_CONTINUE = 3,
     SIM_LINK_QUIT = 4,
     SIM_LINK_SAVE = 5,
+    SIM_LINK_AHEAD = 6,
 };
 
-/* Flags of SIM_LINK_RUN. */
+/* Flags of SIM_LINK_RUN, and of a turn. */
 enum
 {
     /* Timers due at `time` expire in this turn. Without it only those due earlier do: a frame that
@@ -112,6 +121,10 @@ enum
     SIM_LINK_FAULT = 5,
     /* The machine's state is in its file. No further command is answered. */
     SIM_LINK_SAVED = 6,
+    /* All turns of SIM_LINK_AHEAD are over; the next timer is due at `deadline`. */
+    SIM_LINK_AHEAD_OVER = 7,
+    /* They have ended early: what was left in the inbox has not been delivered. */
+    SIM_LINK_AHEAD_EARLY = 8,
 };
 
 /* `fault` of SIM_LINK_FAULT. */
@@ -131,6 +144,7 @@ enum
 #define SIM_LINK_FEATURE_ROOM UINT64_C(2)    /* SIM_LINK_ROOM is understood */
 #define SIM_LINK_FEATURE_CARRIER UINT64_C(4) /* SIM_LINK_CARRIER is understood */
 #define SIM_LINK_FEATURE_SAVE UINT64_C(8)    /* SIM_LINK_SAVE is, and there is a file for it */
+#define SIM_LINK_FEATURE_AHEAD UINT64_C(16)  /* SIM_LINK_AHEAD is understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -147,6 +161,11 @@ enum
     SIM_LINK_FRAME = 1,  /* an Ethernet frame, from the destination address on, without FCS */
     SIM_LINK_SERIAL = 2, /* bytes of a serial port, in order */
 
+    /* With SIM_LINK_AHEAD: a turn begins, a SimLinkTurn. */
+    SIM_LINK_TURN = 5,
+    /* With SIM_LINK_AHEAD, from the VM: the turn is over, a SimLinkTurnEnd. */
+    SIM_LINK_TURN_END = 6,
+
     /* Only from the simulator to the VM, for a NIC, with a uint32_t as payload. */
 
     /* How many more frames the NIC may send, until the next such record; without one there is no
@@ -157,6 +176,22 @@ enum
      * both directions. */
     SIM_LINK_CARRIER = 4,
 };
+
+typedef struct SimLinkTurn
+{
+    int64_t time;   /* ns */
+    uint32_t flags; /* of SIM_LINK_RUN */
+    uint32_t pad;
+} SimLinkTurn;
+
+/* As the answer to SIM_LINK_RUN would be. */
+typedef struct SimLinkTurnEnd
+{
+    int64_t deadline;      /* ns, or SIM_LINK_NO_DEADLINE */
+    uint64_t instructions; /* executed since the hello */
+    uint32_t answer;       /* SIM_LINK_IDLE or SIM_LINK_BUSY */
+    uint32_t pad;
+} SimLinkTurnEnd;
 
 /* Payload of SIM_LINK_ROOM: as many frames as the NIC has. */
 #define SIM_LINK_ROOM_UNLIMITED UINT32_MAX
@@ -176,9 +211,10 @@ typedef struct SimLinkHeader
     uint8_t pad1[52];
 
     /* Written by the simulator in its turn. */
-    int64_t time;         /* ns: what every clock of the guest shows in this turn */
+    int64_t time;         /* ns: what every clock of the guest shows in this turn, or with AHEAD the
+                           * time before which timers expire */
     uint32_t command;     /* SIM_LINK_BOOT ... */
-    uint32_t flags;       /* of the command */
+    uint32_t flags;       /* of the command, or with AHEAD the largest number of turns */
     uint32_t inboxLength; /* bytes of records in the inbox */
     uint8_t pad2[44];
 
@@ -196,6 +232,8 @@ typedef struct SimLinkHeader
 } SimLinkHeader;
 
 static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
+static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
+static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");
 static_assert(sizeof(SimLinkHeader) == 256, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");

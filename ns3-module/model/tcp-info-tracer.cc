@@ -112,7 +112,7 @@ TcpInfoTracer::StartTracing(Ptr<VirtualMachine> machine, uint32_t handle)
 {
     m_tracedMachine = machine;
     m_tracedHandle = handle;
-    machine->TraceConnectWithoutContext("Turn", MakeCallback(&TcpInfoTracer::OnTurn, this));
+    machine->AddListener(this);
     Sample();
 }
 
@@ -121,22 +121,27 @@ TcpInfoTracer::StopTracing()
 {
     if (m_tracedMachine)
     {
-        m_tracedMachine->TraceDisconnectWithoutContext("Turn",
-                                                       MakeCallback(&TcpInfoTracer::OnTurn, this));
+        m_tracedMachine->RemoveListener(this);
         m_tracedMachine = nullptr;
     }
 }
 
 bool
+TcpInfoTracer::IsAsking() const
+{
+    return IsTraced();
+}
+
+bool
 TcpInfoTracer::IsTraced() const
 {
-    return !m_infoTrace.IsEmpty() || !m_cwndTrace.IsEmpty() ||
-           !m_ssthreshTrace.IsEmpty() || !m_bytesInFlightTrace.IsEmpty() || !m_rttTrace.IsEmpty() ||
-           !m_rtoTrace.IsEmpty() || !m_stateTrace.IsEmpty() || !m_congestionStateTrace.IsEmpty();
+    return !m_infoTrace.IsEmpty() || !m_cwndTrace.IsEmpty() || !m_ssthreshTrace.IsEmpty() ||
+           !m_bytesInFlightTrace.IsEmpty() || !m_rttTrace.IsEmpty() || !m_rtoTrace.IsEmpty() ||
+           !m_stateTrace.IsEmpty() || !m_congestionStateTrace.IsEmpty();
 }
 
 void
-TcpInfoTracer::OnTurn(VirtualMachine::TurnCause cause, uint32_t frames, uint64_t instructions)
+TcpInfoTracer::OnTurn(VirtualMachine::TurnCause cause, uint32_t frames)
 {
     /*
      * TCP changes its state when a segment arrives, or when it sends one because a timer has

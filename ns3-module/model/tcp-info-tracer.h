@@ -28,11 +28,11 @@ namespace ns3
  * The names and signatures are those of TcpSocketBase. Old values are those of the sample before,
  * which is taken when something is connected; until then they are 0.
  */
-class TcpInfoTracer
+class TcpInfoTracer : private VirtualMachine::TurnListener
 {
   public:
     TcpInfoTracer();
-    virtual ~TcpInfoTracer();
+    ~TcpInfoTracer() override;
 
     /**
      * @return the connection's tcp_info: as it is now while the connection is open, else as it was
@@ -68,7 +68,8 @@ class TcpInfoTracer
 
   private:
     bool IsTraced() const;
-    void OnTurn(VirtualMachine::TurnCause cause, uint32_t frames, uint64_t instructions);
+    void OnTurn(VirtualMachine::TurnCause cause, uint32_t frames) override;
+    bool IsAsking() const override;
 
     Ptr<VirtualMachine> m_tracedMachine;
     uint32_t m_tracedHandle{0};

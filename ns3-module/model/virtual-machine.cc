@@ -4,6 +4,7 @@
 #include "virtual-machine.h"
 
 #include "fnv-hash.h"
+#include "parallel-turns.h"
 #include "qemu-ipv4.h"
 #include "qemu-ipv6.h"
 #include "qemu-net-device.h"
@@ -41,6 +42,9 @@ NS_OBJECT_ENSURE_REGISTERED(VirtualMachine);
 
 namespace
 {
+
+/* How many turns a machine goes ahead at most, so that its results do not pile up. */
+constexpr uint32_t AHEAD_LIMIT = 256;
 
 /* All machines of this simulation, so that they boot side by side. */
 std::vector<VirtualMachine*> g_machines;
@@ -184,6 +188,14 @@ VirtualMachine::GetTypeId()
                           "image; the first of its kind is booted and saved. Otherwise it boots.",
                           BooleanValue(true),
                           MakeBooleanAccessor(&VirtualMachine::m_snapshot),
+                          MakeBooleanChecker())
+            .AddAttribute("Parallel",
+                          "Whether the machine's turns may be had while the simulation and other "
+                          "machines go on. The results are the same. All its devices must be "
+                          "point-to-point, and events of other nodes must leave it alone. Fixed "
+                          "once the simulation has begun.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_parallel),
                           MakeBooleanChecker())
             .AddAttribute("Spin",
                           "Wall time for which simulator and machine poll for their turn before "
@@ -790,6 +802,14 @@ VirtualMachine::StartMachine()
     m_ipv4 = PeekPointer(GetObject<QemuIpv4>());
     m_ipv6 = PeekPointer(GetObject<QemuIpv6>());
     JoinDevices(m_node, nullptr);
+    if (m_parallel)
+    {
+        for (const auto& nic : m_nics)
+        {
+            nic->LookAhead();
+        }
+        ParallelTurns::Add(this);
+    }
     auto driver = std::make_unique<ns3qemu::VmDriver>(BuildConfig());
     driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
     driver->SetFrameHandler(
@@ -888,6 +908,14 @@ const std::vector<uint32_t>&
 VirtualMachine::GetInterfaceIndices() const
 {
     return m_interfaceIndices;
+}
+
+bool
+VirtualMachine::HaveRoutesChanged()
+{
+    const bool ipv4 = m_ipv4 && m_ipv4->HaveRoutesChanged();
+    const bool ipv6 = m_ipv6 && m_ipv6->HaveRoutesChanged();
+    return ipv4 || ipv6;
 }
 
 void
@@ -1080,6 +1108,7 @@ VirtualMachine::End()
     {
         RunMonitor::ReleaseInterrupts();
     }
+    ParallelTurns::Remove(this);
     m_running = false;
     m_early = false;
     m_whenRunning.clear();
@@ -1148,8 +1177,12 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     NotifyRoom();
     const uint64_t before = m_instructions;
     m_instructions = m_driver->GetInstructions();
-    m_turnTrace(cause, m_framesSent, m_instructions - before);
+    const uint32_t frames = m_framesSent;
+    const uint64_t instructions = m_instructions - before;
+    TellListeners(cause);
+    m_turnTrace(cause, frames, instructions);
     RunMonitor::Poll();
+    ParallelTurns::Schedule();
 }
 
 void
@@ -1185,6 +1218,112 @@ VirtualMachine::Expire()
     if (m_running)
     {
         TakeTurn(TIMER, [this]() { m_driver->Run(Simulator::Now().GetNanoSeconds(), true); });
+    }
+}
+
+/* ---- parallel turns ---- */
+
+Ptr<Node>
+VirtualMachine::GetNode() const
+{
+    return m_node;
+}
+
+const std::vector<Ptr<QemuNetDevice>>&
+VirtualMachine::GetNics() const
+{
+    return m_nics;
+}
+
+int64_t
+VirtualMachine::GetTimer() const
+{
+    return m_timer.IsPending() ? m_timerAt : SIM_LINK_NO_DEADLINE;
+}
+
+bool
+VirtualMachine::IsGoing() const
+{
+    return m_running && m_driver->IsGoing();
+}
+
+bool
+VirtualMachine::CanGoAhead()
+{
+    /* What has changed in the routing tables goes into the guest in the turn itself, and so does
+     * what is asked for after a turn. */
+    return m_running && !m_early && m_driver->CanGoAhead() && !HaveRoutesChanged() &&
+           (!m_driver->IsAhead() || GetAheadLimit() > 1);
+}
+
+int64_t
+VirtualMachine::GetHorizon() const
+{
+    return m_driver->GetHorizon();
+}
+
+int64_t
+VirtualMachine::GetNextTimer() const
+{
+    return m_driver->GetNextTimer();
+}
+
+uint32_t
+VirtualMachine::GetAheadLimit() const
+{
+    const bool asked = !m_turnTrace.IsEmpty() ||
+                       std::any_of(m_listeners.begin(), m_listeners.end(), [](auto* listener) {
+                           return listener && listener->IsAsking();
+                       });
+    return asked ? 1 : AHEAD_LIMIT;
+}
+
+bool
+VirtualMachine::QueueAhead(int64_t time, uint32_t nic, const std::vector<uint8_t>& frame)
+{
+    return m_driver->QueueAhead(time, nic, frame.data(), frame.size());
+}
+
+void
+VirtualMachine::GoAhead(int64_t horizon, uint32_t turns)
+{
+    NS_LOG_FUNCTION(this << horizon << turns);
+    m_driver->GoAhead(horizon, turns);
+}
+
+void
+VirtualMachine::AddListener(TurnListener* listener)
+{
+    m_listeners.push_back(listener);
+}
+
+void
+VirtualMachine::RemoveListener(TurnListener* listener)
+{
+    std::replace(m_listeners.begin(),
+                 m_listeners.end(),
+                 listener,
+                 static_cast<TurnListener*>(nullptr));
+}
+
+void
+VirtualMachine::TellListeners(TurnCause cause)
+{
+    const uint32_t frames = m_framesSent;
+    /* By index: what they do may add others. */
+    const size_t n = m_listeners.size();
+    m_telling++;
+    for (size_t i = 0; i < n; i++)
+    {
+        if (m_listeners[i])
+        {
+            m_listeners[i]->OnTurn(cause, frames);
+        }
+    }
+    if (--m_telling == 0)
+    {
+        m_listeners.erase(std::remove(m_listeners.begin(), m_listeners.end(), nullptr),
+                          m_listeners.end());
     }
 }
 

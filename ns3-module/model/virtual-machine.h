@@ -245,6 +245,55 @@ class VirtualMachine : public Object
      */
     void SignalProcess(uint32_t process, int signal);
 
+    /** @return the machine's node. It must have been started. */
+    Ptr<Node> GetNode() const;
+    /** @return its NICs */
+    const std::vector<Ptr<QemuNetDevice>>& GetNics() const;
+    /** @return when the next timer of the guest expires, in ns, or SIM_LINK_NO_DEADLINE */
+    int64_t GetTimer() const;
+    /** @return whether it is going ahead: it has turns now whose events have not come yet */
+    bool IsGoing() const;
+    /** @return whether it can go ahead, or further */
+    bool CanGoAhead();
+    /** @return how far it has gone, or the time of its last turn, in ns */
+    int64_t GetHorizon() const;
+    /** @return when its next timer is due where it has gone to, in ns, or SIM_LINK_NO_DEADLINE */
+    int64_t GetNextTimer() const;
+    /**
+     * @return how many turns it may go ahead: one, if somebody asks something of it after each
+     */
+    uint32_t GetAheadLimit() const;
+    /**
+     * Queue a frame for one of the turns of GoAhead().
+     * @param time when it arrives, in ns
+     * @param nic the NIC's number
+     * @param frame the frame
+     * @return false if there is no room
+     */
+    bool QueueAhead(int64_t time, uint32_t nic, const std::vector<uint8_t>& frame);
+    /**
+     * Begin the turns for what has been queued and for the guest's timers.
+     * @param horizon the time in ns before which it is certain that there will be no others
+     * @param turns at most so many
+     */
+    void GoAhead(int64_t horizon, uint32_t turns);
+
+    /** Who is told of each turn, and may want to ask the machine something then. */
+    class TurnListener
+    {
+      public:
+        virtual ~TurnListener() = default;
+        /** The machine has had a turn; see TurnTracedCallback. */
+        virtual void OnTurn(TurnCause cause, uint32_t frames) = 0;
+        /** @return whether it may ask something after the next turn */
+        virtual bool IsAsking() const = 0;
+    };
+
+    /** Be told of each turn. */
+    void AddListener(TurnListener* listener);
+    /** No longer. */
+    void RemoveListener(TurnListener* listener);
+
     /** @return true while the machine runs */
     bool IsRunning() const;
     /** @return true if it is still to be started */
@@ -272,6 +321,8 @@ class VirtualMachine : public Object
     void CheckLinks();
     bool WantsUp(Ptr<NetDevice> device) const;
     void CarryRoutes();
+    bool HaveRoutesChanged();
+    void TellListeners(TurnCause cause);
     static Ptr<NetDevice> GetOwnDevice(Ptr<NetDevice> device);
     /* The node's QemuIpv4 or QemuIpv6. */
     template <typename Stack>
@@ -308,6 +359,7 @@ class VirtualMachine : public Object
     Time m_busyStep;
     bool m_segmentationOffload;
     bool m_snapshot;
+    bool m_parallel;
 
     /* What the guest has of a NIC. */
     struct GuestNic
@@ -340,6 +392,8 @@ class VirtualMachine : public Object
     uint64_t m_instructions{0};
     uint32_t m_framesSent{0}; // in this turn
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;
+    std::vector<TurnListener*> m_listeners; // null: gone
+    uint32_t m_telling{0};                  // how deep: being told, one may bring about a turn
 };
 
 } // namespace ns3

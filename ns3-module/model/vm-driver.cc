@@ -389,13 +389,14 @@ VmDriver::WatchTurn(int64_t elapsed)
     }
 }
 
-void
-VmDriver::Take()
+/* Whatever is wrong with what the VM sends, it is its failure. */
+template <typename F>
+auto
+VmDriver::Guarded(F&& take)
 {
-    m_nextReport = 0;
     try
     {
-        m_answer = m_link->Take(*this);
+        return take();
     }
     catch (const VmError& error)
     {
@@ -412,6 +413,13 @@ VmDriver::Take()
         m_process->End(0);
         throw;
     }
+}
+
+void
+VmDriver::Take()
+{
+    m_nextReport = 0;
+    m_answer = Guarded([this]() { return m_link->Take(*this); });
     if (m_answer.kind == SIM_LINK_FAULT)
     {
         Fail(DescribeFault(m_answer.fault));
@@ -456,8 +464,8 @@ VmDriver::TakeHello()
     {
         Fail("QEMU did not introduce itself as agreed");
     }
-    constexpr uint64_t needed =
-        SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM | SIM_LINK_FEATURE_CARRIER;
+    constexpr uint64_t needed = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM |
+                                SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD;
     if ((m_answer.features & needed) != needed)
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
@@ -618,16 +626,23 @@ void
 VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
 {
     CheckRunning();
+    CheckNotAhead();
     m_vmTime = vmTime;
     m_turns++;
     GiveAndTake(SIM_LINK_RUN, vmTime, flags);
+    CheckTurnEnd(vmTime, flags);
+    Consume();
+}
+
+void
+VmDriver::CheckTurnEnd(int64_t vmTime, uint32_t flags)
+{
     /* A timer that is due now and was not to expire in this turn is to expire in the next. */
     const int64_t earliest = (flags & SIM_LINK_RUN_TIMERS) ? vmTime + 1 : vmTime;
     if (m_answer.kind == SIM_LINK_BUSY && m_answer.deadline < earliest)
     {
         Fail("QEMU broke the sim-link protocol: a busy guest must let time pass");
     }
-    Consume();
 }
 
 void
@@ -644,14 +659,177 @@ void
 VmDriver::Run(int64_t time, bool timers)
 {
     MoveTo(time);
-    RunTurn(time + m_base, timers ? static_cast<uint32_t>(SIM_LINK_RUN_TIMERS) : 0U);
+    const uint32_t flags = timers ? static_cast<uint32_t>(SIM_LINK_RUN_TIMERS) : 0U;
+    if (m_ahead && m_aheadTurns.IsEmpty())
+    {
+        TakeAhead(true);
+    }
+    if (m_ahead)
+    {
+        RunAhead(time + m_base, flags);
+    }
+    else
+    {
+        RunTurn(time + m_base, flags);
+    }
     m_relay.DispatchEvents();
+}
+
+bool
+VmDriver::QueueAhead(int64_t time, unsigned nic, const uint8_t* data, size_t length)
+{
+    CheckNic(nic);
+    CheckFrame(length);
+    const uint32_t before = m_link->GetInboxLength();
+    if (!m_link->AddTurn(time + m_base))
+    {
+        return false;
+    }
+    if (!m_link->AddFrame(nic, data, length))
+    {
+        m_link->TruncateInbox(before);
+        return false;
+    }
+    m_aheadFrames.push_back({time + m_base, nic, {data, data + length}});
+    return true;
+}
+
+void
+VmDriver::GoAhead(int64_t horizon, uint32_t turns)
+{
+    if (!CanGoAhead())
+    {
+        throw VmError("VM '" + m_config.name +
+                      "' cannot go ahead: it is going already, is busy, "
+                      "or its last turns have ended early");
+    }
+    m_ahead = true;
+    m_going = true;
+    m_horizon = horizon + m_base;
+    m_link->Give(SIM_LINK_AHEAD, m_horizon, turns);
+}
+
+bool
+VmDriver::IsAhead() const
+{
+    return m_ahead;
+}
+
+bool
+VmDriver::IsGoing()
+{
+    TakeAhead(false);
+    return m_going;
+}
+
+bool
+VmDriver::CanGoAhead()
+{
+    return m_state == State::RUNNING && !IsGoing() &&
+           (m_ahead ? m_aheadEnd.kind == SIM_LINK_AHEAD_OVER : !IsBusy());
+}
+
+int64_t
+VmDriver::GetHorizon() const
+{
+    return m_ahead ? m_horizon - m_base : GetTime();
+}
+
+int64_t
+VmDriver::GetNextTimer() const
+{
+    if (!m_ahead)
+    {
+        return GetDeadline();
+    }
+    return m_aheadEnd.deadline == SIM_LINK_NO_DEADLINE ? SIM_LINK_NO_DEADLINE
+                                                       : m_aheadEnd.deadline - m_base;
+}
+
+void
+VmDriver::TakeAhead(bool wait)
+{
+    if (m_going)
+    {
+        m_nextReport = 0;
+        m_going = !Guarded([&]() { return m_link->TakeAhead(m_aheadTurns, wait, m_aheadEnd); });
+        CheckAheadOver();
+    }
+}
+
+void
+VmDriver::CheckAheadOver()
+{
+    /* A fault belongs to the turn that is not over. */
+    if (!m_going && m_aheadTurns.IsEmpty() && m_aheadEnd.kind != SIM_LINK_FAULT)
+    {
+        m_ahead = false;
+        m_aheadFrames.clear();
+    }
+}
+
+/* Whether a frame that is queued is the one that the machine has had in the next of its turns. */
+bool
+VmDriver::IsNextAhead(unsigned nic, const uint8_t* data, size_t length)
+{
+    if (m_ahead && m_aheadTurns.IsEmpty())
+    {
+        TakeAhead(true);
+    }
+    if (!m_ahead || m_aheadQueued || m_aheadFrames.empty())
+    {
+        return false;
+    }
+    const auto& next = m_aheadFrames.front();
+    m_aheadQueued =
+        next.nic == nic && std::equal(data, data + length, next.data.begin(), next.data.end());
+    return m_aheadQueued;
+}
+
+void
+VmDriver::RunAhead(int64_t vmTime, uint32_t flags)
+{
+    if (m_aheadTurns.IsEmpty())
+    {
+        Fail(DescribeFault(m_aheadEnd.fault));
+    }
+    const auto next = Guarded([this]() { return m_aheadTurns.Peek(); });
+    const bool timers = (flags & SIM_LINK_RUN_TIMERS) != 0;
+    if (next.time != vmTime || next.flags != flags || m_aheadQueued == timers ||
+        (m_aheadQueued && m_aheadFrames.front().vmTime != vmTime))
+    {
+        CheckNotAhead();
+    }
+    if (m_aheadQueued)
+    {
+        m_aheadFrames.pop_front();
+        m_aheadQueued = false;
+    }
+    m_vmTime = vmTime;
+    m_turns++;
+    Guarded([this]() { m_aheadTurns.Read(*this, m_answer); });
+    CheckTurnEnd(vmTime, flags);
+    CheckAheadOver();
+    Consume();
+}
+
+void
+VmDriver::CheckNotAhead()
+{
+    TakeAhead(true);
+    if (m_ahead)
+    {
+        Fail("it was asked for something when it had gone ahead already. With parallel turns a "
+             "machine may be touched by events of its own node and of none, but not by those of "
+             "another node, and not after a run that an event of another node has stopped");
+    }
 }
 
 void
 VmDriver::SendToRelay(const uint8_t* data, size_t length)
 {
     CheckRunning();
+    CheckNotAhead();
     size_t sent = 0;
     do
     {
@@ -659,6 +837,15 @@ VmDriver::SendToRelay(const uint8_t* data, size_t length)
         sent += m_link->AddSerial(SIM_LINK_RELAY_PORT, data + sent, chunk);
         RunTurn(m_vmTime, 0);
     } while (sent < length);
+}
+
+void
+VmDriver::CheckFrame(size_t length) const
+{
+    if (length < ETHERNET_HEADER)
+    {
+        throw VmError("a frame of " + std::to_string(length) + " bytes has no Ethernet header");
+    }
 }
 
 void
@@ -675,6 +862,7 @@ template <typename F>
 void
 VmDriver::AddRecord(F&& add)
 {
+    CheckNotAhead();
     if (!add())
     {
         /* The inbox is full: a turn of its own for what is in it. */
@@ -713,9 +901,10 @@ void
 VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
 {
     CheckNic(nic);
-    if (length < ETHERNET_HEADER)
+    CheckFrame(length);
+    if (IsNextAhead(nic, data, length))
     {
-        throw VmError("a frame of " + std::to_string(length) + " bytes has no Ethernet header");
+        return;
     }
     AddRecord([&]() { return m_link->AddFrame(nic, data, length); });
 }
@@ -724,6 +913,7 @@ void
 VmDriver::QueueConsole(const uint8_t* data, size_t length)
 {
     CheckRunning();
+    CheckNotAhead();
     size_t sent = 0;
     while ((sent += m_link->AddSerial(SIM_LINK_CONSOLE_PORT, data + sent, length - sent)) < length)
     {
@@ -927,7 +1117,7 @@ VmDriver::End()
         return;
     }
     /* Quit is a command, and only whoever has the turn may give one; at boot, kill. */
-    if (m_state == State::RUNNING)
+    if (m_state == State::RUNNING && !m_going)
     {
         m_link->Give(SIM_LINK_QUIT, m_vmTime, 0);
         m_process->End(END_GRACE);

@@ -113,6 +113,38 @@ class VmDriver : private VmOutput
     void Run(int64_t time, bool timers);
 
     /**
+     * Queue a frame for a turn of those that GoAhead() begins, later than those queued before.
+     * @param time simulated time in ns, not less than the last horizon
+     * @param nic the NIC's index
+     * @param data the frame
+     * @param length in bytes
+     * @return false if there is no more room for it
+     */
+    bool QueueAhead(int64_t time, unsigned nic, const uint8_t* data, size_t length);
+
+    /**
+     * Begin turns of which it is certain that they will be the next: those for the frames that have
+     * been queued, and those for timers that are due before, or in between, or before the horizon.
+     * This does not wait. Each Run() that follows takes the result of one of them; it must be for
+     * that very turn. Until all results have been taken the machine can be asked for nothing else:
+     * whoever tries ends it. But it may go further ahead.
+     * @param horizon simulated time in ns
+     * @param turns at most so many
+     */
+    void GoAhead(int64_t horizon, uint32_t turns);
+
+    /** @return whether there are results that have not been taken */
+    bool IsAhead() const;
+    /** @return whether it has turns now that GoAhead() has begun */
+    bool IsGoing();
+    /** @return whether it may go ahead, or further ahead */
+    bool CanGoAhead();
+    /** @return how far it has gone ahead, or the time of the last turn, in ns */
+    int64_t GetHorizon() const;
+    /** @return when its next timer is due where it has gone to, in ns, or SIM_LINK_NO_DEADLINE */
+    int64_t GetNextTimer() const;
+
+    /**
      * Let the clock go on without a turn; requests to the relay are made at this time from now on.
      * @param time simulated time in ns, not less than the last turn's
      */
@@ -187,8 +219,17 @@ class VmDriver : private VmOutput
     void CheckRunning() const;
     void SendToRelay(const uint8_t* data, size_t length);
     void RunTurn(int64_t vmTime, uint32_t flags);
+    void CheckTurnEnd(int64_t vmTime, uint32_t flags);
+    void TakeAhead(bool wait);
+    void CheckAheadOver();
+    bool IsNextAhead(unsigned nic, const uint8_t* data, size_t length);
+    void RunAhead(int64_t vmTime, uint32_t flags);
+    void CheckNotAhead();
     void GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags);
+    template <typename F>
+    auto Guarded(F&& take);
     void Take();
+    void CheckFrame(size_t length) const;
     void WatchTurn(int64_t elapsed);
     void RunUntil(int64_t vmTime);
     void GoToUptime();
@@ -223,6 +264,22 @@ class VmDriver : private VmOutput
     bool m_keepsWhatIsSaid{false};
     std::vector<uint8_t> m_bootRelay;
     std::vector<uint8_t> m_bootConsole;
+
+    /* A frame that the machine has got in a turn whose result has not been taken. */
+    struct AheadFrame
+    {
+        int64_t vmTime;
+        unsigned nic;
+        std::vector<uint8_t> data;
+    };
+
+    std::deque<AheadFrame> m_aheadFrames;
+    VmTurns m_aheadTurns;      // those results
+    bool m_ahead{false};       // there are such, or it is going
+    bool m_going{false};       // it has such turns now
+    bool m_aheadQueued{false}; // the next one's frame has been queued a second time
+    VmAnswer m_aheadEnd;       // how those turns have ended
+    int64_t m_horizon{0};      // VM time
     VmAnswer m_answer;
     std::vector<uint32_t> m_room; // of each NIC
     int64_t m_base{0};            // VM time at simulated time 0

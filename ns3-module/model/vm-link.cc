@@ -39,7 +39,107 @@ ThrowErrno(const std::string& what)
     throw VmError(what + ": " + std::strerror(errno));
 }
 
+SimLinkRecord
+ReadRecord(const uint8_t* box, size_t at, size_t length)
+{
+    SimLinkRecord record;
+    if (length - at < sizeof(record))
+    {
+        throw VmError("the VM broke the sim-link protocol: a record is cut off");
+    }
+    std::memcpy(&record, box + at, sizeof(record));
+    if (record.length > SIM_LINK_PAYLOAD_MAX || SimLinkRecordSize(record.length) > length - at)
+    {
+        throw VmError("the VM broke the sim-link protocol: a record has " +
+                      std::to_string(record.length) + " bytes");
+    }
+    return record;
+}
+
+void
+HandOn(const SimLinkRecord& record, const uint8_t* payload, VmOutput& output)
+{
+    switch (record.type)
+    {
+    case SIM_LINK_FRAME:
+        output.OnFrame(record.channel, payload, record.length);
+        break;
+    case SIM_LINK_SERIAL:
+        output.OnSerial(record.channel, payload, record.length);
+        break;
+    default:
+        throw VmError("the VM broke the sim-link protocol: record type " +
+                      std::to_string(record.type));
+    }
+}
+
 } // namespace
+
+/* ---- several turns ---- */
+
+void
+VmTurns::Append(const uint8_t* outbox, uint32_t length)
+{
+    if (m_at > 0)
+    {
+        m_bytes.erase(m_bytes.begin(), m_bytes.begin() + static_cast<std::ptrdiff_t>(m_at));
+        m_at = 0;
+    }
+    m_bytes.insert(m_bytes.end(), outbox, outbox + length);
+}
+
+bool
+VmTurns::IsEmpty() const
+{
+    return m_at == m_bytes.size();
+}
+
+VmTurns::Turn
+VmTurns::Peek() const
+{
+    const auto record = ReadRecord(m_bytes.data(), m_at, m_bytes.size());
+    SimLinkTurn begin;
+    if (record.type != SIM_LINK_TURN || record.length != sizeof(begin))
+    {
+        throw VmError("the VM broke the sim-link protocol: no turn begins where one should");
+    }
+    std::memcpy(&begin, m_bytes.data() + m_at + sizeof(record), sizeof(begin));
+    return {begin.time, begin.flags};
+}
+
+void
+VmTurns::Read(VmOutput& output, VmAnswer& answer)
+{
+    m_at += SimLinkRecordSize(sizeof(SimLinkTurn));
+    for (;;)
+    {
+        const auto record = ReadRecord(m_bytes.data(), m_at, m_bytes.size());
+        const uint8_t* payload = m_bytes.data() + m_at + sizeof(record);
+        m_at += SimLinkRecordSize(record.length);
+        if (record.type != SIM_LINK_TURN_END)
+        {
+            HandOn(record, payload, output);
+            continue;
+        }
+        SimLinkTurnEnd end;
+        if (record.length != sizeof(end))
+        {
+            throw VmError("the VM broke the sim-link protocol: the end of a turn is malformed");
+        }
+        std::memcpy(&end, payload, sizeof(end));
+        if (end.answer != SIM_LINK_IDLE && end.answer != SIM_LINK_BUSY)
+        {
+            throw VmError("the VM broke the sim-link protocol: answer " +
+                          std::to_string(end.answer) + " at the end of a turn");
+        }
+        answer.kind = end.answer;
+        answer.deadline = end.deadline;
+        answer.instructions = end.instructions;
+        return;
+    }
+}
+
+/* ---- the link ---- */
 
 VmLink::VmLink(uint32_t boxSize, int64_t spin)
     : m_boxSize(boxSize),
@@ -154,6 +254,25 @@ VmLink::AddCarrier(unsigned nic, bool up)
     return Add(SIM_LINK_CARRIER, nic, reinterpret_cast<const uint8_t*>(&value), sizeof(value));
 }
 
+bool
+VmLink::AddTurn(int64_t time)
+{
+    const SimLinkTurn turn{time, 0, 0};
+    return Add(SIM_LINK_TURN, 0, reinterpret_cast<const uint8_t*>(&turn), sizeof(turn));
+}
+
+uint32_t
+VmLink::GetInboxLength() const
+{
+    return m_inboxLength;
+}
+
+void
+VmLink::TruncateInbox(uint32_t length)
+{
+    m_inboxLength = length;
+}
+
 uint32_t
 VmLink::LoadTurn() const
 {
@@ -222,40 +341,34 @@ VmLink::WaitForTurn()
 void
 VmLink::ReadOutbox(uint32_t length, VmOutput& output) const
 {
-    if (length > m_boxSize)
-    {
-        throw VmError("the VM broke the sim-link protocol: its outbox has " +
-                      std::to_string(length) + " bytes");
-    }
     uint32_t at = 0;
     while (at < length)
     {
-        SimLinkRecord record;
-        if (length - at < sizeof(record))
-        {
-            throw VmError("the VM broke the sim-link protocol: a record is cut off");
-        }
-        std::memcpy(&record, m_outbox + at, sizeof(record));
-        if (record.length > SIM_LINK_PAYLOAD_MAX || SimLinkRecordSize(record.length) > length - at)
-        {
-            throw VmError("the VM broke the sim-link protocol: a record has " +
-                          std::to_string(record.length) + " bytes");
-        }
-        const uint8_t* payload = m_outbox + at + sizeof(record);
-        switch (record.type)
-        {
-        case SIM_LINK_FRAME:
-            output.OnFrame(record.channel, payload, record.length);
-            break;
-        case SIM_LINK_SERIAL:
-            output.OnSerial(record.channel, payload, record.length);
-            break;
-        default:
-            throw VmError("the VM broke the sim-link protocol: record type " +
-                          std::to_string(record.type));
-        }
+        const auto record = ReadRecord(m_outbox, at, length);
+        HandOn(record, m_outbox + at + sizeof(record), output);
         at += SimLinkRecordSize(record.length);
     }
+}
+
+VmAnswer
+VmLink::ReadAnswer() const
+{
+    VmAnswer answer;
+    answer.kind = __atomic_load_n(&m_header->answer, __ATOMIC_RELAXED);
+    answer.fault = m_header->fault;
+    answer.time = m_header->vmTime;
+    answer.deadline = m_header->deadline;
+    answer.instructions = m_header->instructions;
+    answer.nics = m_header->nics;
+    answer.ports = m_header->ports;
+    answer.features = m_header->features;
+    answer.outboxLength = __atomic_load_n(&m_header->outboxLength, __ATOMIC_RELAXED);
+    if (answer.outboxLength > m_boxSize)
+    {
+        throw VmError("the VM broke the sim-link protocol: its outbox has " +
+                      std::to_string(answer.outboxLength) + " bytes");
+    }
+    return answer;
 }
 
 VmAnswer
@@ -264,16 +377,8 @@ VmLink::Take(VmOutput& output)
     for (;;)
     {
         WaitForTurn();
-        VmAnswer answer;
-        answer.kind = __atomic_load_n(&m_header->answer, __ATOMIC_RELAXED);
-        answer.fault = m_header->fault;
-        answer.time = m_header->vmTime;
-        answer.deadline = m_header->deadline;
-        answer.instructions = m_header->instructions;
-        answer.nics = m_header->nics;
-        answer.ports = m_header->ports;
-        answer.features = m_header->features;
-        ReadOutbox(__atomic_load_n(&m_header->outboxLength, __ATOMIC_RELAXED), output);
+        const VmAnswer answer = ReadAnswer();
+        ReadOutbox(answer.outboxLength, output);
         switch (answer.kind)
         {
         case SIM_LINK_MORE:
@@ -290,6 +395,37 @@ VmLink::Take(VmOutput& output)
                           std::to_string(answer.kind));
         }
     }
+}
+
+bool
+VmLink::HasEnded() const
+{
+    return LoadTurn() == SIM_LINK_TURN_SIMULATOR;
+}
+
+bool
+VmLink::TakeAhead(VmTurns& turns, bool wait, VmAnswer& answer)
+{
+    while (wait || HasEnded())
+    {
+        WaitForTurn();
+        const VmAnswer end = ReadAnswer();
+        turns.Append(m_outbox, end.outboxLength);
+        switch (end.kind)
+        {
+        case SIM_LINK_MORE:
+            Give(SIM_LINK_CONTINUE, 0, 0);
+            break;
+        case SIM_LINK_AHEAD_OVER:
+        case SIM_LINK_AHEAD_EARLY:
+        case SIM_LINK_FAULT:
+            answer = end;
+            return true;
+        default:
+            throw VmError("the VM broke the sim-link protocol: answer " + std::to_string(end.kind));
+        }
+    }
+    return false;
 }
 
 } // namespace ns3qemu

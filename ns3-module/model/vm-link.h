@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace ns3qemu
 {
@@ -48,6 +49,39 @@ struct VmAnswer
     uint16_t nics{0};         //!< how many NICs there are, with SIM_LINK_HELLO
     uint16_t ports{0};        //!< how many serial ports there are, with SIM_LINK_HELLO
     uint64_t features{0};     //!< SIM_LINK_FEATURE_..., with SIM_LINK_HELLO
+    uint32_t outboxLength{0}; //!< of the outbox, in bytes
+};
+
+/**
+ * Turns that a VM has had and whose results are still to be read, one after the other. All that the
+ * VM has written is checked; a violation throws VmError.
+ */
+class VmTurns
+{
+  public:
+    /** One of the turns. */
+    struct Turn
+    {
+        int64_t time{0};   //!< VM time in ns
+        uint32_t flags{0}; //!< of SIM_LINK_RUN
+    };
+
+    /** Append what an outbox holds. */
+    void Append(const uint8_t* outbox, uint32_t length);
+    /** @return whether all has been read */
+    bool IsEmpty() const;
+    /** @return the next turn; there must be one */
+    Turn Peek() const;
+    /**
+     * Read the next turn; there must be one.
+     * @param output receives frames and serial bytes
+     * @param answer kind, deadline and instructions are replaced by the turn's
+     */
+    void Read(VmOutput& output, VmAnswer& answer);
+
+  private:
+    std::vector<uint8_t> m_bytes;
+    size_t m_at{0};
 };
 
 /**
@@ -107,6 +141,18 @@ class VmLink
     bool AddCarrier(unsigned nic, bool up);
 
     /**
+     * Put the beginning of a turn into the inbox of SIM_LINK_AHEAD: what is added after it is its
+     * input.
+     * @param time VM time in ns
+     * @return false if the inbox is full
+     */
+    bool AddTurn(int64_t time);
+    /** @return what is in the inbox so far, in bytes */
+    uint32_t GetInboxLength() const;
+    /** Take out of the inbox again what has been added since it had so many bytes. */
+    void TruncateInbox(uint32_t length);
+
+    /**
      * Give the turn to the VM.
      * @param command SIM_LINK_BOOT, _RUN or _QUIT
      * @param time VM time in ns
@@ -121,9 +167,22 @@ class VmLink
      */
     VmAnswer Take(VmOutput& output);
 
+    /** @return whether the VM has ended its turn, or a part of it */
+    bool HasEnded() const;
+
+    /**
+     * Take the turns of SIM_LINK_AHEAD that the VM has had.
+     * @param turns they are appended to it
+     * @param wait whether to wait until it has had them all
+     * @param answer replaced by how they have ended
+     * @return false if the VM has not had them all
+     */
+    bool TakeAhead(VmTurns& turns, bool wait, VmAnswer& answer);
+
   private:
     bool Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length);
     void WaitForTurn();
+    VmAnswer ReadAnswer() const;
     void ReadOutbox(uint32_t length, VmOutput& output) const;
     uint32_t LoadTurn() const;
 

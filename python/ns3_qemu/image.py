@@ -47,9 +47,9 @@ _CPU = "qemu64,+rdrand"
 # One guest instruction takes 2^2 ns while it boots.
 _ICOUNT = "shift=2,sleep=off"
 
-# HPET: the clock that costs the fewest turns. On a panic the machine is to end at once. What guards a
-# kernel against its own programs and against the CPU it runs on, and what accounts for them, is off: it
-# is a good part of a turn's instructions, and decides nothing about a packet.
+# HPET: the clock that costs the fewest turns. On a panic the machine is to end at once. What guards
+# a kernel against its own programs and against the CPU it runs on, and what accounts for them, is
+# off: it is a good part of a turn's instructions, and decides nothing about a packet.
 _CMDLINE = (
     "console=ttyS0",
     "clocksource=hpet",
@@ -73,8 +73,8 @@ _CMDLINE = (
 
 # The console, and the relay's port. Both character devices are the machine's own. A virtio-serial
 # port has the name that relay-protocol.h gives it, and without ioeventfd it acts within the guest's
-# instruction. Its queues share an interrupt, and the guest looks at all of them: so it has no more ports
-# than are needed, and port 0 is special to Linux.
+# instruction. Its queues share an interrupt, and the guest looks at all of them: so it has no more
+# ports than are needed, and port 0 is special to Linux.
 _CONSOLE = ("-device", "isa-serial,chardev=console,index=0")
 _PORTS = {
     "virtio": (

@@ -37,6 +37,13 @@ static struct {
     bool saving;
     bool announced;
 
+    /* Several turns, one after the other. */
+    bool ahead;
+    bool in_turn;        /* one of them has begun */
+    bool early;          /* they end before their time */
+    uint32_t turns_left;
+    int64_t horizon;     /* ns */
+
     int64_t now;         /* ns, the clock while it is locked */
     int64_t tsc;         /* ns, the TSC's last reading */
     int64_t turn_start;  /* instructions */
@@ -156,6 +163,7 @@ static void protocol_error(const char *what)
 {
     error_report("sim-link: %s", what);
     fault(SIM_LINK_FAULT_PROTOCOL);
+    sim.waiting = true;
     qemu_system_shutdown_request_with_code(SHUTDOWN_CAUSE_HOST_ERROR, 1);
 }
 
@@ -168,26 +176,110 @@ static void lock_clock(void)
     sim_clock_mode = SIM_CLOCK_LOCKED;
 }
 
+static void begin_turn(int64_t time, uint32_t flags)
+{
+    SimLinkTurn unexpected;
+
+    sim.turn_start = instructions();
+    sim.reads = 0;
+    tlb_grow(first_cpu);
+    if (time < sim.now) {
+        protocol_error("the simulator's clock went backwards");
+        return;
+    }
+    if (!(flags & SIM_LINK_RUN_TIMERS) && time > sim.now) {
+        /* Timers due right now are an event of their own in the simulator. */
+        run_timers(time - 1);
+        qatomic_set_i64(&sim.now, time);
+    } else if (flags & SIM_LINK_RUN_TIMERS) {
+        run_timers(time);
+    }
+    if (!sim.ahead &&
+        (!sim_link_deliver(sim.link) || sim_link_peek_turn(sim.link, &unexpected))) {
+        protocol_error("the inbox is malformed");
+    }
+}
+
 static void run_turn(const SimLinkCommand *command)
 {
     if (!sim_clock_locked()) {
         lock_clock();
     }
-    tlb_grow(first_cpu);
-    if (command->time < sim.now) {
-        protocol_error("the simulator's clock went backwards");
+    begin_turn(command->time, command->flags);
+}
+
+/* Begin the next of several turns; false if there is none, or it is not certain what it is. */
+static bool begin_next_turn(void)
+{
+    int64_t deadline = MAX(next_timer(), sim.now);
+    SimLinkTurn turn;
+    bool input = sim_link_peek_turn(sim.link, &turn);
+
+    /* What the relay has said may bring a request, which comes before anything else. */
+    sim.early = sim.turns_left == 0 || sim_link_port_used(sim.link, SIM_LINK_RELAY_PORT);
+    if (sim.early) {
+        return false;
+    }
+    if (deadline < (input ? turn.time : sim.horizon)) {
+        turn = (SimLinkTurn) { .time = deadline, .flags = SIM_LINK_RUN_TIMERS };
+        input = false;
+    } else if (!input) {
+        return false;
+    }
+    sim.turns_left--;
+    sim.in_turn = true;
+    sim_link_put_turn(sim.link, &turn);
+    begin_turn(turn.time, turn.flags);
+    if (input) {
+        sim_link_skip_turn(sim.link);
+        if (!sim_link_deliver(sim.link)) {
+            protocol_error("the inbox is malformed");
+        }
+    }
+    return true;
+}
+
+static void end_one_of_several(uint32_t what, int64_t deadline)
+{
+    SimLinkTurnEnd end = {
+        .answer = what,
+        .deadline = deadline,
+        .instructions = instructions(),
+    };
+
+    sim_link_put_turn_end(sim.link, &end);
+    sim.in_turn = false;
+}
+
+/* The guest is idle, or has used up its turn. */
+static void end_turn(uint32_t what, int64_t deadline)
+{
+    if (!sim.ahead) {
+        answer(what, deadline);
         return;
     }
-    if (!(command->flags & SIM_LINK_RUN_TIMERS) && command->time > sim.now) {
-        /* Timers due right now are an event of their own in the simulator. */
-        run_timers(command->time - 1);
-        qatomic_set_i64(&sim.now, command->time);
-    } else if (command->flags & SIM_LINK_RUN_TIMERS) {
-        run_timers(command->time);
+    if (sim.in_turn) {
+        end_one_of_several(what, deadline);
     }
-    if (!sim_link_deliver(sim.link, command)) {
-        protocol_error("the inbox is malformed");
+    if (what == SIM_LINK_BUSY || !begin_next_turn()) {
+        sim.ahead = false;
+        answer(what == SIM_LINK_BUSY || sim.early ? SIM_LINK_AHEAD_EARLY : SIM_LINK_AHEAD_OVER,
+               deadline);
     }
+}
+
+static void run_ahead(const SimLinkCommand *command)
+{
+    if (!sim_clock_locked()) {
+        protocol_error("AHEAD before the first RUN");
+        return;
+    }
+    sim.ahead = true;
+    sim.in_turn = false;
+    sim.horizon = command->time;
+    sim.turns_left = command->flags;
+    sim_link_port_used(sim.link, SIM_LINK_RELAY_PORT);
+    /* The guest is halted: the first turn begins where a turn ends. */
 }
 
 static void saved(bool success)
@@ -239,6 +331,9 @@ static bool take_turn(void)
     case SIM_LINK_RUN:
         run_turn(&command);
         break;
+    case SIM_LINK_AHEAD:
+        run_ahead(&command);
+        break;
     case SIM_LINK_BOOT:
         if (sim_clock_locked()) {
             protocol_error("BOOT after the first RUN");
@@ -280,7 +375,7 @@ void sim_clock_before_run(void)
     } else if (!sim.waiting && turn_used_up() && !all_cpu_threads_idle()) {
         int64_t wanted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + sim.limits->busy_step;
 
-        answer(SIM_LINK_BUSY, MIN(wanted, next_timer()));
+        end_turn(SIM_LINK_BUSY, MIN(wanted, next_timer()));
     }
     if (sim.waiting) {
         take_turn();
@@ -332,9 +427,11 @@ bool sim_clock_idle(void)
             /* What has been translated so far counts a repeated instruction as many. */
             tb_flush(first_cpu);
         }
-        answer(SIM_LINK_IDLE, next_timer());
+        end_turn(SIM_LINK_IDLE, next_timer());
     }
-    take_turn();
+    if (sim.waiting) {
+        take_turn();
+    }
     return !stopping() && !sim.saving;
 }
 

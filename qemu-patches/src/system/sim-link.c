@@ -45,6 +45,8 @@ struct SimLink {
     uint8_t *outbox;
     uint32_t box_size;
     uint32_t out_used;
+    uint32_t in_at;
+    uint32_t in_length;
     bool our_turn;
     SimLinkChannel nics[SIM_LINK_CHANNELS];
     SimLinkChannel ports[SIM_LINK_CHANNELS];
@@ -154,6 +156,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     h->outboxLength = link->out_used;
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM | SIM_LINK_FEATURE_CARRIER |
+                      SIM_LINK_FEATURE_AHEAD |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -217,8 +220,9 @@ bool sim_link_command(SimLink *link, SimLinkCommand *command)
     command->time = qatomic_read_i64(&h->time);
     command->command = qatomic_read(&h->command);
     command->flags = qatomic_read(&h->flags);
-    command->inbox_length = qatomic_read(&h->inboxLength);
-    return command->inbox_length <= link->box_size;
+    link->in_at = 0;
+    link->in_length = qatomic_read(&h->inboxLength);
+    return link->in_length <= link->box_size;
 }
 
 /* -- records ------------------------------------------------------------------------------------ */
@@ -226,26 +230,41 @@ bool sim_link_command(SimLink *link, SimLinkCommand *command)
 static void sim_link_flush_part(SimLink *link)
 {
     SimLinkAnswer more = { .answer = SIM_LINK_MORE };
-    SimLinkCommand command;
+    uint32_t command;
 
     sim_link_answer(link, &more);
     /* The turn goes on: this is a device's work in the guest's own instruction, so keep the BQL. */
     sim_link_wait(link, NULL);
-    if (!sim_link_command(link, &command) || command.command == SIM_LINK_QUIT) {
+    command = qatomic_read(&link->header->command);
+    if (command == SIM_LINK_QUIT) {
         exit(0);
     }
-    if (command.command != SIM_LINK_CONTINUE) {
-        error_report("sim-link: expected the command CONTINUE, got %u", command.command);
+    if (command != SIM_LINK_CONTINUE) {
+        error_report("sim-link: expected the command CONTINUE, got %u", command);
         exit(1);
     }
+    /* The inbox stays as it is: there may be turns in it that are still to come. */
+}
+
+static void sim_link_put_record(SimLink *link, uint16_t type, uint16_t index,
+                                const struct iovec *iov, int iovcnt)
+{
+    size_t length = iov_size(iov, iovcnt);
+    SimLinkRecord record = { .type = type, .channel = index, .length = length };
+    uint32_t size = SimLinkRecordSize(length);
+
+    if (link->out_used + size > link->box_size) {
+        sim_link_flush_part(link);
+    }
+    memcpy(link->outbox + link->out_used, &record, sizeof(record));
+    iov_to_buf(iov, iovcnt, 0, link->outbox + link->out_used + sizeof(record), length);
+    link->out_used += size;
 }
 
 void sim_link_put(SimLink *link, uint16_t type, uint16_t index, const struct iovec *iov, int iovcnt)
 {
     SimLinkChannel *channel = sim_link_channel(link, type, index);
     size_t length = iov_size(iov, iovcnt);
-    SimLinkRecord record = { .type = type, .channel = index, .length = length };
-    uint32_t size;
 
     if (!link->our_turn || !qemu_in_vcpu_thread()) {
         error_report_once("sim-link: a device sent output outside its turn; it is dropped");
@@ -256,40 +275,73 @@ void sim_link_put(SimLink *link, uint16_t type, uint16_t index, const struct iov
         return;
     }
     channel->used = true;
-    size = SimLinkRecordSize(length);
-    if (link->out_used + size > link->box_size) {
-        sim_link_flush_part(link);
-    }
-    memcpy(link->outbox + link->out_used, &record, sizeof(record));
-    iov_to_buf(iov, iovcnt, 0, link->outbox + link->out_used + sizeof(record), length);
-    link->out_used += size;
+    sim_link_put_record(link, type, index, iov, iovcnt);
 }
 
-bool sim_link_deliver(SimLink *link, const SimLinkCommand *command)
+/* The record where the inbox has been read up to; false if it is cut off. */
+static bool sim_link_peek(SimLink *link, SimLinkRecord *record)
 {
-    uint32_t at = 0;
+    uint32_t left = link->in_length - link->in_at;
 
-    while (at < command->inbox_length) {
+    if (left < sizeof(*record)) {
+        return false;
+    }
+    memcpy(record, link->inbox + link->in_at, sizeof(*record));
+    return record->length <= SIM_LINK_PAYLOAD_MAX && SimLinkRecordSize(record->length) <= left;
+}
+
+bool sim_link_deliver(SimLink *link)
+{
+    while (link->in_at < link->in_length) {
         SimLinkRecord record;
         SimLinkChannel *channel;
 
-        if (command->inbox_length - at < sizeof(record)) {
+        if (!sim_link_peek(link, &record)) {
             return false;
         }
-        memcpy(&record, link->inbox + at, sizeof(record));
-        if (record.length > SIM_LINK_PAYLOAD_MAX ||
-            SimLinkRecordSize(record.length) > command->inbox_length - at) {
-            return false;
+        if (record.type == SIM_LINK_TURN) {
+            break;
         }
         channel = sim_link_channel(link, record.type, record.channel);
         if (!channel || !channel->input ||
-            !channel->input(channel->opaque, record.type, link->inbox + at + sizeof(record),
-                            record.length)) {
+            !channel->input(channel->opaque, record.type,
+                            link->inbox + link->in_at + sizeof(record), record.length)) {
             return false;
         }
-        at += SimLinkRecordSize(record.length);
+        link->in_at += SimLinkRecordSize(record.length);
     }
     return true;
+}
+
+bool sim_link_peek_turn(SimLink *link, SimLinkTurn *turn)
+{
+    SimLinkRecord record;
+
+    if (!sim_link_peek(link, &record) || record.type != SIM_LINK_TURN ||
+        record.length != sizeof(*turn)) {
+        return false;
+    }
+    memcpy(turn, link->inbox + link->in_at + sizeof(record), sizeof(*turn));
+    return true;
+}
+
+void sim_link_skip_turn(SimLink *link)
+{
+    link->in_at += SimLinkRecordSize(sizeof(SimLinkTurn));
+}
+
+void sim_link_put_turn(SimLink *link, const SimLinkTurn *turn)
+{
+    struct iovec iov = { .iov_base = (void *)turn, .iov_len = sizeof(*turn) };
+
+    sim_link_put_record(link, SIM_LINK_TURN, 0, &iov, 1);
+}
+
+void sim_link_put_turn_end(SimLink *link, const SimLinkTurnEnd *end)
+{
+    struct iovec iov = { .iov_base = (void *)end, .iov_len = sizeof(*end) };
+
+    sim_link_put_record(link, SIM_LINK_TURN_END, 0, &iov, 1);
 }
 
 /* -- the object --------------------------------------------------------------------------------- */

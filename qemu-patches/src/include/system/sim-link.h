@@ -20,7 +20,6 @@ typedef struct SimLinkCommand {
     int64_t time;
     uint32_t command;
     uint32_t flags;
-    uint32_t inbox_length;
 } SimLinkCommand;
 
 typedef struct SimLinkAnswer {
@@ -73,7 +72,17 @@ void sim_link_wake(SimLink *link);
 
 /* Read the command of the turn just taken; false if it is not one. */
 bool sim_link_command(SimLink *link, SimLinkCommand *command);
-/* Hand the records in the inbox to their backends; false if they are malformed. */
-bool sim_link_deliver(SimLink *link, const SimLinkCommand *command);
+/*
+ * Hand the records in the inbox to their backends, up to the end or to where a turn begins; false
+ * if they are malformed.
+ */
+bool sim_link_deliver(SimLink *link);
+/* Does a turn begin where sim_link_deliver() has stopped? */
+bool sim_link_peek_turn(SimLink *link, SimLinkTurn *turn);
+/* Go on behind the record that said so. */
+void sim_link_skip_turn(SimLink *link);
+/* Say in the outbox where one of several turns begins and ends. */
+void sim_link_put_turn(SimLink *link, const SimLinkTurn *turn);
+void sim_link_put_turn_end(SimLink *link, const SimLinkTurnEnd *end);
 
 #endif

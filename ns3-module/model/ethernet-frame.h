@@ -1,0 +1,39 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#ifndef NS3_QEMU_ETHERNET_FRAME_H
+#define NS3_QEMU_ETHERNET_FRAME_H
+
+#include "ns3/mac48-address.h"
+#include "ns3/packet.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace ns3
+{
+
+constexpr size_t ETHERNET_HEADER = 14;
+constexpr uint16_t ETHERTYPE_MIN = 0x0600; // below it, the field is a length (IEEE 802.3)
+constexpr uint16_t ETHERTYPE_IPV4 = 0x0800;
+constexpr uint16_t ETHERTYPE_IPV6 = 0x86dd;
+
+/**
+ * @ingroup qemu
+ * Put a packet into an Ethernet frame, without FCS.
+ * @param frame replaced; as it keeps its memory, use the same again and again
+ * @param destination its address
+ * @param source its address
+ * @param protocol its EtherType
+ * @param payload the packet
+ */
+void MakeEthernetFrame(std::vector<uint8_t>& frame,
+                       Mac48Address destination,
+                       Mac48Address source,
+                       uint16_t protocol,
+                       Ptr<const Packet> payload);
+
+} // namespace ns3
+
+#endif /* NS3_QEMU_ETHERNET_FRAME_H */

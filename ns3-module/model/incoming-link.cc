@@ -1,0 +1,175 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "incoming-link.h"
+
+#include "ethernet-frame.h"
+
+#include "ns3/data-rate.h"
+#include "ns3/error-model.h"
+#include "ns3/pointer.h"
+#include "ns3/ppp-header.h"
+#include "ns3/simulator.h"
+
+#include <algorithm>
+
+namespace ns3
+{
+
+namespace
+{
+
+/* Assigned numbers of the Point-to-Point Protocol (RFC 1661): the ones that the device hands on. */
+constexpr uint16_t PPP_IPV4 = 0x0021;
+constexpr uint16_t PPP_IPV6 = 0x0057;
+
+constexpr uint32_t PPP_HEADER = 2; // bytes
+
+Ptr<const AttributeAccessor>
+FindAccessor(TypeId type, const std::string& name)
+{
+    TypeId::AttributeInformation info;
+    const bool found = type.LookupAttributeByName(name, &info);
+    NS_ABORT_MSG_UNLESS(found, type.GetName() << " has no attribute " << name);
+    return info.accessor;
+}
+
+int64_t
+NowNs()
+{
+    return Simulator::Now().GetNanoSeconds();
+}
+
+} // namespace
+
+bool
+IncomingLink::IsPossible(Ptr<NetDevice> device)
+{
+    /* Not one derived from them, which may do as it pleases. */
+    if (!device || device->GetInstanceTypeId() != PointToPointNetDevice::GetTypeId())
+    {
+        return false;
+    }
+    const auto channel = device->GetChannel();
+    return channel && channel->GetInstanceTypeId() == PointToPointChannel::GetTypeId() &&
+           channel->GetNDevices() == 2;
+}
+
+IncomingLink::IncomingLink(Ptr<NetDevice> device, std::function<void()> notify)
+    : m_device(DynamicCast<PointToPointNetDevice>(device)),
+      m_channel(DynamicCast<PointToPointChannel>(device->GetChannel())),
+      m_notify(std::move(notify)),
+      m_delay(FindAccessor(PointToPointChannel::GetTypeId(), "Delay")),
+      m_gap(FindAccessor(PointToPointNetDevice::GetTypeId(), "InterframeGap")),
+      m_errorModel(FindAccessor(PointToPointNetDevice::GetTypeId(), "ReceiveErrorModel"))
+{
+    m_peer = m_channel->GetDevice(m_channel->GetDevice(0) == device ? 1 : 0);
+    DataRateValue rate;
+    m_peer->GetAttribute("DataRate", rate);
+    m_shortest = rate.Get().CalculateBytesTxTime(PPP_HEADER).GetNanoSeconds();
+    m_channel->TraceConnectWithoutContext("TxRxPointToPoint",
+                                          MakeCallback(&IncomingLink::OnTransmission, this));
+}
+
+IncomingLink::~IncomingLink()
+{
+    m_channel->TraceDisconnectWithoutContext("TxRxPointToPoint",
+                                             MakeCallback(&IncomingLink::OnTransmission, this));
+}
+
+void
+IncomingLink::OnTransmission(Ptr<const Packet> packet,
+                             Ptr<NetDevice> from,
+                             Ptr<NetDevice> to,
+                             Time duration,
+                             Time lastBit)
+{
+    const int64_t sent = NowNs() + duration.GetNanoSeconds();
+    if (to != m_device)
+    {
+        TimeValue gap;
+        m_gap->Get(PeekPointer(m_device), gap);
+        m_transmitEnd = sent + gap.Get().GetNanoSeconds();
+        return;
+    }
+    m_peerBusyUntil = sent;
+    const Arrival arrival{NowNs() + lastBit.GetNanoSeconds(), packet};
+    /* A link whose delay has become shorter lets frames overtake others. */
+    auto place = m_arrivals.end();
+    while (place != m_arrivals.begin() && std::prev(place)->time > arrival.time)
+    {
+        --place;
+    }
+    m_arrivals.insert(place, arrival);
+    m_notify();
+}
+
+const std::deque<IncomingLink::Arrival>&
+IncomingLink::GetArrivals()
+{
+    /* What an error model has dropped is never said to have arrived. */
+    while (!m_arrivals.empty() && m_arrivals.front().time < NowNs())
+    {
+        m_arrivals.pop_front();
+    }
+    return m_arrivals;
+}
+
+void
+IncomingLink::Arrived()
+{
+    const auto& arrivals = GetArrivals();
+    if (!arrivals.empty() && arrivals.front().time == NowNs())
+    {
+        m_arrivals.pop_front();
+    }
+}
+
+int64_t
+IncomingLink::GetHorizon() const
+{
+    TimeValue delay;
+    m_delay->Get(PeekPointer(m_channel), delay);
+    return std::max(NowNs(), m_peerBusyUntil) + m_shortest + delay.Get().GetNanoSeconds();
+}
+
+int64_t
+IncomingLink::GetTransmitEnd() const
+{
+    return m_transmitEnd;
+}
+
+bool
+IncomingLink::IsReliable() const
+{
+    PointerValue model;
+    m_errorModel->Get(PeekPointer(m_device), model);
+    return !model.GetObject();
+}
+
+bool
+IncomingLink::BuildFrame(Ptr<const Packet> packet, std::vector<uint8_t>& frame) const
+{
+    PppHeader header;
+    const uint32_t headerLength = packet->PeekHeader(header);
+    uint16_t protocol = 0;
+    switch (header.GetProtocol())
+    {
+    case PPP_IPV4:
+        protocol = ETHERTYPE_IPV4;
+        break;
+    case PPP_IPV6:
+        protocol = ETHERTYPE_IPV6;
+        break;
+    default:
+        return false;
+    }
+    MakeEthernetFrame(frame,
+                      Mac48Address::ConvertFrom(m_device->GetAddress()),
+                      Mac48Address::ConvertFrom(m_peer->GetAddress()),
+                      protocol,
+                      packet->CreateFragment(headerLength, packet->GetSize() - headerLength));
+    return true;
+}
+
+} // namespace ns3
