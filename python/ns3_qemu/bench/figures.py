@@ -22,7 +22,7 @@ class Goal(msgspec.Struct, frozen=True):
         return value >= self.limit if self.at_least else value <= self.limit
 
     def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {format_value(self.limit)}"
+        return f"{'≥' if self.at_least else '≤'} {self.limit:,g}"
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,10 +75,13 @@ def not_measured(group: str, name: str, unit: str, reason: str, goal: Goal | Non
 
 
 def format_value(value: float) -> str:
-    """Format a number with three significant digits, or all of its integer ones."""
-    if value == 0:
-        return "0"
+    """Format a number with three significant digits, or all of its integer ones.
+
+    One that begins with 1 has a digit more: 1.013 and 1.008 are not the same.
+    """
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    # "#": a 2.00 that was measured is not a 2.
-    return f"{value:.3g}" if float(value).is_integer() else f"{value:#.3g}"
+    if value == 0:
+        return "0"
+    leading = f"{abs(value):.3e}"[0]
+    return f"{value:#.{4 if leading == '1' else 3}g}"

@@ -38,11 +38,13 @@ def _saved_image() -> Path:
     return directory
 
 
-def idle(*, simulated_s: int, samples: int) -> list[float]:
+def idle(*, cpus: int, simulated_s: int, samples: int) -> list[float]:
     """Case: return ms of wall time that an idle machine takes for one simulated second.
 
-    Each sample is the mean of `simulated_s` seconds.
+    Each sample is the mean of `simulated_s` seconds. `cpus`: on so many CPUs; 0: on all.
     """
+    if cpus:
+        processes.use_cpus(cpus)
     vm = _start(_saved_image())
     try:
         vm.finish_boot()

@@ -220,12 +220,8 @@ class Suite:
 
     def _machines(self) -> Iterator[Step]:
         choose = self.options.choose
-        yield _single(
-            Figure(group="machines", name="idle, a simulated second", unit="ms", goal=Goal(0.3)),
-            lambda: self.call(
-                "machines.idle", {"simulated_s": choose(1000, 100), "samples": choose(7, 3)}
-            ),
-        )
+        for cpus, suffix in ((0, ""), (1, ", one CPU")):
+            yield self._idle(f"idle, a simulated second{suffix}", cpus)
         yield _single(
             Figure(group="machines", name="start of one", unit="s", goal=Goal(0.15)),
             lambda: self.call("machines.start", {"samples": choose(9, 3)}),
@@ -249,6 +245,17 @@ class Suite:
             ),
         )
         yield Step("private memory", blanks, memory)
+
+    def _idle(self, name: str, cpus: int) -> Step:
+        arguments = {
+            "cpus": cpus,
+            "simulated_s": self.options.choose(1000, 100),
+            "samples": self.options.choose(7, 3),
+        }
+        return _single(
+            Figure(group="machines", name=name, unit="ms", goal=Goal(0.3)),
+            lambda: self.call("machines.idle", arguments),
+        )
 
     def _starts(self, vms: int, samples: int) -> list[float]:
         _check_memory(vms)
