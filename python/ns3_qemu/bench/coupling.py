@@ -30,7 +30,8 @@ _PATIENCE = 600
 #: relay-protocol.h: RelayHeader, RELAY_PROCESS_START, RelayProcessStart
 _HEADER, _PROCESS_START, _START = struct.Struct("<IHHIi"), 0x50, struct.Struct("<III")
 
-_OFF = "the guest has switched itself off"
+#: what the driver says of a guest that has done so
+OFF = "the guest has switched itself off"
 
 #: what only booting needs, as VmSnapshot::BuildRestoreCommand knows it
 _BOOT = frozenset(("-kernel", "-initrd", "-append"))
@@ -81,7 +82,7 @@ def _drive(command: list[str], saved: Path, arguments: Sequence[str]) -> float:
         vm.relay.start_process(arguments)
         vm.run_until(_LIMIT)
     except _vm.VmError as error:
-        if _OFF not in str(error):
+        if OFF not in str(error):
             raise VmError(str(error)) from error
     else:
         message = "the guest's load has not ended"

@@ -25,6 +25,5 @@ def run(*, name: str, native: bool, duration: str | None = None) -> dict[str, fl
         settings.append(f"duration={duration}")
     scenario = read(data.scenarios()[name], settings)
     with tempfile.TemporaryDirectory(prefix="ns3-qemu-bench-") as out:
-        # With a report of progress the end of the start-up is seen.
         outcome = bottleneck.simulate(scenario, Path(out))
     return {"wall_s": outcome.wall_s, "simulated_s": outcome.end_ns / 1e9}
