@@ -62,7 +62,7 @@ def bench(
         ),
     ] = False,
 ) -> None:
-    """Measure how quick it is on this machine; takes about half an hour.
+    """Measure how quick it is on this machine; takes half an hour or more.
 
     Have nothing else run meanwhile. Ctrl-C ends it and shows what there is by then.
     """
