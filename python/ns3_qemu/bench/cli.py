@@ -144,6 +144,7 @@ def _measure(measured: Suite, console: Console) -> None:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None, start=True)
         done = -1
+        started = time.monotonic()
 
         def begin(title: str, steps: int) -> None:
             nonlocal done
@@ -151,7 +152,7 @@ def _measure(measured: Suite, console: Console) -> None:
                 done += 1
             bar.update(task, description=title, completed=max(done, 0), total=steps)
             if not console.is_terminal:
-                console.print(title, markup=False)
+                console.print(f"{time.monotonic() - started:6.0f} s  {title}", markup=False)
 
         measured.run(begin)
 
