@@ -201,6 +201,9 @@ def test_an_interruption_keeps_what_there_is() -> None:
     assert figures["ICMP echo, 64 bytes (µs)"].median == 6.0
     assert figures["start of one (s)"].reason == "interrupted"
     assert figures["busy guest, ratio of both ()"].reason == "interrupted"
+    assert {point.reason for point in suite.points} == {"interrupted"}
+    linearity = figures["wall time for each of 128, relative to 8 ()"]
+    assert linearity.reason == "interrupted"
 
 
 # --- cases ----------------------------------------------------------------------------------------
@@ -335,7 +338,7 @@ def shown(table: Any) -> list[str]:
 def test_the_table_has_a_line_for_each_figure() -> None:
     figures = [
         of_samples("turns", "empty turn", "µs", [5.0, 6.0, 5.5], Goal(4)),
-        not_measured("turns", "other turn", "µs", "1 CPU may be used", Goal(8)),
+        not_measured("turns", "other turn", "µs", "1 CPU may be used\n| console", Goal(8)),
     ]
     _, first, second = shown(report.figures_table(figures))
     assert " ".join(first.split()) == "turns empty turn 5.50 5.00 to 6.00 3 µs ≤ 4 missed"

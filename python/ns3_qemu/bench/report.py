@@ -53,7 +53,7 @@ def figures_table(figures: Sequence[Figure]) -> Table:
         group = figure.group
         goal = str(figure.goal) if figure.goal else ""
         if figure.median is None or figure.spread is None:
-            why = f"not measured: {figure.reason}"
+            why = _why(figure.reason)
             table.add_row(shown, figure.name, "-", "", "", figure.unit, goal, why)
             continue
         mark = {None: "", True: "[green]reached[/]", False: "[red]missed[/]"}[figure.reached]
@@ -94,7 +94,7 @@ def scaling_table(points: Sequence[Point]) -> Table:
             "parallel" if point.parallel else "serial",
         ]
         if point.median is None or point.start_s is None or point.memory_mb is None:
-            table.add_row(*row, "", "-", "", "", "", "", f"not measured: {point.reason}")
+            table.add_row(*row, "", "-", "", "", "", "", _why(point.reason))
             continue
         row += [
             format_value(point.start_s),
@@ -108,6 +108,11 @@ def scaling_table(points: Sequence[Point]) -> Table:
         ]
         table.add_row(*row, "")
     return table
+
+
+def _why(reason: str) -> str:
+    """Return a line for a table; a machine's failure has many, with its console."""
+    return f"not measured: {reason.splitlines()[0] if reason else 'no samples'}"
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -103,6 +103,8 @@ class Step:
     """The figures, without samples."""
     measure: Callable[[], Sequence[Sequence[float]]]
     """Returns the samples of each. May raise an Ns3QemuError; its message is the reason."""
+    point: Point | None = None
+    """What it adds to the points if it is not measured."""
 
 
 @dataclass
@@ -158,6 +160,8 @@ class Suite:
             not_measured(blank.group, blank.name, blank.unit, reason, blank.goal)
             for blank in step.blanks
         ]
+        if step.point is not None:
+            self.points.append(msgspec.structs.replace(step.point, reason=reason))
 
     def _steps(self) -> Iterator[Step]:
         makers = {
@@ -360,30 +364,22 @@ class Suite:
         )
 
         def measure() -> list[list[float]]:
-            try:
-                _check_memory(vms)
-                arguments = {
-                    "vms": vms,
-                    "topology": topology,
-                    "load": load,
-                    "parallel": parallel,
-                    "simulated_s": blank.simulated_s,
-                    "samples": self.options.choose(3, 1),
-                }
-                answer = self.call("scaling.run", arguments)
-            except KeyboardInterrupt:
-                self.points.append(msgspec.structs.replace(blank, reason="interrupted"))
-                raise
-            except Ns3QemuError as error:
-                self.points.append(msgspec.structs.replace(blank, reason=error.message))
-            else:
-                sample = msgspec.convert(answer, scaling.Sample)
-                self.points.append(_filled(blank, sample))
+            _check_memory(vms)
+            arguments = {
+                "vms": vms,
+                "topology": topology,
+                "load": load,
+                "parallel": parallel,
+                "simulated_s": blank.simulated_s,
+                "samples": self.options.choose(3, 1),
+            }
+            answer = self.call("scaling.run", arguments)
+            self.points.append(_filled(blank, msgspec.convert(answer, scaling.Sample)))
             return []
 
         machines = "1 machine" if vms == 1 else f"{vms} machines"
         title = f"{machines}, {topology}, {'1 Mbit/s each' if load == 'load' else 'idle'}"
-        return Step(title + (", parallel turns" if parallel else ""), (), measure)
+        return Step(title + (", parallel turns" if parallel else ""), (), measure, blank)
 
     def _linearity(self) -> Iterator[Figure]:
         """Yield what a machine costs among many, relative to what it costs among 8."""
