@@ -305,6 +305,29 @@ PYBIND11_MODULE(_vm, m)
             py::arg("time"),
             py::call_guard<py::gil_scoped_release>())
         .def(
+            "run_many",
+            [](PyVm& vm,
+               uint64_t count,
+               int64_t step,
+               unsigned nic,
+               const std::optional<py::bytes>& frame) {
+                const auto data = frame ? std::optional(FromBytes(*frame)) : std::nullopt;
+                py::gil_scoped_release release;
+                for (uint64_t i = 0; i < count; i++)
+                {
+                    if (data)
+                    {
+                        vm.Driver().QueueFrame(nic, data->data(), data->size());
+                    }
+                    vm.Driver().Run(vm.Driver().GetTime() + step, true);
+                }
+            },
+            py::arg("count"),
+            py::arg("step"),
+            py::kw_only(),
+            py::arg("nic") = 0,
+            py::arg("frame") = std::nullopt)
+        .def(
             "queue_frame",
             [](PyVm& vm, unsigned nic, const py::bytes& frame) {
                 const std::string_view view = frame;

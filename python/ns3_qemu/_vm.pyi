@@ -68,6 +68,12 @@ class Vm:
         """Give the machine one turn; without `timers`, those due at this very time wait."""
     def run_until(self, time: int) -> None:
         """Give the machine a turn at each of its deadlines up to `time`, and one at `time`."""
+    def run_many(self, count: int, step: int, *, nic: int = 0, frame: bytes | None = None) -> None:
+        """Give the machine `count` turns, each `step` ns after the one before.
+
+        In each, `frame` (if it is given) is delivered to the NIC. A timer that has become due in
+        between expires in the next turn, up to `step` late.
+        """
     def queue_frame(self, nic: int, frame: bytes) -> None:
         """Have an Ethernet frame (without FCS) delivered in the next turn."""
     def set_room(self, nic: int, frames: int | None) -> None:

@@ -369,9 +369,11 @@ def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
-    # The validation suite loads what takes a second, which these do without.
+    # Validation and measurements load what takes a second, which these do without.
     if sys.argv[1:2] not in (["setup"], ["doctor"], ["image"]):
+        from .bench.cli import bench
         from .validation.cli import validate
 
+        app.command()(bench)
         app.command()(validate)
     app()

@@ -86,7 +86,7 @@ def cwnd_figure(
     rows = -(-len(traces) // columns)
     # 0.4 inches for what stands once: the legend above and the label of the time axis below.
     height = 0.4 + rows * _PANEL_HEIGHT
-    with _style():
+    with style():
         figure = Figure(figsize=(_COLUMN_WIDTH * columns, height))
         figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.03, hspace=0.04, wspace=0.03)
         FigureCanvasAgg(figure)
@@ -127,8 +127,13 @@ def write_cwnd_figure(
 ) -> None:
     """Write `cwnd_figure` as .png, .pdf or .svg."""
     figure = cwnd_figure(traces, columns=columns, until_ns=until_ns)
+    write_figure(path, figure)
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as .png, .pdf or .svg, in this module's style."""
     buffer = io.BytesIO()
-    with _style():
+    with style():
         figure.savefig(
             buffer, format=path.suffix[1:], dpi=_DPI, metadata=_METADATA.get(path.suffix)
         )
@@ -188,7 +193,7 @@ def _draw(panel: Axes, trace: CwndTrace, end_s: float) -> None:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
     """Set matplotlib's defaults and this module's style, whatever the user's settings are."""
     with matplotlib.style.context(_STYLE, after_reset=True):
         yield
