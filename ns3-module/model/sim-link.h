@@ -18,7 +18,7 @@
  * The turn
  *     Whose turn it is, is one 32-bit word, `turn`. Whoever has the turn owns the whole region, and
  *     the other side touches nothing but that word. A side ends its turn by storing the other's
- * name in the word (release order) and, if the other side said that it sleeps, waking its futex.
+ *     name in the word (release order) and, if that has said that it sleeps, waking its futex.
  *     There are no other locks.
  *
  * A conversation
@@ -42,7 +42,8 @@
  *         SIM_LINK_CONTINUE  only after MORE: the simulator has emptied the outbox; go on with the
  *                            same turn. Answers as for the turn that it belongs to.
  *         SIM_LINK_SAVE      in place of the first RUN: the machine's state is written into the
- * file that the link's property `state` names. Answers: SAVED, and the process exits; FAULT.
+ *                            file that the link's property `state` names. Answers: SAVED, and the
+ *                            process exits; FAULT.
  *         SIM_LINK_QUIT      the VM ends. There is no answer: the process exits.
  *
  * Trust
