@@ -215,7 +215,7 @@ VmDriver::DescribeNic(const VmNic& nic) const
     if (m_config.nicModel.rfind("virtio-net", 0) == 0)
     {
         /* Frames are to leave the guest as they go onto the wire, in its own notification. */
-        device += ",ioeventfd=off,csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,"
+        device += ",ioeventfd=off,csum=on,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,"
                   "guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,"
                   "host_ufo=off,ctrl_guest_offloads=off";
         if (nic.mtu <= ETHERNET_MTU)

@@ -2,25 +2,74 @@
  * SPDX-License-Identifier: GPL-2.0-only
  *
  * Network backend "sim": frames to and from a simulator, over a sim-link.
+ *
+ * A NIC may leave checksums to it: that spares the guest half of the work with a frame, and the
+ * frame is the same.
  */
 #include "qemu/osdep.h"
 #include "clients.h"
 #include "net/net.h"
 #include "net/queue.h"
 #include "qapi/error.h"
+#include "qemu/bswap.h"
 #include "qemu/iov.h"
+#include "standard-headers/linux/virtio_net.h"
+#include "hw/virtio/virtio.h"
 #include "system/sim-link.h"
 
 typedef struct SimNetState {
     NetClientState nc;
     SimLink *link;
     uint16_t nic;
+    uint32_t vnet_hdr_len; /* bytes of a virtio-net header before each frame, or 0 */
+    uint8_t *input;        /* such a header and a frame for the guest */
     uint32_t room; /* how many more frames the simulator takes, or SIM_LINK_ROOM_UNLIMITED */
 } SimNetState;
+
+/* The Internet checksum (RFC 1071), as it is to be stored. */
+static uint16_t internet_checksum(const uint8_t *data, size_t length)
+{
+    uint64_t sum = 0;
+
+    for (; length >= 4; data += 4, length -= 4) {
+        sum += (uint32_t)ldl_he_p(data);
+    }
+    if (length >= 2) {
+        sum += (uint16_t)lduw_he_p(data);
+        data += 2;
+        length -= 2;
+    }
+    if (length) {
+        sum += *data;
+    }
+    while (sum >> 16) {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    return ~sum;
+}
+
+/* Where the guest has left it to its NIC (virtio 1.2, 5.1.6.2). Nothing it says can be trusted. */
+static void complete_checksum(const struct virtio_net_hdr *hdr, uint8_t *frame, size_t length)
+{
+    size_t start = lduw_le_p(&hdr->csum_start);
+    size_t place = start + lduw_le_p(&hdr->csum_offset);
+    uint16_t sum;
+
+    if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || start > length || place + 2 > length) {
+        return;
+    }
+    sum = internet_checksum(frame + start, length - start);
+    /* Zero would say that there is none (RFC 768); a kernel does the same for all protocols. */
+    stw_he_p(frame + place, sum ? sum : 0xffff);
+}
 
 static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, int iovcnt)
 {
     SimNetState *s = DO_UPCAST(SimNetState, nc, nc);
+    size_t length = iov_size(iov, iovcnt);
+    struct virtio_net_hdr hdr;
+    struct iovec payload[VIRTQUEUE_MAX_SIZE];
+    uint8_t *frame;
 
     if (s->room == 0) {
         /* QEMU's queue keeps this frame, and the NIC stops, until there is room again. */
@@ -29,8 +78,20 @@ static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, 
     if (s->room != SIM_LINK_ROOM_UNLIMITED) {
         s->room--;
     }
-    sim_link_put(s->link, SIM_LINK_FRAME, s->nic, iov, iovcnt);
-    return iov_size(iov, iovcnt);
+    if (!s->vnet_hdr_len) {
+        sim_link_put(s->link, SIM_LINK_FRAME, s->nic, iov, iovcnt);
+        return length;
+    }
+    if (length <= s->vnet_hdr_len ||
+        iov_to_buf(iov, iovcnt, 0, &hdr, sizeof(hdr)) < sizeof(hdr)) {
+        return length; /* no frame at all */
+    }
+    iovcnt = iov_copy(payload, ARRAY_SIZE(payload), iov, iovcnt, s->vnet_hdr_len, -1);
+    frame = sim_link_put(s->link, SIM_LINK_FRAME, s->nic, payload, iovcnt);
+    if (frame) {
+        complete_checksum(&hdr, frame, length - s->vnet_hdr_len);
+    }
+    return length;
 }
 
 static ssize_t sim_net_receive(NetClientState *nc, const uint8_t *buf, size_t size)
@@ -69,7 +130,12 @@ static bool sim_net_input(void *opaque, uint16_t type, const uint8_t *data, size
 
     if (type == SIM_LINK_FRAME) {
         /* Where the guest has no buffer left, QEMU's queue keeps the frame until it has. */
-        qemu_send_packet(&s->nc, data, length);
+        if (s->vnet_hdr_len) {
+            memcpy(s->input + s->vnet_hdr_len, data, length);
+            qemu_send_packet(&s->nc, s->input, s->vnet_hdr_len + length);
+        } else {
+            qemu_send_packet(&s->nc, data, length);
+        }
         return true;
     }
     if (length != sizeof(value)) {
@@ -92,10 +158,33 @@ static bool sim_net_input(void *opaque, uint16_t type, const uint8_t *data, size
     }
 }
 
+static bool sim_net_has_vnet_hdr(NetClientState *nc)
+{
+    return true;
+}
+
+static bool sim_net_has_vnet_hdr_len(NetClientState *nc, int length)
+{
+    return length == sizeof(struct virtio_net_hdr) || length == sizeof(struct virtio_net_hdr_v1);
+}
+
+static void sim_net_set_vnet_hdr_len(NetClientState *nc, int length)
+{
+    SimNetState *s = DO_UPCAST(SimNetState, nc, nc);
+
+    assert(sim_net_has_vnet_hdr_len(nc, length));
+    if (!s->input) {
+        /* A header that says nothing stays in front of each frame. */
+        s->input = g_malloc0(sizeof(struct virtio_net_hdr_v1) + SIM_LINK_PAYLOAD_MAX);
+    }
+    s->vnet_hdr_len = length;
+}
+
 static void sim_net_cleanup(NetClientState *nc)
 {
     SimNetState *s = DO_UPCAST(SimNetState, nc, nc);
 
+    g_free(s->input);
     if (s->link) {
         sim_link_remove(s->link, SIM_LINK_FRAME, s->nic);
         object_unref(OBJECT(s->link));
@@ -108,6 +197,9 @@ static NetClientInfo sim_net_info = {
     .receive = sim_net_receive,
     .receive_iov = sim_net_receive_iov,
     .cleanup = sim_net_cleanup,
+    .has_vnet_hdr = sim_net_has_vnet_hdr,
+    .has_vnet_hdr_len = sim_net_has_vnet_hdr_len,
+    .set_vnet_hdr_len = sim_net_set_vnet_hdr_len,
 };
 
 int net_init_sim(const Netdev *netdev, const char *name, NetClientState *peer, Error **errp)

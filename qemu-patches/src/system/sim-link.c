@@ -246,9 +246,10 @@ static void sim_link_flush_part(SimLink *link)
     /* The inbox stays as it is: there may be turns in it that are still to come. */
 }
 
-static void sim_link_put_record(SimLink *link, uint16_t type, uint16_t index,
-                                const struct iovec *iov, int iovcnt)
+static uint8_t *sim_link_put_record(SimLink *link, uint16_t type, uint16_t index,
+                                    const struct iovec *iov, int iovcnt)
 {
+    uint8_t *payload;
     size_t length = iov_size(iov, iovcnt);
     SimLinkRecord record = { .type = type, .channel = index, .length = length };
     uint32_t size = SimLinkRecordSize(length);
@@ -256,26 +257,29 @@ static void sim_link_put_record(SimLink *link, uint16_t type, uint16_t index,
     if (link->out_used + size > link->box_size) {
         sim_link_flush_part(link);
     }
+    payload = link->outbox + link->out_used + sizeof(record);
     memcpy(link->outbox + link->out_used, &record, sizeof(record));
-    iov_to_buf(iov, iovcnt, 0, link->outbox + link->out_used + sizeof(record), length);
+    iov_to_buf(iov, iovcnt, 0, payload, length);
     link->out_used += size;
+    return payload;
 }
 
-void sim_link_put(SimLink *link, uint16_t type, uint16_t index, const struct iovec *iov, int iovcnt)
+uint8_t *sim_link_put(SimLink *link, uint16_t type, uint16_t index,
+                      const struct iovec *iov, int iovcnt)
 {
     SimLinkChannel *channel = sim_link_channel(link, type, index);
     size_t length = iov_size(iov, iovcnt);
 
     if (!link->our_turn || !qemu_in_vcpu_thread()) {
         error_report_once("sim-link: a device sent output outside its turn; it is dropped");
-        return;
+        return NULL;
     }
     if (length > SIM_LINK_PAYLOAD_MAX) {
         error_report_once("sim-link: a device sent %zu bytes at once; they are dropped", length);
-        return;
+        return NULL;
     }
     channel->used = true;
-    sim_link_put_record(link, type, index, iov, iovcnt);
+    return sim_link_put_record(link, type, index, iov, iovcnt);
 }
 
 /* The record where the inbox has been read up to; false if it is cut off. */

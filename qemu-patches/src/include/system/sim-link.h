@@ -56,8 +56,11 @@ void sim_link_remove(SimLink *link, uint16_t type, uint16_t index);
  * Send a record to the simulator, in the vCPU thread during a turn. Where the outbox is full the
  * turn is handed over in parts. Output outside a turn cannot be ordered: it is a device's error, is
  * reported and dropped.
+ *
+ * Returns the record's payload in the outbox, or NULL if it is dropped.
  */
-void sim_link_put(SimLink *link, uint16_t type, uint16_t index, const struct iovec *iov, int iovcnt);
+uint8_t *sim_link_put(SimLink *link, uint16_t type, uint16_t index,
+                      const struct iovec *iov, int iovcnt);
 
 /* Has the guest sent anything on serial port @port since the last call? */
 bool sim_link_port_used(SimLink *link, uint16_t port);
