@@ -825,6 +825,16 @@ VirtualMachine::StartMachine()
     m_driver = std::move(driver);
 }
 
+void
+VirtualMachine::PrepareMachine()
+{
+    /* What slow links need is asked for in this, and not before the node's own turn. */
+    if (m_driver && !m_slowLinks)
+    {
+        m_driver->PrepareBoot();
+    }
+}
+
 bool
 VirtualMachine::WantsUp(Ptr<NetDevice> device) const
 {
@@ -1068,13 +1078,18 @@ VirtualMachine::DoInitialize()
     RunMonitor::CatchInterrupts();
     try
     {
-        /* The first to be initialised starts all of them; each then waits for its own. */
+        /* The first to be initialised starts all of them, so that they start side by side; each
+         * then waits for its own. */
         for (auto* machine : g_machines)
         {
             if (machine->GetObject<Node>())
             {
                 machine->StartMachine();
             }
+        }
+        for (auto* machine : g_machines)
+        {
+            machine->PrepareMachine();
         }
         BootMachine();
     }

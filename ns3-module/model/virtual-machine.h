@@ -313,6 +313,7 @@ class VirtualMachine : public Object
 
   private:
     void StartMachine();
+    void PrepareMachine();
     void BootMachine();
     void JoinDevices(Ptr<Node> node, Ptr<NetDevice> last);
     void CarryConfiguration();

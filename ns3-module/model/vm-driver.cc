@@ -492,12 +492,17 @@ VmDriver::BootUntilReady()
 }
 
 void
-VmDriver::FinishBoot()
+VmDriver::PrepareBoot()
 {
+    if (m_prepared)
+    {
+        return;
+    }
     if (m_state == State::NEW)
     {
         Start();
     }
+    m_prepared = true;
     TakeHello();
     if (m_snapshot)
     {
@@ -527,14 +532,22 @@ VmDriver::FinishBoot()
     {
         m_preparation(m_relay);
     }
+    SetOut();
+}
+
+void
+VmDriver::FinishBoot()
+{
+    PrepareBoot();
     GoToUptime();
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
 }
 
+/* Begin the time until the simulation does. */
 void
-VmDriver::GoToUptime()
+VmDriver::SetOut()
 {
     /* The guest counts its uptime from some moment of its boot. */
     const int64_t uptime = m_relay.GetClock().monotonic;
@@ -545,6 +558,28 @@ VmDriver::GoToUptime()
              " when the simulation begins");
     }
     m_base = m_vmTime + (m_config.uptime - uptime);
+    m_link->Give(SIM_LINK_AHEAD, m_base, UINT32_MAX);
+}
+
+void
+VmDriver::GoToUptime()
+{
+    m_nextReport = 0;
+    VmTurns turns;
+    Guarded([&]() { return m_link->TakeAhead(turns, true, m_aheadEnd); });
+    while (!turns.IsEmpty())
+    {
+        Guarded([&]() {
+            m_vmTime = turns.Peek().time;
+            turns.Read(*this, m_answer);
+        });
+        NoteExpiry(m_vmTime);
+        Consume();
+    }
+    if (m_aheadEnd.kind == SIM_LINK_FAULT)
+    {
+        Fail(DescribeFault(m_aheadEnd.fault));
+    }
     RunUntil(m_base);
     if (m_config.tickPhase >= 0)
     {
@@ -599,15 +634,21 @@ VmDriver::FindTicks()
 }
 
 void
+VmDriver::NoteExpiry(int64_t vmTime)
+{
+    m_expiries.push_back(vmTime);
+    if (m_expiries.size() > EXPIRIES)
+    {
+        m_expiries.pop_front();
+    }
+}
+
+void
 VmDriver::RunUntil(int64_t vmTime)
 {
     while (m_answer.deadline < vmTime)
     {
-        m_expiries.push_back(m_answer.deadline);
-        if (m_expiries.size() > EXPIRIES)
-        {
-            m_expiries.pop_front();
-        }
+        NoteExpiry(m_answer.deadline);
         RunTurn(std::max(m_answer.deadline, m_vmTime), SIM_LINK_RUN_TIMERS);
     }
     RunTurn(vmTime, SIM_LINK_RUN_TIMERS);

@@ -101,8 +101,13 @@ class VmDriver : private VmOutput
      */
     void Start();
 
-    /** Wait until the guest is ready, bring its clocks to simulated time 0 and tell it who it is.
+    /**
+     * Wait until the guest is ready; its clocks go to simulated time 0 while this process goes on.
+     * FinishBoot() does it if it has not been done.
      */
+    void PrepareBoot();
+
+    /** Wait until its clocks are at simulated time 0, and tell it who it is. */
     void FinishBoot();
 
     /**
@@ -232,7 +237,9 @@ class VmDriver : private VmOutput
     void CheckFrame(size_t length) const;
     void WatchTurn(int64_t elapsed);
     void RunUntil(int64_t vmTime);
+    void SetOut();
     void GoToUptime();
+    void NoteExpiry(int64_t vmTime);
     int64_t FindTicks();
     void Consume();
     void LogConsole(const uint8_t* data, size_t length);
@@ -254,6 +261,7 @@ class VmDriver : private VmOutput
     Reporter m_reporter;
     std::function<void(RelayClient&)> m_preparation;
     State m_state{State::NEW};
+    bool m_prepared{false};
     std::unique_ptr<VmLink> m_link;
     std::unique_ptr<VmProcess> m_process;
     std::unique_ptr<VmSnapshot> m_snapshot; // that the machine is started from
