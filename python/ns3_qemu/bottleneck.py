@@ -149,6 +149,8 @@ class _Network:
         spec = scenario.hosts.image(name, scenario.tcp.modules)
         helper = ns.QemuHelper(str(image.ensure_spec(cache, Steps(cache.logs), spec)))
         helper.SetAttribute("Name", ns.StringValue(name))
+        # All links here have a delay, and nobody touches a machine but its own node.
+        helper.SetAttribute("Parallel", ns.BooleanValue(True))
         options = scenario.hosts.options(name)
         if options.like:
             # What a saved machine may depend on is one thing less to wonder about.
