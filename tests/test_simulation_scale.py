@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Many machines in one simulation: each is itself, and whatever ends it, nothing is left behind."""
 
-import os
 import signal
 import uuid
 from collections.abc import Iterator
