@@ -338,6 +338,31 @@ PYBIND11_MODULE(_vm, m)
             py::arg("nic"),
             py::arg("frame"))
         .def(
+            "go_ahead",
+            [](PyVm& vm,
+               int64_t horizon,
+               const std::vector<std::tuple<int64_t, unsigned, py::bytes>>& frames,
+               uint32_t turns) {
+                size_t queued = 0;
+                for (const auto& [time, nic, frame] : frames)
+                {
+                    const std::string_view view = frame;
+                    if (!vm.Driver().QueueAhead(time,
+                                                nic,
+                                                reinterpret_cast<const uint8_t*>(view.data()),
+                                                view.size()))
+                    {
+                        break;
+                    }
+                    queued++;
+                }
+                vm.Driver().GoAhead(horizon, turns);
+                return queued;
+            },
+            py::arg("horizon"),
+            py::arg("frames") = std::vector<std::tuple<int64_t, unsigned, py::bytes>>{},
+            py::arg("turns") = 256)
+        .def(
             "set_room",
             [](PyVm& vm, unsigned nic, std::optional<uint32_t> frames) {
                 vm.Driver().SetRoom(nic, frames.value_or(SIM_LINK_ROOM_UNLIMITED));
@@ -375,6 +400,12 @@ PYBIND11_MODULE(_vm, m)
         .def_property_readonly("busy", [](PyVm& vm) { return vm.Driver().IsBusy(); })
         .def_property_readonly("time", [](PyVm& vm) { return vm.Driver().GetTime(); })
         .def_property_readonly("turns", [](PyVm& vm) { return vm.Driver().GetTurns(); })
+        .def_property_readonly("turns_ahead", [](PyVm& vm) { return vm.Driver().GetTurnsAhead(); })
+        .def_property_readonly("ahead", [](PyVm& vm) { return vm.Driver().IsAhead(); })
+        .def_property_readonly("going", [](PyVm& vm) { return vm.Driver().IsGoing(); })
+        .def_property_readonly("can_go_ahead", [](PyVm& vm) { return vm.Driver().CanGoAhead(); })
+        .def_property_readonly("horizon", [](PyVm& vm) { return vm.Driver().GetHorizon(); })
+        .def_property_readonly("next_timer", [](PyVm& vm) { return vm.Driver().GetNextTimer(); })
         .def_property_readonly("instructions",
                                [](PyVm& vm) { return vm.Driver().GetInstructions(); })
         .def_property_readonly("pid", [](PyVm& vm) { return vm.Driver().GetPid(); })

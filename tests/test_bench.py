@@ -25,8 +25,6 @@ WINDOW = {"wall_s": 2.0, "cpu_s": 1.5, "turns": 30, "instructions": 900, "frames
 
 def answer(name: str, arguments: dict[str, Any]) -> Any:
     """Return what a case might, without running it."""
-    if name == "network.features":
-        return {"parallel": True}
     if name == "transfer.frames":
         return [25_000.0, 20_000.0]
     if name == "machines.memory":
@@ -114,7 +112,7 @@ def test_goals_say_which_way_is_better() -> None:
 # --- the suite ------------------------------------------------------------------------------------
 
 
-def test_both_modes_are_measured_where_there_are_both() -> None:
+def test_both_modes_are_measured() -> None:
     figures = by_name(suite_of("turns"))
     assert figures["TCP between two machines (frames/s)"].reached
     assert not figures["TCP between two machines, parallel turns (frames/s)"].reached

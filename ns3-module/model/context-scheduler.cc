@@ -32,6 +32,7 @@ ContextScheduler::GetTypeId()
 }
 
 ContextScheduler::ContextScheduler()
+    : m_rest(std::make_unique<Pending>())
 {
     g_installed = this;
 }

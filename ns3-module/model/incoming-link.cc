@@ -5,7 +5,6 @@
 
 #include "ethernet-frame.h"
 
-#include "ns3/data-rate.h"
 #include "ns3/error-model.h"
 #include "ns3/pointer.h"
 #include "ns3/ppp-header.h"
@@ -22,8 +21,6 @@ namespace
 /* Assigned numbers of the Point-to-Point Protocol (RFC 1661): the ones that the device hands on. */
 constexpr uint16_t PPP_IPV4 = 0x0021;
 constexpr uint16_t PPP_IPV6 = 0x0057;
-
-constexpr uint32_t PPP_HEADER = 2; // bytes
 
 Ptr<const AttributeAccessor>
 FindAccessor(TypeId type, const std::string& name)
@@ -64,9 +61,6 @@ IncomingLink::IncomingLink(Ptr<NetDevice> device, std::function<void()> notify)
       m_errorModel(FindAccessor(PointToPointNetDevice::GetTypeId(), "ReceiveErrorModel"))
 {
     m_peer = m_channel->GetDevice(m_channel->GetDevice(0) == device ? 1 : 0);
-    DataRateValue rate;
-    m_peer->GetAttribute("DataRate", rate);
-    m_shortest = rate.Get().CalculateBytesTxTime(PPP_HEADER).GetNanoSeconds();
     m_channel->TraceConnectWithoutContext("TxRxPointToPoint",
                                           MakeCallback(&IncomingLink::OnTransmission, this));
 }
@@ -84,16 +78,17 @@ IncomingLink::OnTransmission(Ptr<const Packet> packet,
                              Time duration,
                              Time lastBit)
 {
-    const int64_t sent = NowNs() + duration.GetNanoSeconds();
+    /* Sums first: ns-3's times may be finer than a ns. */
+    const Time sent = Simulator::Now() + duration;
     if (to != m_device)
     {
         TimeValue gap;
         m_gap->Get(PeekPointer(m_device), gap);
-        m_transmitEnd = sent + gap.Get().GetNanoSeconds();
+        m_transmitEnd = (sent + gap.Get()).GetNanoSeconds();
         return;
     }
-    m_peerBusyUntil = sent;
-    const Arrival arrival{NowNs() + lastBit.GetNanoSeconds(), packet};
+    m_peerBusyUntil = sent.GetNanoSeconds();
+    const Arrival arrival{(Simulator::Now() + lastBit).GetNanoSeconds(), packet};
     /* A link whose delay has become shorter lets frames overtake others. */
     auto place = m_arrivals.end();
     while (place != m_arrivals.begin() && std::prev(place)->time > arrival.time)
@@ -130,7 +125,7 @@ IncomingLink::GetHorizon() const
 {
     TimeValue delay;
     m_delay->Get(PeekPointer(m_channel), delay);
-    return std::max(NowNs(), m_peerBusyUntil) + m_shortest + delay.Get().GetNanoSeconds();
+    return std::max(NowNs(), m_peerBusyUntil) + delay.Get().GetNanoSeconds();
 }
 
 int64_t

@@ -87,7 +87,6 @@ class IncomingLink
     Ptr<const AttributeAccessor> m_gap;
     Ptr<const AttributeAccessor> m_errorModel;
     std::deque<Arrival> m_arrivals; // by time
-    int64_t m_shortest;             // ns that a frame takes at least to be sent
     int64_t m_peerBusyUntil{0};
     int64_t m_transmitEnd{-1};
 };

@@ -85,6 +85,11 @@ ParallelTurns::Remove(VirtualMachine* machine)
 {
     NS_LOG_FUNCTION(machine);
     g_taking.erase(std::remove(g_taking.begin(), g_taking.end(), machine), g_taking.end());
+    if (g_taking.empty())
+    {
+        /* What is scheduled will not come if the simulation is destroyed. */
+        g_scheduled = false;
+    }
 }
 
 void

@@ -637,6 +637,12 @@ VirtualMachine::GetTurns() const
 }
 
 uint64_t
+VirtualMachine::GetTurnsAhead() const
+{
+    return m_driver ? m_driver->GetTurnsAhead() : 0;
+}
+
+uint64_t
 VirtualMachine::GetInstructions() const
 {
     return m_driver ? m_driver->GetInstructions() : 0;

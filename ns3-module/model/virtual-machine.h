@@ -145,6 +145,8 @@ class VirtualMachine : public Object
 
     /** @return turns since time 0 */
     uint64_t GetTurns() const;
+    /** @return those of them that it has had ahead of the simulation; that is not reproducible */
+    uint64_t GetTurnsAhead() const;
     /** @return instructions that the guest has executed since it was started */
     uint64_t GetInstructions() const;
     /** @return QEMU's process id, or -1 */

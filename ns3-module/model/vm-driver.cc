@@ -409,7 +409,7 @@ VmDriver::Guarded(F&& take)
     catch (...)
     {
         /* The VM still has its turn, and nobody will wait for it. */
-        m_state = State::ENDED;
+        SetEnded();
         m_process->End(0);
         throw;
     }
@@ -699,6 +699,7 @@ VmDriver::MoveTo(int64_t time)
 void
 VmDriver::Run(int64_t time, bool timers)
 {
+    CheckRunning();
     MoveTo(time);
     const uint32_t flags = timers ? static_cast<uint32_t>(SIM_LINK_RUN_TIMERS) : 0U;
     if (m_ahead && m_aheadTurns.IsEmpty())
@@ -848,10 +849,27 @@ VmDriver::RunAhead(int64_t vmTime, uint32_t flags)
     }
     m_vmTime = vmTime;
     m_turns++;
-    Guarded([this]() { m_aheadTurns.Read(*this, m_answer); });
+    m_turnsAhead++;
+    ReadAhead();
     CheckTurnEnd(vmTime, flags);
     CheckAheadOver();
     Consume();
+}
+
+void
+VmDriver::ReadAhead()
+{
+    while (!Guarded([this]() { return m_aheadTurns.Read(*this, m_answer); }))
+    {
+        /* The outbox was full in the midst of this turn, or it will never be over. */
+        if (!m_going)
+        {
+            Fail(m_aheadEnd.kind == SIM_LINK_FAULT
+                     ? DescribeFault(m_aheadEnd.fault)
+                     : "QEMU broke the sim-link protocol: a turn has no end");
+        }
+        TakeAhead(true);
+    }
 }
 
 void
@@ -987,6 +1005,12 @@ uint64_t
 VmDriver::GetTurns() const
 {
     return m_turns;
+}
+
+uint64_t
+VmDriver::GetTurnsAhead() const
+{
+    return m_turnsAhead;
 }
 
 uint64_t
@@ -1142,7 +1166,7 @@ VmDriver::Fail(const std::string& reason)
         }
     }
     m_consoleLog.close();
-    m_state = State::ENDED;
+    SetEnded();
     if (m_process)
     {
         m_process->End(0);
@@ -1167,8 +1191,18 @@ VmDriver::End()
     {
         m_process->End(0);
     }
-    m_state = State::ENDED;
+    SetEnded();
     m_consoleLog.close();
+}
+
+/* The VM is of no use any more, and nor is what it had ahead. */
+void
+VmDriver::SetEnded()
+{
+    m_state = State::ENDED;
+    m_ahead = false;
+    m_going = false;
+    m_aheadQueued = false;
 }
 
 } // namespace ns3qemu

@@ -189,6 +189,8 @@ class VmDriver : private VmOutput
     int64_t GetTime() const;
     /** @return turns since simulated time 0 */
     uint64_t GetTurns() const;
+    /** @return those of them that were begun by GoAhead() */
+    uint64_t GetTurnsAhead() const;
     /** @return instructions executed since the start */
     uint64_t GetInstructions() const;
     /** @return QEMU's process id */
@@ -229,6 +231,7 @@ class VmDriver : private VmOutput
     void CheckAheadOver();
     bool IsNextAhead(unsigned nic, const uint8_t* data, size_t length);
     void RunAhead(int64_t vmTime, uint32_t flags);
+    void ReadAhead();
     void CheckNotAhead();
     void GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags);
     template <typename F>
@@ -244,6 +247,7 @@ class VmDriver : private VmOutput
     void Consume();
     void LogConsole(const uint8_t* data, size_t length);
     [[noreturn]] void Fail(const std::string& reason);
+    void SetEnded();
     std::string DescribeFault(uint32_t fault) const;
 
     enum class State
@@ -293,6 +297,7 @@ class VmDriver : private VmOutput
     int64_t m_base{0};            // VM time at simulated time 0
     int64_t m_vmTime{0};
     uint64_t m_turns{0};
+    uint64_t m_turnsAhead{0};
     std::deque<int64_t> m_expiries; // VM times of the last timers before simulated time 0
     size_t m_relayChunk;            // bytes that the relay's port takes at once
     int64_t m_nextReport{0};

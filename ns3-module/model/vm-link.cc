@@ -107,11 +107,15 @@ VmTurns::Peek() const
     return {begin.time, begin.flags};
 }
 
-void
+bool
 VmTurns::Read(VmOutput& output, VmAnswer& answer)
 {
-    m_at += SimLinkRecordSize(sizeof(SimLinkTurn));
-    for (;;)
+    if (!m_inTurn)
+    {
+        m_inTurn = true;
+        m_at += SimLinkRecordSize(sizeof(SimLinkTurn));
+    }
+    while (!IsEmpty())
     {
         const auto record = ReadRecord(m_bytes.data(), m_at, m_bytes.size());
         const uint8_t* payload = m_bytes.data() + m_at + sizeof(record);
@@ -135,8 +139,10 @@ VmTurns::Read(VmOutput& output, VmAnswer& answer)
         answer.kind = end.answer;
         answer.deadline = end.deadline;
         answer.instructions = end.instructions;
-        return;
+        m_inTurn = false;
+        return true;
     }
+    return false;
 }
 
 /* ---- the link ---- */

@@ -70,18 +70,20 @@ class VmTurns
     void Append(const uint8_t* outbox, uint32_t length);
     /** @return whether all has been read */
     bool IsEmpty() const;
-    /** @return the next turn; there must be one */
+    /** @return the next turn; there must be one, and none that has been read in part */
     Turn Peek() const;
     /**
-     * Read the next turn; there must be one.
+     * Read the next turn, or the rest of it; there must be one.
      * @param output receives frames and serial bytes
      * @param answer kind, deadline and instructions are replaced by the turn's
+     * @return false if its end has not been appended yet: then read on when it has
      */
-    void Read(VmOutput& output, VmAnswer& answer);
+    bool Read(VmOutput& output, VmAnswer& answer);
 
   private:
     std::vector<uint8_t> m_bytes;
     size_t m_at{0};
+    bool m_inTurn{false}; // its beginning has been read, its end has not
 };
 
 /**

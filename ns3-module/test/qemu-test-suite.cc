@@ -6,6 +6,7 @@
  * relay-client-test-suite.cc.
  */
 #include "../helper/qemu-helper.h"
+#include "../model/context-scheduler.h"
 #include "../model/device-room.h"
 #include "../model/guest-address.h"
 #include "../model/guest-tcp-info.h"
@@ -24,6 +25,7 @@
 #include "ns3/inet-socket-address.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/loopback-net-device.h"
+#include "ns3/map-scheduler.h"
 #include "ns3/net-device-queue-interface.h"
 #include "ns3/node-container.h"
 #include "ns3/pointer.h"
@@ -217,6 +219,314 @@ class LinkInboxTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([]() { VmLink tooSmall(8); }).empty(),
                               false,
                               "a box that is too small");
+    }
+};
+
+/** What one or several outboxes hold, with turns in them. */
+class Outbox
+{
+  public:
+    /** Put a record, whose header may say something else of its length. */
+    Outbox& Put(SimLinkRecord record, const std::string& payload)
+    {
+        const auto* header = reinterpret_cast<const uint8_t*>(&record);
+        m_bytes.insert(m_bytes.end(), header, header + sizeof(record));
+        m_bytes.insert(m_bytes.end(), payload.begin(), payload.end());
+        m_bytes.resize((m_bytes.size() + 7) & ~size_t{7});
+        return *this;
+    }
+
+    /** A turn begins. */
+    Outbox& Begin(int64_t time, uint32_t flags = 0)
+    {
+        const SimLinkTurn turn{time, flags, 0};
+        return Put({SIM_LINK_TURN, 0, sizeof(turn)}, Raw(turn));
+    }
+
+    /** It ends. */
+    Outbox& End(int64_t deadline, uint32_t answer = SIM_LINK_IDLE)
+    {
+        const SimLinkTurnEnd end{deadline, 1000, answer, 0};
+        return Put({SIM_LINK_TURN_END, 0, sizeof(end)}, Raw(end));
+    }
+
+    template <typename T>
+    static std::string Raw(const T& value)
+    {
+        return {reinterpret_cast<const char*>(&value), sizeof(value)};
+    }
+
+    std::vector<uint8_t> m_bytes; //!< whole records
+};
+
+/** Turns that a VM has had in a row are read one by one. */
+class TurnsTestCase : public TestCase
+{
+  public:
+    TurnsTestCase()
+        : TestCase("Turns in a row are read one by one, however they arrive")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        Outbox outbox;
+        outbox.Begin(10).Put({SIM_LINK_FRAME, 0, 60}, std::string(60, 'x')).End(30);
+        outbox.Begin(30, SIM_LINK_RUN_TIMERS).Put({SIM_LINK_SERIAL, 1, 2}, "hi");
+        outbox.Put({SIM_LINK_SERIAL, 1, 3}, "you").End(40, SIM_LINK_BUSY);
+        outbox.Begin(40).End(SIM_LINK_NO_DEADLINE);
+        /* Records are whole, so a part ends before any of them: 8 bytes of header each. */
+        std::vector<size_t> ends;
+        for (size_t at = 0; at < outbox.m_bytes.size();)
+        {
+            SimLinkRecord record;
+            std::memcpy(&record, outbox.m_bytes.data() + at, sizeof(record));
+            at += SimLinkRecordSize(record.length);
+            ends.push_back(at);
+        }
+        for (const size_t end : ends)
+        {
+            VmTurns turns;
+            const auto* bytes = outbox.m_bytes.data();
+            turns.Append(bytes, static_cast<uint32_t>(end));
+            bool rest = false;
+            Collector collector;
+            VmAnswer answer;
+            std::string seen;
+            const auto next = [&]() {
+                if (turns.IsEmpty() && !rest)
+                {
+                    turns.Append(bytes + end, static_cast<uint32_t>(outbox.m_bytes.size() - end));
+                    rest = true;
+                }
+                const auto turn = turns.Peek();
+                while (!turns.Read(collector, answer))
+                {
+                    NS_TEST_ASSERT_MSG_EQ(rest, false, "a turn has no end");
+                    turns.Append(bytes + end, static_cast<uint32_t>(outbox.m_bytes.size() - end));
+                    rest = true;
+                }
+                seen += std::to_string(turn.time) + "/" + std::to_string(turn.flags) + "/" +
+                        std::to_string(answer.kind) + "/" + std::to_string(answer.deadline) + ";";
+            };
+            next();
+            NS_TEST_ASSERT_MSG_EQ(collector.m_seen, "F0:60;", "no more than the first turn's");
+            next();
+            next();
+            NS_TEST_ASSERT_MSG_EQ(collector.m_seen, "F0:60;S1:hi;S1:you;", "the records");
+            NS_TEST_ASSERT_MSG_EQ(seen,
+                                  "10/0/2/30;30/1/3/40;40/0/2/9223372036854775807;",
+                                  "the turns");
+            NS_TEST_ASSERT_MSG_EQ(answer.instructions, 1000, "the instructions");
+            NS_TEST_ASSERT_MSG_EQ(turns.IsEmpty(), true, "that is all");
+        }
+    }
+};
+
+/** A hostile VM cannot make turns of what are none. */
+class TurnsHostileTestCase : public TestCase
+{
+  public:
+    TurnsHostileTestCase()
+        : TestCase("Malformed turns of a VM are refused")
+    {
+    }
+
+  private:
+    /** @return the error that is found when the turns are read */
+    std::string Refusal(const Outbox& outbox)
+    {
+        VmTurns turns;
+        turns.Append(outbox.m_bytes.data(), static_cast<uint32_t>(outbox.m_bytes.size()));
+        Collector collector;
+        VmAnswer answer;
+        return Thrown<VmError>([&]() {
+            while (!turns.IsEmpty())
+            {
+                turns.Peek();
+                turns.Read(collector, answer);
+            }
+        });
+    }
+
+    void DoRun() override
+    {
+        const auto contains = [](const std::string& text, const char* part) {
+            return text.find(part) != std::string::npos;
+        };
+        NS_TEST_ASSERT_MSG_EQ(Refusal(Outbox().Begin(1).End(2)), "", "a turn");
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Refusal(Outbox().Put({SIM_LINK_FRAME, 0, 20}, std::string(20, 'x'))),
+                     "no turn begins"),
+            true,
+            "a frame outside a turn");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal(Outbox().End(1)), "no turn begins"),
+                              true,
+                              "an end without a beginning");
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Refusal(Outbox().Put({SIM_LINK_TURN, 0, 8}, std::string(8, 0))),
+                     "no turn begins"),
+            true,
+            "a beginning that is too short");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal(Outbox().Begin(1).Begin(2)), "record type 5"),
+                              true,
+                              "a turn within a turn");
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Refusal(Outbox().Begin(1).Put({SIM_LINK_TURN_END, 0, 8}, std::string(8, 0))),
+                     "malformed"),
+            true,
+            "an end that is too short");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal(Outbox().Begin(1).End(2, 99)), "answer 99"),
+                              true,
+                              "an unknown answer");
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Refusal(Outbox().Begin(1).End(2, SIM_LINK_FAULT)), "answer 5"),
+            true,
+            "an answer that ends no turn");
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Refusal(Outbox().Begin(1).Put({SIM_LINK_FRAME, 0, 100}, "")), "100 bytes"),
+            true,
+            "a record that is longer than the outbox's content");
+        auto cut = Outbox().Begin(1).End(2);
+        cut.m_bytes.resize(cut.m_bytes.size() + 4);
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal(cut), "cut off"), true, "half a record's header");
+
+        VmLink link(SIM_LINK_BOX_MIN);
+        FakeVm vm(link);
+        VmTurns turns;
+        VmAnswer answer;
+        vm.Answer(SIM_LINK_IDLE);
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Thrown<VmError>([&]() { link.TakeAhead(turns, true, answer); }), "answer 2"),
+            true,
+            "the answer to another command");
+        vm.m_used = SIM_LINK_BOX_MIN + 8;
+        vm.Answer(SIM_LINK_AHEAD_OVER);
+        NS_TEST_ASSERT_MSG_EQ(
+            contains(Thrown<VmError>([&]() { link.TakeAhead(turns, false, answer); }), "outbox"),
+            true,
+            "more content than the outbox holds");
+    }
+};
+
+/** A scheduler that knows what is pending hands out events as any other does. */
+class ContextSchedulerTestCase : public TestCase
+{
+  public:
+    ContextSchedulerTestCase()
+        : TestCase("Events are in order, and those of some contexts are known")
+    {
+    }
+
+  private:
+    static constexpr uint32_t FOLLOWED = 3;
+
+    static std::string Print(const Scheduler::EventKey& key)
+    {
+        return std::to_string(key.m_ts) + "/" + std::to_string(key.m_uid) + ";";
+    }
+
+    static std::string Print(const ContextScheduler::Pending& pending)
+    {
+        std::string text;
+        for (const auto& [key, event] : pending)
+        {
+            text += Print(key);
+        }
+        return text;
+    }
+
+    void DoRun() override
+    {
+        auto scheduler = CreateObject<ContextScheduler>();
+        auto other = CreateObject<MapScheduler>();
+        NS_TEST_ASSERT_MSG_EQ(PeekPointer(scheduler), ContextScheduler::Get(), "the latest");
+        std::vector<Scheduler::Event> all;
+        const uint32_t contexts[] = {FOLLOWED, 1, Simulator::NO_CONTEXT, FOLLOWED, 7};
+        uint64_t random = 1;
+        const auto insert = [&](uint32_t uid) {
+            random = random * 6364136223846793005 + 1442695040888963407;
+            const Scheduler::Event event{nullptr, {(random >> 33) % 50, uid, contexts[uid % 5]}};
+            scheduler->Insert(event);
+            other->Insert(event);
+            all.push_back(event);
+        };
+        const auto expected = [&](uint32_t context) {
+            std::map<Scheduler::EventKey, EventImpl*> pending;
+            for (const auto& event : all)
+            {
+                if (event.key.m_context == context)
+                {
+                    pending.emplace(event.key, nullptr);
+                }
+            }
+            return Print(pending);
+        };
+        const auto check = [&]() {
+            for (const uint32_t context : {FOLLOWED, contexts[2]})
+            {
+                NS_TEST_ASSERT_MSG_EQ(Print(scheduler->GetPending(context)),
+                                      expected(context),
+                                      "pending events of " << context);
+            }
+        };
+        for (uint32_t uid = 0; uid < 100; uid++)
+        {
+            insert(uid);
+        }
+        scheduler->Follow(FOLLOWED); // what is there already counts, too
+        check();
+        for (uint32_t uid = 100; uid < 200; uid++)
+        {
+            insert(uid);
+        }
+        check();
+        for (size_t i = 0; i < 50; i++)
+        {
+            const auto removed = all.begin() + static_cast<std::ptrdiff_t>(i * 2);
+            scheduler->Remove(*removed);
+            other->Remove(*removed);
+            all.erase(removed);
+        }
+        check();
+        while (!other->IsEmpty())
+        {
+            NS_TEST_ASSERT_MSG_EQ(Print(scheduler->PeekNext().key),
+                                  Print(other->PeekNext().key),
+                                  "the next event");
+            const auto next = scheduler->RemoveNext();
+            NS_TEST_ASSERT_MSG_EQ(Print(next.key), Print(other->RemoveNext().key), "its removal");
+            all.erase(std::find_if(all.begin(), all.end(), [&](const auto& event) {
+                return event.key.m_uid == next.key.m_uid;
+            }));
+            check();
+        }
+        NS_TEST_ASSERT_MSG_EQ(scheduler->IsEmpty(), true, "that is all");
+        scheduler = nullptr;
+        NS_TEST_ASSERT_MSG_EQ(ContextScheduler::Get(),
+                              static_cast<ContextScheduler*>(nullptr),
+                              "it is gone");
+
+        /* In a simulation: an event that is cancelled stays, one that is removed does not. */
+        const auto early = Simulator::ScheduleNow([]() {});
+        ContextScheduler::Install();
+        const auto& none = ContextScheduler::Get()->GetPending(Simulator::NO_CONTEXT);
+        NS_TEST_ASSERT_MSG_EQ(none.size(), 1, "what was there before");
+        auto cancelled = Simulator::Schedule(Seconds(1), []() {});
+        auto removed = Simulator::Schedule(Seconds(1), []() {});
+        NS_TEST_ASSERT_MSG_EQ(none.size(), 3, "three events");
+        cancelled.Cancel();
+        NS_TEST_ASSERT_MSG_EQ(none.size(), 3, "the cancelled one is still there");
+        NS_TEST_ASSERT_MSG_EQ(std::next(none.begin())->second->IsCancelled(), true, "and says so");
+        removed.Remove();
+        NS_TEST_ASSERT_MSG_EQ(none.size(), 2, "the removed one is not");
+        Simulator::Run();
+        NS_TEST_ASSERT_MSG_EQ(none.size(), 0, "nothing is left");
+        Simulator::Destroy();
+        NS_TEST_ASSERT_MSG_EQ(ContextScheduler::Get(),
+                              static_cast<ContextScheduler*>(nullptr),
+                              "it has gone with its simulation");
     }
 };
 
@@ -639,6 +949,9 @@ class QemuTestSuite : public TestSuite
         AddTestCase(new LinkRecordsTestCase, Duration::QUICK);
         AddTestCase(new LinkHostileTestCase, Duration::QUICK);
         AddTestCase(new LinkInboxTestCase, Duration::QUICK);
+        AddTestCase(new TurnsTestCase, Duration::QUICK);
+        AddTestCase(new TurnsHostileTestCase, Duration::QUICK);
+        AddTestCase(new ContextSchedulerTestCase, Duration::QUICK);
         AddTestCase(new GuestAddressTestCase, Duration::QUICK);
         AddTestCase(new GuestTcpInfoTestCase, Duration::QUICK);
         AddTestCase(new NicTransmitTestCase, Duration::QUICK);

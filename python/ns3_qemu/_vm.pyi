@@ -76,6 +76,15 @@ class Vm:
         """
     def queue_frame(self, nic: int, frame: bytes) -> None:
         """Have an Ethernet frame (without FCS) delivered in the next turn."""
+    def go_ahead(
+        self, horizon: int, frames: Sequence[tuple[int, int, bytes]] = ..., turns: int = 256
+    ) -> int:
+        """Begin turns whose results the next calls of `run` take; this does not wait.
+
+        They are at most `turns`: one for each of the `frames` (time, NIC, frame), and those for the
+        guest's timers before them, in between, and before `horizon`. Returns how many of the frames
+        there was room for.
+        """
     def set_room(self, nic: int, frames: int | None) -> None:
         """Limit what a NIC may send from the next turn on; None: no limit, as at the beginning.
 
@@ -113,6 +122,24 @@ class Vm:
     @property
     def turns(self) -> int:
         """Turns since time 0."""
+    @property
+    def turns_ahead(self) -> int:
+        """Those of them that were begun by `go_ahead`."""
+    @property
+    def ahead(self) -> bool:
+        """Whether there are results of `go_ahead` that no `run` has taken."""
+    @property
+    def going(self) -> bool:
+        """Whether it has such turns right now."""
+    @property
+    def can_go_ahead(self) -> bool:
+        """Whether it may go ahead, or further."""
+    @property
+    def horizon(self) -> int:
+        """How far it has gone ahead, or the time of the last turn."""
+    @property
+    def next_timer(self) -> int:
+        """When its next timer is due where it has gone to, or NO_DEADLINE."""
     @property
     def instructions(self) -> int:
         """Instructions executed since the start."""

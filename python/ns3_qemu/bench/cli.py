@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .. import image
 from ..errors import Ns3QemuError
-from . import host, loads, report, suite
+from . import host, loads, report
 from .suite import GROUPS, VMS, Options, Suite
 
 _FIGURES = (".png", ".pdf", ".svg")
@@ -148,9 +148,8 @@ def _measure(measured: Suite, console: Console) -> None:
 
         def begin(title: str, steps: int) -> None:
             nonlocal done
-            if title != suite.LOOKING:
-                done += 1
-            bar.update(task, description=title, completed=max(done, 0), total=steps)
+            done += 1
+            bar.update(task, description=title, completed=done, total=steps)
             if not console.is_terminal:
                 console.print(f"{time.monotonic() - started:6.0f} s  {title}", markup=False)
 

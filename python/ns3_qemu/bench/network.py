@@ -12,7 +12,6 @@ import msgspec
 
 from .. import simulation
 from . import loads, processes
-from .cases import NotPossibleError
 
 Topology = Literal["pairs", "star"]
 
@@ -39,17 +38,6 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """That guests have executed."""
     frames: int
     """That devices have sent, in both directions and on all links."""
-
-
-def features() -> dict[str, bool]:
-    """Case: say what this build of the ns-3 module can do."""
-    return {"parallel": _has_parallel(simulation.load())}
-
-
-def _has_parallel(ns: Any) -> bool:
-    type_id = ns.TypeId.LookupByName("ns3::VirtualMachine")
-    names = (str(type_id.GetAttribute(i).name) for i in range(type_id.GetAttributeN()))
-    return "Parallel" in names
 
 
 class Network:
@@ -85,11 +73,7 @@ class Network:
         self._nodes = ns.NodeContainer()
         self._nodes.Create(vms)
         qemu = ns.QemuHelper(str(directory))
-        if parallel:
-            if not _has_parallel(ns):
-                message = "machines have turns one after the other in this build"
-                raise NotPossibleError(message)
-            qemu.SetAttribute("Parallel", ns.BooleanValue(True))
+        qemu.SetAttribute("Parallel", ns.BooleanValue(parallel))
         self._machines = [qemu.Install(self._nodes.Get(i)) for i in range(vms)]
         self._devices: list[Any] = []
         self._at: list[Any] = [None] * vms  # address of each machine

@@ -21,9 +21,6 @@ GROUPS = ("turns", "machines", "scenarios", "coupling", "scaling")
 
 VMS = (1, 2, 8, 32, 128)
 
-#: title of what comes before the first step
-LOOKING = "what this build can do"
-
 #: what linearity is relative to
 _REFERENCE_VMS = 8
 _MOST_VMS_OF_GOAL = 128
@@ -116,10 +113,9 @@ class Suite:
     figures: list[Figure] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     interrupted: bool = False
-    _parallel: bool = False
 
     def count(self) -> int:
-        """Return how many steps there will be, as far as is known before the first."""
+        """Return how many steps there will be."""
         return sum(1 for _ in self._steps())
 
     def run(self, begin: Callable[[str, int], object] = lambda *_: None) -> None:
@@ -127,14 +123,6 @@ class Suite:
 
         Ctrl-C ends it: what was not measured has that as its reason.
         """
-        if self.options.parallel is None and {"turns", "scaling"} & set(self.options.groups):
-            begin(LOOKING, self.count())
-            try:
-                self._parallel = bool(self.call("network.features", {})["parallel"])
-            except KeyboardInterrupt:
-                self.interrupted = True
-            except Ns3QemuError:
-                self._parallel = False  # each figure that needs ns-3 will say why it has none
         for step in self._steps():
             if self.interrupted:
                 self._give_up(step, "interrupted")
@@ -176,10 +164,8 @@ class Suite:
                 yield from makers[group]()
 
     def _modes(self) -> tuple[bool, ...]:
-        """Return with and without turns at the same time, as far as they are wanted and there."""
-        if self.options.parallel is None:
-            return (False, True) if self._parallel else (False,)
-        return (self.options.parallel,)
+        """Return without and with turns at the same time, as far as they are wanted."""
+        return (False, True) if self.options.parallel is None else (self.options.parallel,)
 
     # --- turns ------------------------------------------------------------------------------------
 
