@@ -183,8 +183,9 @@ def test_a_case_that_fails_leaves_the_others_alone() -> None:
         return answer(name, arguments)
 
     figures = by_name(suite_of("turns", call=call))
-    assert figures["ICMP echo, 64 bytes (µs)"].reason == "the guest has answered 3 of 4 frames"
-    assert figures["UDP echo by a program, 1000 bytes (µs)"].median == 6.0
+    icmp = figures["ICMP echo, 64 bytes, one CPU (µs)"]
+    assert icmp.reason == "the guest has answered 3 of 4 frames"
+    assert figures["UDP echo by a program, 1000 bytes, one CPU (µs)"].median == 6.0
 
 
 def test_an_interruption_keeps_what_there_is() -> None:
@@ -196,7 +197,7 @@ def test_an_interruption_keeps_what_there_is() -> None:
     suite = suite_of(call=call)
     figures = by_name(suite)
     assert suite.interrupted
-    assert figures["ICMP echo, 64 bytes (µs)"].median == 6.0
+    assert figures["ICMP echo, 64 bytes, one CPU (µs)"].median == 6.0
     assert figures["start of one (s)"].reason == "interrupted"
     assert figures["busy guest, ratio of both ()"].reason == "interrupted"
     assert {point.reason for point in suite.points} == {"interrupted"}
@@ -289,10 +290,10 @@ def test_the_json_holds_every_sample(tmp_path: Path) -> None:
     assert not document["quick"]
     assert document["machine"]["cpus_usable"] >= 1
     assert {figure["group"] for figure in document["figures"]} == set(GROUPS)
-    figure = next(f for f in document["figures"] if f["name"] == "ICMP echo, 64 bytes")
+    figure = next(f for f in document["figures"] if f["name"] == "ICMP echo, 64 bytes, one CPU")
     assert figure == {
         "group": "turns",
-        "name": "ICMP echo, 64 bytes",
+        "name": "ICMP echo, 64 bytes, one CPU",
         "unit": "µs",
         "samples": [5.0, 7.0, 6.0],
         "median": 6.0,
@@ -356,7 +357,7 @@ def test_the_table_of_points_has_rates_for_a_simulated_second() -> None:
 def test_the_figure_has_a_line_for_each_network_load_and_mode(tmp_path: Path) -> None:
     points = suite_of("scaling").points
     axes = plot.scaling_figure(points).axes[0]
-    assert len(axes.containers) == 8
+    assert len(axes.containers) == 5  # parallel turns: pairs with load only
     assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
     for name in ("first.png", "second.png"):
         plot.write_scaling_figure(tmp_path / name, points)

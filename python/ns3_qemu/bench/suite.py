@@ -170,12 +170,14 @@ class Suite:
     # --- turns ------------------------------------------------------------------------------------
 
     def _turns(self) -> Iterator[Step]:
-        yield self._turn("empty turn, one CPU", Goal(8), kind="empty", cpus=1, spin_ns=0)
-        yield self._turn("empty turn, a CPU each", Goal(4), kind="empty", cpus=2, spin_ns=_SPIN)
-        yield self._turn("ICMP echo, 64 bytes", Goal(32), kind="icmp", cpus=1, spin_ns=0)
-        yield self._turn(
-            "UDP echo by a program, 1000 bytes", Goal(55), kind="udp", cpus=1, spin_ns=0
+        kinds = (
+            ("empty turn", "empty", Goal(8), Goal(4)),
+            ("ICMP echo, 64 bytes", "icmp", Goal(32), Goal(32)),
+            ("UDP echo by a program, 1000 bytes", "udp", Goal(55), Goal(55)),
         )
+        for name, kind, one, each in kinds:
+            yield self._turn(f"{name}, one CPU", one, kind=kind, cpus=1, spin_ns=0)
+            yield self._turn(f"{name}, a CPU each", each, kind=kind, cpus=2, spin_ns=_SPIN)
         for parallel in self._modes():
             yield self._transfer(parallel)
 
@@ -338,6 +340,18 @@ class Suite:
                     if vms == 1 and load != "idle":
                         continue  # it has nobody to talk to
                     for parallel in self._modes():
+                        # Idle machines have nothing to do at the same time, and one hub more or
+                        # less shows nothing that pairs do not: unless it is asked for.
+                        if (
+                            parallel
+                            and self.options.parallel is None
+                            and (topology, load)
+                            != (
+                                "pairs",
+                                "load",
+                            )
+                        ):
+                            continue
                         yield self._point(vms, topology, load, parallel)
 
     def _point(self, vms: int, topology: Topology, load: Load, parallel: bool) -> Step:
