@@ -5,6 +5,7 @@
 
 #include "ethernet-frame.h"
 
+#include "ns3/data-rate.h"
 #include "ns3/error-model.h"
 #include "ns3/pointer.h"
 #include "ns3/ppp-header.h"
@@ -21,6 +22,8 @@ namespace
 /* Assigned numbers of the Point-to-Point Protocol (RFC 1661): the ones that the device hands on. */
 constexpr uint16_t PPP_IPV4 = 0x0021;
 constexpr uint16_t PPP_IPV6 = 0x0057;
+
+constexpr uint32_t PPP_HEADER = 2; // bytes
 
 Ptr<const AttributeAccessor>
 FindAccessor(TypeId type, const std::string& name)
@@ -57,6 +60,7 @@ IncomingLink::IncomingLink(Ptr<NetDevice> device, std::function<void()> notify)
       m_channel(DynamicCast<PointToPointChannel>(device->GetChannel())),
       m_notify(std::move(notify)),
       m_delay(FindAccessor(PointToPointChannel::GetTypeId(), "Delay")),
+      m_peerRate(FindAccessor(PointToPointNetDevice::GetTypeId(), "DataRate")),
       m_gap(FindAccessor(PointToPointNetDevice::GetTypeId(), "InterframeGap")),
       m_errorModel(FindAccessor(PointToPointNetDevice::GetTypeId(), "ReceiveErrorModel"))
 {
@@ -125,7 +129,12 @@ IncomingLink::GetHorizon() const
 {
     TimeValue delay;
     m_delay->Get(PeekPointer(m_channel), delay);
-    return std::max(NowNs(), m_peerBusyUntil) + delay.Get().GetNanoSeconds();
+    /* At least the header must be sent: so what is sent last is known, too. */
+    DataRateValue rate;
+    m_peerRate->Get(PeekPointer(m_peer), rate);
+    const Time shortest = rate.Get().CalculateBytesTxTime(PPP_HEADER);
+    return std::max(NowNs(), m_peerBusyUntil) + shortest.GetNanoSeconds() +
+           delay.Get().GetNanoSeconds();
 }
 
 int64_t

@@ -84,6 +84,7 @@ class IncomingLink
     Ptr<PointToPointChannel> m_channel;
     std::function<void()> m_notify;
     Ptr<const AttributeAccessor> m_delay;
+    Ptr<const AttributeAccessor> m_peerRate;
     Ptr<const AttributeAccessor> m_gap;
     Ptr<const AttributeAccessor> m_errorModel;
     std::deque<Arrival> m_arrivals; // by time
