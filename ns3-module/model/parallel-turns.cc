@@ -6,8 +6,10 @@
 #include "context-scheduler.h"
 #include "incoming-link.h"
 #include "qemu-net-device.h"
+#include "run-monitor.h"
 #include "sim-link.h"
 #include "virtual-machine.h"
+#include "vm-error.h"
 
 #include "ns3/event-impl.h"
 #include "ns3/log.h"
@@ -99,7 +101,16 @@ ParallelTurns::Schedule()
     {
         /* An event of its own: the present one may still want something of a machine. */
         g_scheduled = true;
-        Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, Time(0), &ParallelTurns::Look);
+        Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, Time(0), []() {
+            try
+            {
+                Look();
+            }
+            catch (const ns3qemu::VmError& error)
+            {
+                RunMonitor::Fail(error.what());
+            }
+        });
     }
 }
 

@@ -45,6 +45,7 @@ class RunMonitor
   private:
     friend class QemuApplication;
     friend class VirtualMachine;
+    friend class ParallelTurns;
 
     /** Begin to look for SIGINT; whoever handled it before still does. */
     static void CatchInterrupts();
