@@ -49,8 +49,6 @@ void
 ContextScheduler::Install()
 {
     Simulator::SetScheduler(ObjectFactory("ns3::ContextScheduler"));
-    /* What is pending already has come with it; from now on nothing is missed. */
-    g_installed->Follow(Simulator::NO_CONTEXT);
 }
 
 ContextScheduler*

@@ -307,6 +307,11 @@ ParallelTurns::GoAhead(VirtualMachine& machine)
     {
         return false;
     }
+    /* Only now: tables are read for the machine that is about to go, not for each candidate. */
+    if (machine.HaveRoutesChanged())
+    {
+        return false;
+    }
     const uint32_t limit = machine.GetAheadLimit();
     static std::vector<uint8_t> frame;
     uint32_t queued = 0;

@@ -1271,9 +1271,8 @@ VirtualMachine::IsGoing() const
 bool
 VirtualMachine::CanGoAhead()
 {
-    /* What has changed in the routing tables goes into the guest in the turn itself, and so does
-     * what is asked for after a turn. */
-    return m_running && !m_early && m_driver->CanGoAhead() && !HaveRoutesChanged() &&
+    /* What is asked for after a turn comes before the next. */
+    return m_running && !m_early && m_driver->CanGoAhead() &&
            (!m_driver->IsAhead() || GetAheadLimit() > 1);
 }
 

@@ -257,6 +257,11 @@ class VirtualMachine : public Object
     bool IsGoing() const;
     /** @return whether it can go ahead, or further */
     bool CanGoAhead();
+    /**
+     * @return whether ns-3's routing tables say what the guest does not have yet: that goes into it
+     *         in its next turn
+     */
+    bool HaveRoutesChanged();
     /** @return how far it has gone, or the time of its last turn, in ns */
     int64_t GetHorizon() const;
     /** @return when its next timer is due where it has gone to, in ns, or SIM_LINK_NO_DEADLINE */
@@ -324,7 +329,6 @@ class VirtualMachine : public Object
     void CheckLinks();
     bool WantsUp(Ptr<NetDevice> device) const;
     void CarryRoutes();
-    bool HaveRoutesChanged();
     void TellListeners(TurnCause cause);
     static Ptr<NetDevice> GetOwnDevice(Ptr<NetDevice> device);
     /* The node's QemuIpv4 or QemuIpv6. */
