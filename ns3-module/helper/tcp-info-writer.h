@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_TCP_INFO_WRITER_H
 #define NS3_QEMU_TCP_INFO_WRITER_H
 
-#include "../model/guest-tcp-info.h"
+#include "ns3/guest-tcp-info.h"
 
 #include "ns3/node.h"
 #include "ns3/nstime.h"

@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_GUEST_ADDRESS_H
 #define NS3_QEMU_GUEST_ADDRESS_H
 
-#include "relay-client.h"
+#include "ns3/relay-client.h"
 
 #include "ns3/address.h"
 

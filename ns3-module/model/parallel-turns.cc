@@ -7,9 +7,9 @@
 #include "incoming-link.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
-#include "sim-link.h"
+#include "ns3/sim-link.h"
 #include "virtual-machine.h"
-#include "vm-error.h"
+#include "ns3/vm-error.h"
 
 #include "ns3/event-impl.h"
 #include "ns3/log.h"

@@ -3,8 +3,8 @@
  */
 #include "qemu-application.h"
 
-#include "command-line.h"
-#include "relay-client.h"
+#include "ns3/command-line.h"
+#include "ns3/relay-client.h"
 #include "run-monitor.h"
 
 #include "ns3/boolean.h"

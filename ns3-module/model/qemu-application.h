@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_APPLICATION_H
 #define NS3_QEMU_APPLICATION_H
 
-#include "program-output.h"
+#include "ns3/program-output.h"
 #include "virtual-machine.h"
 
 #include "ns3/application.h"

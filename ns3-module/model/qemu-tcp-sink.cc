@@ -4,7 +4,7 @@
 #include "qemu-tcp-sink.h"
 
 #include "guest-address.h"
-#include "relay-client.h"
+#include "ns3/relay-client.h"
 #include "virtual-machine.h"
 
 #include "ns3/log.h"

@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_TCP_SINK_H
 #define NS3_QEMU_TCP_SINK_H
 
-#include "relay-protocol.h"
+#include "ns3/relay-protocol.h"
 
 #include "ns3/address.h"
 #include "ns3/application.h"

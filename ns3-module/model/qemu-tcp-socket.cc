@@ -4,7 +4,7 @@
 #include "qemu-tcp-socket.h"
 
 #include "guest-address.h"
-#include "guest-initial-window.h"
+#include "ns3/guest-initial-window.h"
 
 #include "ns3/double.h"
 #include "ns3/log.h"

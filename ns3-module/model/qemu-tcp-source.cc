@@ -4,7 +4,7 @@
 #include "qemu-tcp-source.h"
 
 #include "guest-address.h"
-#include "relay-client.h"
+#include "ns3/relay-client.h"
 
 #include "ns3/log.h"
 #include "ns3/node.h"

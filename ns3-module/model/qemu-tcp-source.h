@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_TCP_SOURCE_H
 #define NS3_QEMU_TCP_SOURCE_H
 
-#include "relay-protocol.h"
+#include "ns3/relay-protocol.h"
 #include "tcp-info-tracer.h"
 #include "virtual-machine.h"
 

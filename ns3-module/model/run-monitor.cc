@@ -3,7 +3,7 @@
  */
 #include "run-monitor.h"
 
-#include "vm-error.h"
+#include "ns3/vm-error.h"
 
 #include "ns3/fatal-error.h"
 #include "ns3/log.h"

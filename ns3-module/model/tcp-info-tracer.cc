@@ -3,7 +3,7 @@
  */
 #include "tcp-info-tracer.h"
 
-#include "relay-client.h"
+#include "ns3/relay-client.h"
 
 #include "ns3/trace-source-accessor.h"
 

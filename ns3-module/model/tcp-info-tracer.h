@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_TCP_INFO_TRACER_H
 #define NS3_QEMU_TCP_INFO_TRACER_H
 
-#include "guest-tcp-info.h"
+#include "ns3/guest-tcp-info.h"
 #include "virtual-machine.h"
 
 #include "ns3/nstime.h"

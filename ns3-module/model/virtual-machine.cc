@@ -3,13 +3,13 @@
  */
 #include "virtual-machine.h"
 
-#include "fnv-hash.h"
+#include "ns3/fnv-hash.h"
 #include "parallel-turns.h"
 #include "qemu-ipv4.h"
 #include "qemu-ipv6.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
-#include "vm-error.h"
+#include "ns3/vm-error.h"
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"

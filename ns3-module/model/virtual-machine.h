@@ -4,8 +4,8 @@
 #ifndef NS3_QEMU_VIRTUAL_MACHINE_H
 #define NS3_QEMU_VIRTUAL_MACHINE_H
 
-#include "relay-client.h"
-#include "vm-driver.h"
+#include "ns3/relay-client.h"
+#include "ns3/vm-driver.h"
 
 #include "ns3/callback.h"
 #include "ns3/event-id.h"

@@ -4,9 +4,9 @@
  * Interfaces, addresses and routes of a machine's node, as far as no machine needs to run.
  */
 #include "../helper/qemu-helper.h"
-#include "../model/guest-routes.h"
+#include "ns3/guest-routes.h"
 #include "../model/qemu-net-device.h"
-#include "../model/relay-client.h"
+#include "ns3/relay-client.h"
 #include "../model/routing-tables.h"
 #include "../model/virtual-machine.h"
 #include "thrown.h"

@@ -108,7 +108,7 @@ class Patches:
             return cls(installed, installed / "sim-link.h")
         tree = package.parents[1]
         if (tree / "qemu-patches").is_dir():
-            return cls(tree / "qemu-patches", tree / "ns3-module" / "model" / "sim-link.h")
+            return cls(tree / "qemu-patches", tree / "ns3-module" / "vm" / "sim-link.h")
         message = f"the patches for QEMU are not in the installed package ({installed})"
         raise ToolchainError(
             message, "Install ns3-qemu again: pip install --force-reinstall ns3-qemu"
