@@ -247,6 +247,7 @@ PYBIND11_MODULE(_vm, m)
                          std::string consoleLog,
                          uint64_t seed,
                          std::string nicModel,
+                         std::string relayPort,
                          int64_t spin,
                          int64_t tickPhase,
                          std::vector<std::string> linkOptions,
@@ -254,7 +255,7 @@ PYBIND11_MODULE(_vm, m)
                          uint32_t txRing,
                          std::string snapshots) {
                  VmConfig config;
-                 config.command = std::move(command);
+                 config.image = {std::move(command), std::move(nicModel), std::move(relayPort)};
                  for (const auto& address : nics)
                  {
                      config.nics.push_back({address, mtu, txRing});
@@ -262,7 +263,6 @@ PYBIND11_MODULE(_vm, m)
                  config.name = std::move(name);
                  config.consoleLog = std::move(consoleLog);
                  config.seed = seed;
-                 config.nicModel = std::move(nicModel);
                  config.spin = spin;
                  config.tickPhase = tickPhase;
                  config.linkOptions = std::move(linkOptions);
@@ -276,6 +276,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("console_log") = "",
              py::arg("seed") = 1,
              py::arg("nic_model") = "virtio-net-pci",
+             py::arg("relay_port") = "virtio",
              py::arg("spin") = 0,
              py::arg("tick_phase") = -1,
              py::arg("link_options") = std::vector<std::string>{},
@@ -363,17 +364,17 @@ PYBIND11_MODULE(_vm, m)
             py::arg("frames") = std::vector<std::tuple<int64_t, unsigned, py::bytes>>{},
             py::arg("turns") = 256)
         .def(
-            "set_room",
+            "set_credit",
             [](PyVm& vm, unsigned nic, std::optional<uint32_t> frames) {
-                vm.Driver().SetRoom(nic, frames.value_or(SIM_LINK_ROOM_UNLIMITED));
+                vm.Driver().SetCredit(nic, frames.value_or(SIM_LINK_CREDIT_UNLIMITED));
             },
             py::arg("nic"),
             py::arg("frames"))
         .def(
-            "room",
+            "credit",
             [](PyVm& vm, unsigned nic) -> std::optional<uint32_t> {
-                const uint32_t frames = vm.Driver().GetRoom(nic);
-                return frames == SIM_LINK_ROOM_UNLIMITED ? std::nullopt : std::optional(frames);
+                const uint32_t frames = vm.Driver().GetCredit(nic);
+                return frames == SIM_LINK_CREDIT_UNLIMITED ? std::nullopt : std::optional(frames);
             },
             py::arg("nic"))
         .def(

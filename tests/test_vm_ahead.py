@@ -280,7 +280,7 @@ WRONG: dict[str, Callable[[Vm, int], object]] = {
     "other NIC": lambda vm, _: vm.queue_frame(1, FRAME),
     "request": lambda vm, _: vm.relay.clock(),
     "link": lambda vm, _: vm.set_carrier(0, False),
-    "room": lambda vm, _: vm.set_room(0, 3),
+    "credit": lambda vm, _: vm.set_credit(0, 3),
     "console": lambda vm, _: vm.queue_console(b"x"),
 }
 

@@ -36,7 +36,7 @@ def machine(boot) -> Iterator[Vm]:
 @pytest.fixture
 def vm(machine: Vm) -> Vm:
     """The machine, without limit; it knows its neighbour and has nothing to say."""
-    machine.set_room(0, None)
+    machine.set_credit(0, None)
     machine.set_carrier(0, True)
     machine.run(machine.time, timers=False)
     machine.queue_frame(0, arp_request(HOST, OTHER))
@@ -59,44 +59,44 @@ def proc(vm: Vm, name: str) -> str:
     return vm.relay.read_file(f"/sys/class/net/eth0/{name}").decode().strip()
 
 
-def test_a_nic_sends_as_many_frames_as_there_is_room_for(vm: Vm):
-    vm.set_room(0, 3)
+def test_a_nic_sends_as_many_frames_as_there_is_credit_for(vm: Vm):
+    vm.set_credit(0, 3)
     ask(vm, 10)
     assert replies(vm) == [0, 1, 2]
-    assert vm.room(0) == 0
+    assert vm.credit(0) == 0
 
 
-def test_frames_that_wait_are_sent_in_order_in_the_turn_that_gives_room(vm: Vm):
-    vm.set_room(0, 0)
+def test_frames_that_wait_are_sent_in_order_in_the_turn_that_gives_credit(vm: Vm):
+    vm.set_credit(0, 0)
     ask(vm, 100)
     assert replies(vm) == []
     sent: list[int] = []
-    for room in (1, 2, 30, 0, 17):
-        vm.set_room(0, room)
+    for credit in (1, 2, 30, 0, 17):
+        vm.set_credit(0, credit)
         vm.run(vm.time, timers=False)
         got = replies(vm)
-        assert len(got) == room
+        assert len(got) == credit
         sent += got
-    vm.set_room(0, None)
+    vm.set_credit(0, None)
     vm.run(vm.time, timers=False)
     assert sent + replies(vm) == list(range(100))
 
 
-def test_room_that_is_left_is_still_there_in_the_next_turn(vm: Vm):
-    vm.set_room(0, 5)
+def test_credit_that_is_left_is_still_there_in_the_next_turn(vm: Vm):
+    vm.set_credit(0, 5)
     ask(vm, 2)
-    assert vm.room(0) == 3
+    assert vm.credit(0) == 3
     ask(vm, 5)
     assert replies(vm) == [0, 1, 0, 1, 2]
 
 
 def test_what_the_ring_does_not_hold_is_the_queueing_disciplines(vm: Vm):
     guest.set_qdisc(vm, "eth0", "pfifo", limit=10)
-    vm.set_room(0, 0)
+    vm.set_credit(0, 0)
     ask(vm, IN_RING + 50)
     (queue,) = (one for one in guest.qdiscs(vm) if one.interface == "eth0")
     assert (queue.queued, queue.drops) == (10, 40)
-    vm.set_room(0, None)
+    vm.set_credit(0, None)
     vm.run(vm.time, timers=False)
     assert replies(vm) == list(range(IN_RING + 10))
     guest.delete_qdisc(vm, "eth0")
@@ -122,11 +122,11 @@ def test_frames_are_lost_while_the_link_is_down_and_pass_when_it_is_up(vm: Vm):
     assert replies(vm) == [0, 1, 2]
 
 
-def test_what_waits_for_room_is_lost_with_the_link(vm: Vm):
-    vm.set_room(0, 1)
+def test_what_waits_for_credit_is_lost_with_the_link(vm: Vm):
+    vm.set_credit(0, 1)
     ask(vm, 100)
     vm.set_carrier(0, False)
-    vm.set_room(0, None)
+    vm.set_credit(0, None)
     vm.run(vm.time, timers=False)
     assert replies(vm) == [0]
     vm.set_carrier(0, True)
@@ -142,8 +142,8 @@ def test_jumbo_frames_pass_both_ways(vm: Vm, size: int):
     assert len(reply.data.data.data.data) == size
 
 
-def test_a_nic_that_does_not_exist_has_no_room_and_no_link(vm: Vm):
-    for change in (lambda: vm.set_room(1, 1), lambda: vm.set_carrier(1, True)):
+def test_a_nic_that_does_not_exist_has_no_credit_and_no_link(vm: Vm):
+    for change in (lambda: vm.set_credit(1, 1), lambda: vm.set_carrier(1, True)):
         with pytest.raises(VmError, match="VM 'vm' has no NIC 1"):
             change()
 

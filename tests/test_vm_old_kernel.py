@@ -55,6 +55,7 @@ def vm(directory: Path) -> Iterator[Vm]:
         name="old",
         nics=[GUEST_MAC],
         nic_model="e1000",
+        relay_port="uart",
         tick_phase=PHASE,
     )
     with contextlib.ExitStack() as ends:

@@ -167,7 +167,7 @@ ParallelTurns::FindNext(const VirtualMachine& machine)
     for (const auto& nic : machine.GetNics())
     {
         auto* link = nic->GetIncomingLink();
-        if (!link || nic->GetRoom() != SIM_LINK_ROOM_UNLIMITED)
+        if (!link || nic->GetRoom() != SIM_LINK_CREDIT_UNLIMITED)
         {
             return SIM_LINK_NO_DEADLINE;
         }

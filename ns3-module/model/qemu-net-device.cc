@@ -199,7 +199,7 @@ QemuNetDevice::HasBackPressure() const
 uint32_t
 QemuNetDevice::GetRoom() const
 {
-    return m_backPressure && m_room ? m_room->Get() : SIM_LINK_ROOM_UNLIMITED;
+    return m_backPressure && m_room ? m_room->Get() : SIM_LINK_CREDIT_UNLIMITED;
 }
 
 void

@@ -77,7 +77,7 @@ class QemuNetDevice : public NetDevice
     ns3qemu::VmNic DescribeNic();
 
     /**
-     * @return how many frames the guest may send now, or SIM_LINK_ROOM_UNLIMITED without
+     * @return how many frames the guest may send now, or SIM_LINK_CREDIT_UNLIMITED without
      *         back-pressure
      */
     uint32_t GetRoom() const;

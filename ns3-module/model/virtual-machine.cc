@@ -761,8 +761,7 @@ VirtualMachine::BuildConfig()
     }
     ns3qemu::VmConfig config;
     config.name = GetName();
-    config.command = ns3qemu::ReadCommandFile(m_image + "/qemu.args");
-    config.nicModel = ns3qemu::ReadNicModelFile(m_image + "/nic-model");
+    config.image = ns3qemu::ReadImage(m_image);
     config.consoleLog = m_consoleLog;
     config.seed = DeriveSeed();
     config.uptime = m_uptime.GetNanoSeconds();
@@ -774,7 +773,7 @@ VirtualMachine::BuildConfig()
     config.linkOptions.push_back("tsc-step=" + std::to_string(m_tscStep.GetNanoSeconds()));
     /* A real NIC and its driver take seconds until they have a link; a virtio one has it at once.
      */
-    m_slowLinks = config.nicModel.rfind("virtio", 0) != 0;
+    m_slowLinks = config.image.nicModel.rfind("virtio", 0) != 0;
     config.linkOptions.push_back("busy-instructions=" + std::to_string(m_busyInstructions));
     config.linkOptions.push_back("busy-reads=" + std::to_string(m_busyReads));
     config.linkOptions.push_back("busy-step=" + std::to_string(m_busyStep.GetNanoSeconds()));
@@ -1169,7 +1168,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
         m_driver->MoveTo(Simulator::Now().GetNanoSeconds());
         for (const auto& nic : m_nics)
         {
-            m_driver->SetRoom(nic->GetNic(), nic->GetRoom());
+            m_driver->SetCredit(nic->GetNic(), nic->GetRoom());
         }
         CarryRoutes();
         turn();
@@ -1265,6 +1264,10 @@ VirtualMachine::GetTimer() const
 bool
 VirtualMachine::IsGoing() const
 {
+    if (m_running)
+    {
+        m_driver->CollectAhead();
+    }
     return m_running && m_driver->IsGoing();
 }
 
@@ -1272,6 +1275,10 @@ bool
 VirtualMachine::CanGoAhead()
 {
     /* What is asked for after a turn comes before the next. */
+    if (m_running)
+    {
+        m_driver->CollectAhead();
+    }
     return m_running && !m_early && m_driver->CanGoAhead() &&
            (!m_driver->IsAhead() || GetAheadLimit() > 1);
 }
@@ -1352,7 +1359,7 @@ bool
 VirtualMachine::HasRoomToGrant() const
 {
     return std::any_of(m_nics.begin(), m_nics.end(), [this](const auto& nic) {
-        return m_driver->GetRoom(nic->GetNic()) == 0 && nic->GetRoom() > 0;
+        return m_driver->GetCredit(nic->GetNic()) == 0 && nic->GetRoom() > 0;
     });
 }
 

@@ -181,7 +181,7 @@ class LinkHostileTestCase : public TestCase
                               true,
                               "an unknown record");
         NS_TEST_ASSERT_MSG_EQ(
-            contains(Refusal({{SIM_LINK_ROOM, 0, 0}}, 0, SIM_LINK_IDLE), "type 3"),
+            contains(Refusal({{SIM_LINK_CREDIT, 0, 0}}, 0, SIM_LINK_IDLE), "type 3"),
             true,
             "a record that only the simulator may send");
         NS_TEST_ASSERT_MSG_EQ(contains(Refusal({}, SIM_LINK_BOX_MIN + 8, SIM_LINK_IDLE), "outbox"),

@@ -34,7 +34,7 @@
  *         SIM_LINK_AHEAD     several turns, one after the other: those in the inbox, each a
  *                            SIM_LINK_TURN record followed by its input, and in between those for
  *                            timers, which are due before the next one's time, or before `time`
- *                            after the last. At most `flags` of them. It ends early after a turn in
+ *                            after the last. It ends early after `flags` of them, after a turn in
  *                            which something was written to SIM_LINK_RELAY_PORT, and after one
  *                            that the guest has used up. In the outbox each turn is a SIM_LINK_TURN
  *                            record, what it sent, and a SIM_LINK_TURN_END record. Answers:
@@ -116,7 +116,7 @@ enum
      * stands still) and is not idle. It wants to go on at `deadline`. Counts decide, never wall
      * time. */
     SIM_LINK_BUSY = 3,
-    /* The outbox is full and the turn goes on: empty it, then SIM_LINK_CONTINUE. */
+    /* The outbox is full, so not empty, and the turn goes on: empty it, then SIM_LINK_CONTINUE. */
     SIM_LINK_MORE = 4,
     /* The VM cannot go on; `fault` says why. No further command is answered. */
     SIM_LINK_FAULT = 5,
@@ -124,7 +124,8 @@ enum
     SIM_LINK_SAVED = 6,
     /* All turns of SIM_LINK_AHEAD are over; the next timer is due at `deadline`. */
     SIM_LINK_AHEAD_OVER = 7,
-    /* They have ended early: what was left in the inbox has not been delivered. */
+    /* They have ended early (see SIM_LINK_AHEAD): what was left in the inbox has not been
+     * delivered. */
     SIM_LINK_AHEAD_EARLY = 8,
 };
 
@@ -142,7 +143,7 @@ enum
 
 /* Feature bits of the hello. */
 #define SIM_LINK_FEATURE_BOOT UINT64_C(1)    /* SIM_LINK_BOOT is understood */
-#define SIM_LINK_FEATURE_ROOM UINT64_C(2)    /* SIM_LINK_ROOM is understood */
+#define SIM_LINK_FEATURE_CREDIT UINT64_C(2)  /* SIM_LINK_CREDIT is understood */
 #define SIM_LINK_FEATURE_CARRIER UINT64_C(4) /* SIM_LINK_CARRIER is understood */
 #define SIM_LINK_FEATURE_SAVE UINT64_C(8)    /* SIM_LINK_SAVE is, and there is a file for it */
 #define SIM_LINK_FEATURE_AHEAD UINT64_C(16)  /* SIM_LINK_AHEAD is understood */
@@ -172,7 +173,7 @@ enum
     /* How many more frames the NIC may send, until the next such record; without one there is no
      * limit. A NIC that may not send leaves frames in the guest's transmit ring. Those that wait
      * there are sent as soon as this record is delivered. */
-    SIM_LINK_ROOM = 3,
+    SIM_LINK_CREDIT = 3,
     /* 1: the NIC's link is up, as it is at first; 0: it is down. While it is, frames are lost in
      * both directions. */
     SIM_LINK_CARRIER = 4,
@@ -189,13 +190,13 @@ typedef struct SimLinkTurn
 typedef struct SimLinkTurnEnd
 {
     int64_t deadline;      /* ns, or SIM_LINK_NO_DEADLINE */
-    uint64_t instructions; /* executed since the hello */
+    uint64_t instructions; /* executed since the machine was booted */
     uint32_t answer;       /* SIM_LINK_IDLE or SIM_LINK_BUSY */
     uint32_t pad;
 } SimLinkTurnEnd;
 
-/* Payload of SIM_LINK_ROOM: as many frames as the NIC has. */
-#define SIM_LINK_ROOM_UNLIMITED UINT32_MAX
+/* Payload of SIM_LINK_CREDIT: as many frames as the NIC has. */
+#define SIM_LINK_CREDIT_UNLIMITED UINT32_MAX
 
 typedef struct SimLinkHeader
 {
@@ -222,7 +223,8 @@ typedef struct SimLinkHeader
     /* Written by the VM in its turn. */
     int64_t vmTime;        /* ns: the guest's clock at the end of the turn */
     int64_t deadline;      /* ns, or SIM_LINK_NO_DEADLINE */
-    uint64_t instructions; /* executed since the hello */
+    uint64_t instructions; /* executed since the machine was booted: a restored one goes on from
+                            * where it was saved */
     uint32_t answer;       /* SIM_LINK_HELLO ... */
     uint32_t fault;        /* SIM_LINK_FAULT_... */
     uint32_t outboxLength; /* bytes of records in the outbox */

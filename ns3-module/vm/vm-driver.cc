@@ -6,9 +6,7 @@
 #include "vm-error.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iostream>
-#include <limits>
 #include <map>
 
 namespace ns3qemu
@@ -17,21 +15,9 @@ namespace ns3qemu
 namespace
 {
 
-constexpr size_t CONSOLE_TAIL_LINES = 50;
-constexpr size_t CONSOLE_LINE_MAX = 1000;
-
 /* Destination, source and type, in bytes. QEMU takes an empty frame for one to be kept for later.
  */
 constexpr size_t ETHERNET_HEADER = 14;
-
-constexpr uint32_t ETHERNET_MTU = 1500;
-constexpr uint32_t DEFAULT_TX_RING = 256;
-/* What a terminal line takes at once without losing any: the line discipline of some kernels holds
- * 4095 bytes. */
-constexpr size_t UART_CHUNK = 1024;
-
-/* How often a guest with the relay on a UART may read its clock in one turn. */
-constexpr uint64_t UART_BUSY_READS = 400'000;
 
 constexpr int64_t MILLISECOND = 1'000'000;
 
@@ -52,46 +38,6 @@ FormatSeconds(int64_t ns)
                   static_cast<long long>(whole),
                   static_cast<long long>(ns - whole * 1'000'000'000));
     return text;
-}
-
-/* What a NIC is called until its VM is told who it is: locally administered (IEEE 802). */
-std::string
-PlaceholderAddress(size_t nic)
-{
-    char text[20];
-    std::snprintf(text, sizeof(text), "02:00:00:00:ff:%02x", static_cast<unsigned>(nic & 0xff));
-    return text;
-}
-
-std::array<uint8_t, 6>
-ParseMacAddress(const std::string& text)
-{
-    char rest = 0;
-    unsigned bytes[6];
-    if (std::sscanf(text.c_str(),
-                    "%2x:%2x:%2x:%2x:%2x:%2x%c",
-                    &bytes[0],
-                    &bytes[1],
-                    &bytes[2],
-                    &bytes[3],
-                    &bytes[4],
-                    &bytes[5],
-                    &rest) != 6)
-    {
-        throw VmError("'" + text + "' is no MAC address; it should look like 02:00:00:00:00:01");
-    }
-    std::array<uint8_t, 6> address;
-    std::copy(std::begin(bytes), std::end(bytes), address.begin());
-    return address;
-}
-
-/* Whether an image's machines have the relay's port on a UART. */
-bool
-HasRelayUart(const std::vector<std::string>& command)
-{
-    return std::any_of(command.begin(), command.end(), [](const std::string& argument) {
-        return argument.rfind("isa-serial,chardev=relay", 0) == 0;
-    });
 }
 
 /* SplitMix64 (Steele, Lea, Flood 2014): spreads a small seed over the bytes for the guest's RNG. */
@@ -116,37 +62,12 @@ SeedBytes(uint64_t seed)
 
 } // namespace
 
-std::vector<std::string>
-ReadCommandFile(const std::string& path)
-{
-    std::ifstream file(path);
-    std::vector<std::string> lines;
-    std::string line;
-    while (std::getline(file, line))
-    {
-        lines.push_back(line);
-    }
-    if (lines.empty())
-    {
-        throw VmError("'" + path +
-                      "' is missing or empty: it is part of an image, which is a directory that "
-                      "`ns3-qemu image build` makes");
-    }
-    return lines;
-}
-
-std::string
-ReadNicModelFile(const std::string& path)
-{
-    return ReadCommandFile(path).front();
-}
-
 VmDriver::VmDriver(VmConfig config)
     : m_config(std::move(config)),
       m_reporter([](const std::string& text) { std::cerr << text << std::endl; }),
       m_relay([this](const uint8_t* data, size_t length) { SendToRelay(data, length); }),
-      m_room(m_config.nics.size(), SIM_LINK_ROOM_UNLIMITED),
-      m_relayChunk(HasRelayUart(m_config.command) ? UART_CHUNK : SIZE_MAX)
+      m_credit(m_config.nics.size(), SIM_LINK_CREDIT_UNLIMITED),
+      m_relayChunk(GetRelayChunk(m_config.image))
 {
 }
 
@@ -164,7 +85,7 @@ VmDriver::SetFrameHandler(FrameHandler handler)
 void
 VmDriver::SetConsoleHandler(ConsoleHandler handler)
 {
-    m_onConsole = std::move(handler);
+    m_console.SetHandler(std::move(handler));
 }
 
 void
@@ -185,100 +106,29 @@ VmDriver::SetPreparation(std::function<void(RelayClient&)> preparation)
     m_preparation = std::move(preparation);
 }
 
-/* What makes the machine. All VMs of an image with as many NICs are the same machine, until each is
- * told its addresses and its name. */
+bool
+VmDriver::HasProcess() const
+{
+    return m_state != State::NEW && m_state != State::ENDED;
+}
+
+bool
+VmDriver::IsInSimulation() const
+{
+    return m_state == State::RUNNING || m_state == State::GOING || m_state == State::AHEAD;
+}
+
 std::vector<std::string>
 VmDriver::BuildMachine() const
 {
-    std::vector<std::string> command = m_config.command;
-    const auto add = [&command](const std::string& option, const std::string& value) {
-        command.push_back(option);
-        command.push_back(value);
-    };
-    add("-chardev", "sim,id=relay,link=sim,port=" + std::to_string(SIM_LINK_RELAY_PORT));
-    add("-chardev", "sim,id=console,link=sim,port=" + std::to_string(SIM_LINK_CONSOLE_PORT));
-    for (size_t i = 0; i < m_config.nics.size(); i++)
+    try
     {
-        const std::string number = std::to_string(i);
-        add("-netdev", "sim,id=nic" + number + ",link=sim,nic=" + number);
-        add("-device",
-            DescribeNic(m_config.nics[i]) + ",netdev=nic" + number +
-                ",mac=" + PlaceholderAddress(i));
+        return BuildMachineCommand(m_config.image, m_config.nics);
     }
-    return command;
-}
-
-std::string
-VmDriver::DescribeNic(const VmNic& nic) const
-{
-    std::string device = m_config.nicModel + ",romfile=";
-    if (m_config.nicModel.rfind("virtio-net", 0) == 0)
+    catch (const VmError& error)
     {
-        /* Frames are to leave the guest as they go onto the wire, in its own notification. */
-        device += ",ioeventfd=off,csum=on,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off,"
-                  "guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,host_ecn=off,"
-                  "host_ufo=off,ctrl_guest_offloads=off";
-        if (nic.mtu <= ETHERNET_MTU)
-        {
-            device += ",mrg_rxbuf=off";
-        }
-        else
-        {
-            /* Otherwise the driver's buffers hold no more than a usual frame. */
-            device += ",mrg_rxbuf=on,host_mtu=" + std::to_string(nic.mtu);
-        }
-        if (nic.txRing != DEFAULT_TX_RING)
-        {
-            device += ",tx_queue_size=" + std::to_string(nic.txRing);
-        }
-        /* A ring that is reset while a frame waits in it would end QEMU. */
-        device += ",queue_reset=off";
+        throw VmError("VM '" + m_config.name + "': " + error.what());
     }
-    else if (nic.txRing != DEFAULT_TX_RING)
-    {
-        throw VmError("VM '" + m_config.name + "': the transmit ring of a NIC of the model " +
-                      m_config.nicModel + " is as long as its driver makes it");
-    }
-    else if (nic.mtu != ETHERNET_MTU)
-    {
-        throw VmError("VM '" + m_config.name + "': a NIC of the model " + m_config.nicModel +
-                      " can only have an MTU of 1500, for its driver takes time to change it; use "
-                      "virtio, or set the device's MTU to 1500");
-    }
-    return device;
-}
-
-/* What is this VM's alone, and changes nothing that could be saved. */
-std::vector<std::string>
-VmDriver::AddOwnOptions(std::vector<std::string> command, const std::string& state) const
-{
-    const auto add = [&command](const std::string& option, const std::string& value) {
-        command.push_back(option);
-        command.push_back(value);
-    };
-    std::string link = "sim-link,id=sim,fd=" + std::to_string(VmProcess::LINK_FD);
-    if (m_config.spin > 0)
-    {
-        link += ",spin=" + std::to_string(m_config.spin);
-    }
-    if (m_relayChunk != SIZE_MAX)
-    {
-        /* QEMU's UART reads the clock for each byte; a turn may write some large replies. */
-        link += ",busy-reads=" + std::to_string(UART_BUSY_READS);
-    }
-    for (const auto& option : m_config.linkOptions)
-    {
-        link += "," + option;
-    }
-    if (!state.empty())
-    {
-        link += ",state=" + EscapeQemuProperty(state);
-    }
-    add("-name", EscapeQemuProperty(m_config.name));
-    add("-object", link);
-    add("-machine", "sim-link=sim");
-    add("-seed", std::to_string(m_config.seed));
-    return command;
 }
 
 void
@@ -290,12 +140,7 @@ VmDriver::Start()
     }
     if (!m_config.consoleLog.empty())
     {
-        m_consoleLog.open(m_config.consoleLog, std::ios::binary | std::ios::trunc);
-        if (!m_consoleLog)
-        {
-            throw VmError("cannot write the console log '" + m_config.consoleLog +
-                          "': " + std::strerror(errno));
-        }
+        m_console.OpenLog(m_config.consoleLog);
     }
     for (const auto& nic : m_config.nics)
     {
@@ -321,15 +166,21 @@ VmDriver::Start()
         command = snapshot->BuildRestoreCommand();
         m_snapshot = std::move(snapshot);
     }
-    StartProcess(AddOwnOptions(command, ""));
+    StartProcess(command, "");
 }
 
 void
-VmDriver::StartProcess(const std::vector<std::string>& command)
+VmDriver::StartProcess(const std::vector<std::string>& command, const std::string& state)
 {
+    const VmOwnOptions options{m_config.name,
+                               m_config.seed,
+                               m_config.spin,
+                               state,
+                               m_config.linkOptions};
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
-    m_process = std::make_unique<VmProcess>(command, m_link->GetFileDescriptor());
+    m_process = std::make_unique<VmProcess>(AddOwnOptions(command, options),
+                                            m_link->GetFileDescriptor());
     m_state = State::BOOTING;
 }
 
@@ -337,8 +188,7 @@ void
 VmDriver::BootAndSave(const VmSnapshot& snapshot, const std::string& directory)
 {
     m_keepsWhatIsSaid = true;
-    StartProcess(
-        AddOwnOptions(snapshot.BuildSaveCommand(directory), VmSnapshot::GetStatePath(directory)));
+    StartProcess(snapshot.BuildSaveCommand(directory), VmSnapshot::GetStatePath(directory));
     TakeHello();
     BootUntilReady();
     GiveAndTake(SIM_LINK_SAVE, 0, 0);
@@ -378,10 +228,10 @@ VmDriver::WatchTurn(int64_t elapsed)
         std::string text =
             "VM '" + m_config.name + "' has kept its turn for " +
             std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
-            (m_state == State::BOOTING ? "boot" : "simulated time " + FormatSeconds(GetTime())) +
+            (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") +
             " after " + std::to_string(m_answer.instructions) +
             " instructions. Its last console lines:";
-        for (const auto& line : GetConsoleTail())
+        for (const auto& line : m_console.GetTail())
         {
             text += "\n  | " + line;
         }
@@ -464,7 +314,7 @@ VmDriver::TakeHello()
     {
         Fail("QEMU did not introduce itself as agreed");
     }
-    constexpr uint64_t needed = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM |
+    constexpr uint64_t needed = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT |
                                 SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD;
     if ((m_answer.features & needed) != needed)
     {
@@ -494,20 +344,19 @@ VmDriver::BootUntilReady()
 void
 VmDriver::PrepareBoot()
 {
-    if (m_prepared)
-    {
-        return;
-    }
     if (m_state == State::NEW)
     {
         Start();
     }
-    m_prepared = true;
+    if (m_state != State::BOOTING)
+    {
+        return;
+    }
     TakeHello();
     if (m_snapshot)
     {
         const auto console = m_snapshot->ReadConsole();
-        LogConsole(console.data(), console.size());
+        WriteConsole(console.data(), console.size());
         m_relayInput = m_snapshot->ReadRelay();
         Consume();
         if (!m_relay.IsReady())
@@ -523,8 +372,9 @@ VmDriver::PrepareBoot()
     {
         Fail("the guest's kernel has found " + std::to_string(m_relay.GetNics()) + " of " +
              std::to_string(m_config.nics.size()) + " NICs: has it a driver for " +
-             m_config.nicModel + "?");
+             m_config.image.nicModel + "?");
     }
+    m_state = State::FORWARD;
     m_vmTime = m_answer.time;
     /* While no link is up: it goes down when its address changes. */
     AddressNics();
@@ -532,14 +382,19 @@ VmDriver::PrepareBoot()
     {
         m_preparation(m_relay);
     }
-    SetOut();
+    BeginFastForward();
 }
 
 void
 VmDriver::FinishBoot()
 {
     PrepareBoot();
-    GoToUptime();
+    CheckRunning();
+    if (m_state != State::FORWARD)
+    {
+        Fail("it was booted twice");
+    }
+    FinishFastForward();
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
@@ -547,7 +402,7 @@ VmDriver::FinishBoot()
 
 /* Begin the time until the simulation does. */
 void
-VmDriver::SetOut()
+VmDriver::BeginFastForward()
 {
     /* The guest counts its uptime from some moment of its boot. */
     const int64_t uptime = m_relay.GetClock().monotonic;
@@ -562,7 +417,7 @@ VmDriver::SetOut()
 }
 
 void
-VmDriver::GoToUptime()
+VmDriver::FinishFastForward()
 {
     m_nextReport = 0;
     VmTurns turns;
@@ -657,7 +512,7 @@ VmDriver::RunUntil(int64_t vmTime)
 void
 VmDriver::CheckRunning() const
 {
-    if (m_state != State::BOOTING && m_state != State::RUNNING)
+    if (!HasProcess())
     {
         throw VmError("VM '" + m_config.name + "' is not running");
     }
@@ -702,11 +557,8 @@ VmDriver::Run(int64_t time, bool timers)
     CheckRunning();
     MoveTo(time);
     const uint32_t flags = timers ? static_cast<uint32_t>(SIM_LINK_RUN_TIMERS) : 0U;
-    if (m_ahead && m_aheadTurns.IsEmpty())
-    {
-        TakeAhead(true);
-    }
-    if (m_ahead)
+    WaitForNextResult();
+    if (IsAhead())
     {
         RunAhead(time + m_base, flags);
     }
@@ -739,48 +591,53 @@ VmDriver::QueueAhead(int64_t time, unsigned nic, const uint8_t* data, size_t len
 void
 VmDriver::GoAhead(int64_t horizon, uint32_t turns)
 {
+    CollectAhead();
     if (!CanGoAhead())
     {
         throw VmError("VM '" + m_config.name +
                       "' cannot go ahead: it is going already, is busy, "
                       "or its last turns have ended early");
     }
-    m_ahead = true;
-    m_going = true;
+    m_state = State::GOING;
     m_horizon = horizon + m_base;
     m_link->Give(SIM_LINK_AHEAD, m_horizon, turns);
+}
+
+void
+VmDriver::CollectAhead()
+{
+    TakeAhead(false);
 }
 
 bool
 VmDriver::IsAhead() const
 {
-    return m_ahead;
+    return m_state == State::GOING || m_state == State::AHEAD;
 }
 
 bool
-VmDriver::IsGoing()
+VmDriver::IsGoing() const
 {
-    TakeAhead(false);
-    return m_going;
+    return m_state == State::GOING;
 }
 
 bool
-VmDriver::CanGoAhead()
+VmDriver::CanGoAhead() const
 {
-    return m_state == State::RUNNING && !IsGoing() &&
-           (m_ahead ? m_aheadEnd.kind == SIM_LINK_AHEAD_OVER : !IsBusy());
+    return (m_state == State::RUNNING && !IsBusy()) ||
+           (m_state == State::AHEAD && m_aheadEnd.kind == SIM_LINK_AHEAD_OVER);
 }
 
 int64_t
 VmDriver::GetHorizon() const
 {
-    return m_ahead ? m_horizon - m_base : GetTime();
+    return IsAhead() ? m_horizon - m_base : GetTime();
 }
 
 int64_t
 VmDriver::GetNextTimer() const
 {
-    if (!m_ahead)
+    if (!IsAhead())
     {
         return GetDeadline();
     }
@@ -791,10 +648,13 @@ VmDriver::GetNextTimer() const
 void
 VmDriver::TakeAhead(bool wait)
 {
-    if (m_going)
+    if (m_state == State::GOING)
     {
         m_nextReport = 0;
-        m_going = !Guarded([&]() { return m_link->TakeAhead(m_aheadTurns, wait, m_aheadEnd); });
+        if (Guarded([&]() { return m_link->TakeAhead(m_aheadTurns, wait, m_aheadEnd); }))
+        {
+            m_state = State::AHEAD;
+        }
         CheckAheadOver();
     }
 }
@@ -803,22 +663,29 @@ void
 VmDriver::CheckAheadOver()
 {
     /* A fault belongs to the turn that is not over. */
-    if (!m_going && m_aheadTurns.IsEmpty() && m_aheadEnd.kind != SIM_LINK_FAULT)
+    if (m_state == State::AHEAD && m_aheadTurns.IsEmpty() && m_aheadEnd.kind != SIM_LINK_FAULT)
     {
-        m_ahead = false;
+        m_state = State::RUNNING;
         m_aheadFrames.clear();
     }
 }
 
-/* Whether a frame that is queued is the one that the machine has had in the next of its turns. */
-bool
-VmDriver::IsNextAhead(unsigned nic, const uint8_t* data, size_t length)
+void
+VmDriver::WaitForNextResult()
 {
-    if (m_ahead && m_aheadTurns.IsEmpty())
+    if (m_aheadTurns.IsEmpty())
     {
         TakeAhead(true);
     }
-    if (!m_ahead || m_aheadQueued || m_aheadFrames.empty())
+}
+
+/* Whether a frame that is queued is the one that the machine has had in the next of its turns; if
+ * so, it is marked as queued. */
+bool
+VmDriver::MatchNextAhead(unsigned nic, const uint8_t* data, size_t length)
+{
+    WaitForNextResult();
+    if (!IsAhead() || m_aheadQueued || m_aheadFrames.empty())
     {
         return false;
     }
@@ -862,7 +729,7 @@ VmDriver::ReadAhead()
     while (!Guarded([this]() { return m_aheadTurns.Read(*this, m_answer); }))
     {
         /* The outbox was full in the midst of this turn, or it will never be over. */
-        if (!m_going)
+        if (m_state != State::GOING)
         {
             Fail(m_aheadEnd.kind == SIM_LINK_FAULT
                      ? DescribeFault(m_aheadEnd.fault)
@@ -876,7 +743,7 @@ void
 VmDriver::CheckNotAhead()
 {
     TakeAhead(true);
-    if (m_ahead)
+    if (IsAhead())
     {
         Fail("it was asked for something when it had gone ahead already. With parallel turns a "
              "machine may be touched by events of its own node and of none, but not by those of "
@@ -931,22 +798,22 @@ VmDriver::AddRecord(F&& add)
 }
 
 void
-VmDriver::SetRoom(unsigned nic, uint32_t frames)
+VmDriver::SetCredit(unsigned nic, uint32_t frames)
 {
     CheckNic(nic);
-    if (frames == m_room[nic])
+    if (frames == m_credit[nic])
     {
         return;
     }
-    AddRecord([&]() { return m_link->AddRoom(nic, frames); });
-    m_room[nic] = frames;
+    AddRecord([&]() { return m_link->AddCredit(nic, frames); });
+    m_credit[nic] = frames;
 }
 
 uint32_t
-VmDriver::GetRoom(unsigned nic) const
+VmDriver::GetCredit(unsigned nic) const
 {
     CheckNic(nic);
-    return m_room[nic];
+    return m_credit[nic];
 }
 
 void
@@ -961,7 +828,7 @@ VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
 {
     CheckNic(nic);
     CheckFrame(length);
-    if (IsNextAhead(nic, data, length))
+    if (MatchNextAhead(nic, data, length))
     {
         return;
     }
@@ -1040,17 +907,17 @@ VmDriver::GetRelay()
 void
 VmDriver::OnFrame(unsigned nic, const uint8_t* data, size_t length)
 {
-    if (nic < m_room.size() && m_room[nic] != SIM_LINK_ROOM_UNLIMITED)
+    if (nic < m_credit.size() && m_credit[nic] != SIM_LINK_CREDIT_UNLIMITED)
     {
-        if (m_room[nic] == 0)
+        if (m_credit[nic] == 0)
         {
             throw VmError("QEMU broke the sim-link protocol: NIC " + std::to_string(nic) +
-                          " has sent a frame that there was no room for");
+                          " has sent a frame that it had no credit for");
         }
-        m_room[nic]--;
+        m_credit[nic]--;
     }
     /* What a machine sends before the simulation begins, it sends to nobody. */
-    if (m_state == State::RUNNING && m_onFrame)
+    if (IsInSimulation() && m_onFrame)
     {
         m_onFrame(nic, data, length);
     }
@@ -1065,68 +932,32 @@ VmDriver::OnSerial(unsigned port, const uint8_t* data, size_t length)
     }
     else if (port == SIM_LINK_CONSOLE_PORT)
     {
-        LogConsole(data, length);
+        WriteConsole(data, length);
     }
 }
 
 void
-VmDriver::LogConsole(const uint8_t* data, size_t length)
+VmDriver::WriteConsole(const uint8_t* data, size_t length)
 {
     if (m_keepsWhatIsSaid)
     {
         m_bootConsole.insert(m_bootConsole.end(), data, data + length);
     }
-    if (m_onConsole)
-    {
-        m_onConsole(data, length);
-    }
-    if (m_consoleLog.is_open())
-    {
-        m_consoleLog.write(reinterpret_cast<const char*>(data),
-                           static_cast<std::streamsize>(length));
-    }
-    for (size_t i = 0; i < length; i++)
-    {
-        const char c = static_cast<char>(data[i]);
-        if (c == '\n' || m_consoleLine.size() >= CONSOLE_LINE_MAX)
-        {
-            const size_t panic = m_consoleLine.find("Kernel panic");
-            if (panic != std::string::npos && m_panic.empty())
-            {
-                m_panic = m_consoleLine.substr(panic);
-            }
-            m_consoleTail.push_back(m_consoleLine);
-            m_consoleLine.clear();
-            if (m_consoleTail.size() > CONSOLE_TAIL_LINES)
-            {
-                m_consoleTail.pop_front();
-            }
-        }
-        /* The guest may print anything; a terminal must not act on it. */
-        if (c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f))
-        {
-            m_consoleLine += c;
-        }
-    }
+    m_console.Write(data, length);
 }
 
 std::vector<std::string>
 VmDriver::GetConsoleTail() const
 {
-    std::vector<std::string> lines(m_consoleTail.begin(), m_consoleTail.end());
-    if (!m_consoleLine.empty())
-    {
-        lines.push_back(m_consoleLine);
-    }
-    return lines;
+    return m_console.GetTail();
 }
 
 std::string
 VmDriver::DescribeFault(uint32_t fault) const
 {
-    if (!m_panic.empty())
+    if (!m_console.GetPanic().empty())
     {
-        return "the guest's kernel has panicked: " + m_panic;
+        return "the guest's kernel has panicked: " + m_console.GetPanic();
     }
     switch (fault)
     {
@@ -1153,10 +984,10 @@ void
 VmDriver::Fail(const std::string& reason)
 {
     std::string text = "VM '" + m_config.name + "' failed ";
-    text += m_state == State::RUNNING ? "at simulated time " + FormatSeconds(GetTime())
-                                      : "while it booted";
+    text +=
+        IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime()) : "while it booted";
     text += ": " + reason;
-    const auto tail = GetConsoleTail();
+    const auto tail = m_console.GetTail();
     if (!tail.empty())
     {
         text += "\nThe last lines of its console:";
@@ -1165,7 +996,7 @@ VmDriver::Fail(const std::string& reason)
             text += "\n  | " + line;
         }
     }
-    m_consoleLog.close();
+    m_console.CloseLog();
     SetEnded();
     if (m_process)
     {
@@ -1177,12 +1008,12 @@ VmDriver::Fail(const std::string& reason)
 void
 VmDriver::End()
 {
-    if (m_state == State::ENDED || m_state == State::NEW)
+    if (!HasProcess())
     {
         return;
     }
     /* Quit is a command, and only whoever has the turn may give one; at boot, kill. */
-    if (m_state == State::RUNNING && !m_going)
+    if (m_state == State::RUNNING || m_state == State::AHEAD)
     {
         m_link->Give(SIM_LINK_QUIT, m_vmTime, 0);
         m_process->End(END_GRACE);
@@ -1192,7 +1023,7 @@ VmDriver::End()
         m_process->End(0);
     }
     SetEnded();
-    m_consoleLog.close();
+    m_console.CloseLog();
 }
 
 /* The VM is of no use any more, and nor is what it had ahead. */
@@ -1200,8 +1031,6 @@ void
 VmDriver::SetEnded()
 {
     m_state = State::ENDED;
-    m_ahead = false;
-    m_going = false;
     m_aheadQueued = false;
 }
 

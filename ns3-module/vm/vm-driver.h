@@ -8,6 +8,8 @@
 #define NS3_QEMU_VM_DRIVER_H
 
 #include "relay-client.h"
+#include "vm-command.h"
+#include "vm-console.h"
 #include "vm-link.h"
 #include "vm-process.h"
 #include "vm-snapshot.h"
@@ -15,7 +17,6 @@
 #include <array>
 #include <cstdint>
 #include <deque>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,22 +25,13 @@
 namespace ns3qemu
 {
 
-/** A NIC of a VM. */
-struct VmNic
-{
-    std::string address;  //!< MAC address, "02:00:00:00:00:01"
-    uint32_t mtu{1500};   //!< the largest packet that the guest may send or receive, in bytes
-    uint32_t txRing{256}; //!< descriptors of its transmit ring: a power of two from 32 to 256
-};
-
 /** What a VM is made of. */
 struct VmConfig
 {
-    std::string name;                 //!< in messages, and the guest's host name
-    std::vector<std::string> command; //!< QEMU and the arguments that all VMs of an image share
-    std::string nicModel{"virtio-net-pci"}; //!< QEMU's name of the NICs' device
-    std::vector<VmNic> nics;                //!< in the order in which the guest finds them
-    std::string consoleLog;                 //!< file for the guest's console, or empty
+    std::string name;        //!< in messages, and the guest's host name
+    VmImage image;           //!< what it has in common with others
+    std::vector<VmNic> nics; //!< in the order in which the guest finds them
+    std::string consoleLog;  //!< file for the guest's console, or empty
     uint64_t seed{1};                       //!< of everything random in the machine
     int64_t uptime{20'000'000'000};         //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
     int64_t epoch{946'684'800'000'000'000}; //!< ns since 1970: its CLOCK_REALTIME at time 0
@@ -52,14 +44,30 @@ struct VmConfig
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
 };
 
-/** Read the QEMU command of an image: a file with one argument a line. */
-std::vector<std::string> ReadCommandFile(const std::string& path);
-
-/** Read QEMU's name of the NICs that an image has a driver for: a file with one line. */
-std::string ReadNicModelFile(const std::string& path);
-
 /**
  * Drives one VM, turn by turn.
+ *
+ * What may be asked of it, and who leaves a state:
+ *
+ *     state    the VM                        may be called            left by
+ *     -------  ----------------------------  -----------------------  ---------------------------
+ *     NEW      has no process                Set...()                 Start() -> BOOTING
+ *     BOOTING  boots or is restored, alone   (nothing is waited for)  PrepareBoot() -> FORWARD
+ *     FORWARD  is ready; its clocks are on   GetRelay()               FinishBoot() -> RUNNING
+ *              the way to simulated time 0
+ *     RUNNING  waits for a turn              all; a turn begins and   GoAhead() -> GOING
+ *                                            ends within the call
+ *     GOING    has turns of GoAhead(), and   CollectAhead(), Run()    CollectAhead(), Run(), ...
+ *              some may have results         and QueueFrame() of the  once it has ended them
+ *                                            next result              -> AHEAD, or RUNNING if no
+ *                                                                     result is left
+ *     AHEAD    waits for a turn; results     as GOING; QueueAhead(),  GoAhead() -> GOING; Run() of
+ *              are left                      GoAhead()                the last result -> RUNNING
+ *     ENDED    has no process                what has been counted    -
+ *
+ * From each state End() leads to ENDED, and so does every failure, with a VmError. What may be
+ * called in RUNNING only waits for a VM that is GOING, and then ends it if results are left: see
+ * GoAhead().
  *
  * All times are simulated times in ns: at time 0 the guest is ready, its uptime is
  * VmConfig::uptime and its date VmConfig::epoch, exactly. (With VmConfig::tickPhase its uptime is
@@ -73,7 +81,7 @@ class VmDriver : private VmOutput
   public:
     using FrameHandler = std::function<void(unsigned nic, const uint8_t* data, size_t length)>;
     /** Gets what the guest writes to its console. */
-    using ConsoleHandler = std::function<void(const uint8_t* data, size_t length)>;
+    using ConsoleHandler = VmConsole::Handler;
     /** Called now and then while waiting; may throw to end the wait. */
     using Interrupt = std::function<void()>;
     /** What a long turn is reported to; the default writes to standard error. */
@@ -91,7 +99,7 @@ class VmDriver : private VmOutput
 
     /**
      * Called when the guest has booted, some time before simulated time 0: for requests whose
-     * effect takes guest time, as that a link comes up.
+     * effect takes guest time, such as that a link comes up.
      */
     void SetPreparation(std::function<void(RelayClient&)> preparation);
 
@@ -138,12 +146,14 @@ class VmDriver : private VmOutput
      */
     void GoAhead(int64_t horizon, uint32_t turns);
 
-    /** @return whether there are results that have not been taken */
+    /** Take over what there is of the results of GoAhead(), without waiting for more. */
+    void CollectAhead();
+    /** @return whether there are results that Run() has not taken, or will be */
     bool IsAhead() const;
-    /** @return whether it has turns now that GoAhead() has begun */
-    bool IsGoing();
-    /** @return whether it may go ahead, or further ahead */
-    bool CanGoAhead();
+    /** @return whether, as far as CollectAhead() has seen, it still has turns of GoAhead() */
+    bool IsGoing() const;
+    /** @return whether, as far as CollectAhead() has seen, it may go ahead, or further ahead */
+    bool CanGoAhead() const;
     /** @return how far it has gone ahead, or the time of the last turn, in ns */
     int64_t GetHorizon() const;
     /** @return when its next timer is due where it has gone to, in ns, or SIM_LINK_NO_DEADLINE */
@@ -165,11 +175,11 @@ class VmDriver : private VmOutput
      * Limit what a NIC may send from the next turn on; beyond that, frames stay in the guest's
      * transmit ring. What waits there is sent in that turn.
      * @param nic the NIC's index
-     * @param frames how many more it may send, or SIM_LINK_ROOM_UNLIMITED as at the beginning
+     * @param frames how many more it may send, or SIM_LINK_CREDIT_UNLIMITED as at the beginning
      */
-    void SetRoom(unsigned nic, uint32_t frames);
-    /** @return how many more frames a NIC may send, or SIM_LINK_ROOM_UNLIMITED */
-    uint32_t GetRoom(unsigned nic) const;
+    void SetCredit(unsigned nic, uint32_t frames);
+    /** @return how many more frames a NIC may send, or SIM_LINK_CREDIT_UNLIMITED */
+    uint32_t GetCredit(unsigned nic) const;
 
     /**
      * From the next turn on, a NIC's link is up, as at the beginning, or down. While it is down,
@@ -191,7 +201,8 @@ class VmDriver : private VmOutput
     uint64_t GetTurns() const;
     /** @return those of them that were begun by GoAhead() */
     uint64_t GetTurnsAhead() const;
-    /** @return instructions executed since the start */
+    /** @return instructions that the machine has executed since it was booted, also before it was
+     * saved */
     uint64_t GetInstructions() const;
     /** @return QEMU's process id */
     pid_t GetPid() const;
@@ -210,14 +221,11 @@ class VmDriver : private VmOutput
     void OnFrame(unsigned nic, const uint8_t* data, size_t length) override;
     void OnSerial(unsigned port, const uint8_t* data, size_t length) override;
 
-    std::string DescribeNic(const VmNic& nic) const;
     void CheckNic(unsigned nic) const;
     template <typename F>
     void AddRecord(F&& add);
     std::vector<std::string> BuildMachine() const;
-    std::vector<std::string> AddOwnOptions(std::vector<std::string> command,
-                                           const std::string& state) const;
-    void StartProcess(const std::vector<std::string>& command);
+    void StartProcess(const std::vector<std::string>& command, const std::string& state);
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
     void TakeHello();
@@ -229,7 +237,8 @@ class VmDriver : private VmOutput
     void CheckTurnEnd(int64_t vmTime, uint32_t flags);
     void TakeAhead(bool wait);
     void CheckAheadOver();
-    bool IsNextAhead(unsigned nic, const uint8_t* data, size_t length);
+    void WaitForNextResult();
+    bool MatchNextAhead(unsigned nic, const uint8_t* data, size_t length);
     void RunAhead(int64_t vmTime, uint32_t flags);
     void ReadAhead();
     void CheckNotAhead();
@@ -240,32 +249,37 @@ class VmDriver : private VmOutput
     void CheckFrame(size_t length) const;
     void WatchTurn(int64_t elapsed);
     void RunUntil(int64_t vmTime);
-    void SetOut();
-    void GoToUptime();
+    void BeginFastForward();
+    void FinishFastForward();
     void NoteExpiry(int64_t vmTime);
     int64_t FindTicks();
     void Consume();
-    void LogConsole(const uint8_t* data, size_t length);
+    void WriteConsole(const uint8_t* data, size_t length);
     [[noreturn]] void Fail(const std::string& reason);
     void SetEnded();
     std::string DescribeFault(uint32_t fault) const;
 
+    /* See the table above. */
     enum class State
     {
         NEW,
         BOOTING,
+        FORWARD,
         RUNNING,
+        GOING,
+        AHEAD,
         ENDED,
     };
 
+    bool HasProcess() const;
+    bool IsInSimulation() const;
+
     VmConfig m_config;
     FrameHandler m_onFrame;
-    ConsoleHandler m_onConsole;
     Interrupt m_interrupt;
     Reporter m_reporter;
     std::function<void(RelayClient&)> m_preparation;
     State m_state{State::NEW};
-    bool m_prepared{false};
     std::unique_ptr<VmLink> m_link;
     std::unique_ptr<VmProcess> m_process;
     std::unique_ptr<VmSnapshot> m_snapshot; // that the machine is started from
@@ -287,24 +301,19 @@ class VmDriver : private VmOutput
 
     std::deque<AheadFrame> m_aheadFrames;
     VmTurns m_aheadTurns;      // those results
-    bool m_ahead{false};       // there are such, or it is going
-    bool m_going{false};       // it has such turns now
     bool m_aheadQueued{false}; // the next one's frame has been queued a second time
     VmAnswer m_aheadEnd;       // how those turns have ended
     int64_t m_horizon{0};      // VM time
     VmAnswer m_answer;
-    std::vector<uint32_t> m_room; // of each NIC
-    int64_t m_base{0};            // VM time at simulated time 0
+    std::vector<uint32_t> m_credit; // frames that each NIC may still send
+    int64_t m_base{0};              // VM time at simulated time 0
     int64_t m_vmTime{0};
     uint64_t m_turns{0};
     uint64_t m_turnsAhead{0};
     std::deque<int64_t> m_expiries; // VM times of the last timers before simulated time 0
     size_t m_relayChunk;            // bytes that the relay's port takes at once
     int64_t m_nextReport{0};
-    std::ofstream m_consoleLog;
-    std::deque<std::string> m_consoleTail;
-    std::string m_consoleLine;
-    std::string m_panic; // what the console said of it, however much it said after
+    VmConsole m_console;
 };
 
 } // namespace ns3qemu

@@ -248,9 +248,9 @@ VmLink::AddSerial(unsigned port, const uint8_t* data, size_t length)
 }
 
 bool
-VmLink::AddRoom(unsigned nic, uint32_t frames)
+VmLink::AddCredit(unsigned nic, uint32_t frames)
 {
-    return Add(SIM_LINK_ROOM, nic, reinterpret_cast<const uint8_t*>(&frames), sizeof(frames));
+    return Add(SIM_LINK_CREDIT, nic, reinterpret_cast<const uint8_t*>(&frames), sizeof(frames));
 }
 
 bool
@@ -279,10 +279,16 @@ VmLink::TruncateInbox(uint32_t length)
     m_inboxLength = length;
 }
 
-uint32_t
-VmLink::LoadTurn() const
+bool
+VmLink::HasTurn() const
 {
-    return __atomic_load_n(&m_header->turn, __ATOMIC_ACQUIRE);
+    const uint32_t turn = __atomic_load_n(&m_header->turn, __ATOMIC_ACQUIRE);
+    if (turn != SIM_LINK_TURN_SIMULATOR && turn != SIM_LINK_TURN_VM)
+    {
+        throw VmError("the VM broke the sim-link protocol: the turn is " + std::to_string(turn) +
+                      "'s");
+    }
+    return turn == SIM_LINK_TURN_SIMULATOR;
 }
 
 void
@@ -293,6 +299,10 @@ VmLink::Give(uint32_t command, int64_t time, uint32_t flags)
     m_header->flags = flags;
     m_header->inboxLength = m_inboxLength;
     m_inboxLength = 0;
+    if (command != SIM_LINK_CONTINUE)
+    {
+        m_turnBegin = 0;
+    }
     __atomic_store_n(&m_header->turn, SIM_LINK_TURN_VM, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&m_header->vmSleeps, __ATOMIC_SEQ_CST) != 0)
     {
@@ -310,7 +320,7 @@ VmLink::WaitForTurn()
         {
             for (int i = 0; i < 64; i++)
             {
-                if (LoadTurn() == SIM_LINK_TURN_SIMULATOR)
+                if (HasTurn())
                 {
                     return;
                 }
@@ -320,28 +330,53 @@ VmLink::WaitForTurn()
     }
 
     __atomic_store_n(&m_header->simulatorSleeps, 1, __ATOMIC_SEQ_CST);
-    int64_t begin = 0;
-    while (LoadTurn() != SIM_LINK_TURN_SIMULATOR)
+    while (!HasTurn())
     {
         const timespec interval{0, WATCH_INTERVAL};
-        const long result = syscall(SYS_futex,
-                                    &m_header->turn,
-                                    FUTEX_WAIT,
-                                    SIM_LINK_TURN_VM,
-                                    &interval,
-                                    nullptr,
-                                    0);
-        if (result < 0 && errno == ETIMEDOUT && m_watch)
+        syscall(SYS_futex,
+                &m_header->turn,
+                FUTEX_WAIT,
+                SIM_LINK_TURN_VM,
+                &interval,
+                nullptr,
+                0);
+        /* Not only after the whole interval: a VM could wake this side again and again. */
+        if (!HasTurn())
         {
-            const int64_t now = WallClock();
-            if (begin == 0)
-            {
-                begin = now - WATCH_INTERVAL;
-            }
-            m_watch(now - begin);
+            LookAfterVm();
         }
     }
     __atomic_store_n(&m_header->simulatorSleeps, 0, __ATOMIC_RELAXED);
+}
+
+/* Call the watch if it is time to. */
+void
+VmLink::LookAfterVm()
+{
+    const int64_t now = WallClock();
+    if (m_turnBegin == 0)
+    {
+        m_turnBegin = now;
+        m_lastWatch = now;
+    }
+    else if (now - m_lastWatch >= WATCH_INTERVAL && m_watch)
+    {
+        m_lastWatch = now;
+        m_watch(now - m_turnBegin);
+    }
+}
+
+/* The outbox has been emptied: the VM may go on with its turn. */
+void
+VmLink::GoOn(const VmAnswer& answer)
+{
+    if (answer.outboxLength == 0)
+    {
+        throw VmError("the VM broke the sim-link protocol: its outbox is full of nothing");
+    }
+    /* It could fill the outbox for ever. */
+    LookAfterVm();
+    Give(SIM_LINK_CONTINUE, 0, 0);
 }
 
 void
@@ -388,7 +423,7 @@ VmLink::Take(VmOutput& output)
         switch (answer.kind)
         {
         case SIM_LINK_MORE:
-            Give(SIM_LINK_CONTINUE, 0, 0);
+            GoOn(answer);
             break;
         case SIM_LINK_HELLO:
         case SIM_LINK_IDLE:
@@ -406,7 +441,7 @@ VmLink::Take(VmOutput& output)
 bool
 VmLink::HasEnded() const
 {
-    return LoadTurn() == SIM_LINK_TURN_SIMULATOR;
+    return HasTurn();
 }
 
 bool
@@ -420,7 +455,7 @@ VmLink::TakeAhead(VmTurns& turns, bool wait, VmAnswer& answer)
         switch (end.kind)
         {
         case SIM_LINK_MORE:
-            Give(SIM_LINK_CONTINUE, 0, 0);
+            GoOn(end);
             break;
         case SIM_LINK_AHEAD_OVER:
         case SIM_LINK_AHEAD_EARLY:

@@ -41,11 +41,11 @@ class VmOutput
 /** How a VM's turn ended. */
 struct VmAnswer
 {
-    uint32_t kind{0};         //!< SIM_LINK_HELLO, _IDLE, _BUSY or _FAULT
+    uint32_t kind{0};         //!< SIM_LINK_HELLO ..., but never SIM_LINK_MORE
     uint32_t fault{0};        //!< SIM_LINK_FAULT_..., with SIM_LINK_FAULT
     int64_t time{0};          //!< the VM's clock in ns
     int64_t deadline{0};      //!< VM time in ns of its next timer, or SIM_LINK_NO_DEADLINE
-    uint64_t instructions{0}; //!< executed since the hello
+    uint64_t instructions{0}; //!< executed since the machine was booted
     uint16_t nics{0};         //!< how many NICs there are, with SIM_LINK_HELLO
     uint16_t ports{0};        //!< how many serial ports there are, with SIM_LINK_HELLO
     uint64_t features{0};     //!< SIM_LINK_FEATURE_..., with SIM_LINK_HELLO
@@ -96,8 +96,8 @@ class VmLink
 {
   public:
     /**
-     * Called now and then while the VM keeps its turn for long; may throw to end the wait.
-     * The argument is how long it has had the turn, in ns of wall time.
+     * Called now and then while the VM keeps its turn for long, however busy it keeps the link; may
+     * throw to end the wait. The argument is how long it has had the turn, in ns of wall time.
      */
     using Watch = std::function<void(int64_t)>;
 
@@ -131,10 +131,10 @@ class VmLink
     /**
      * Say in the next turn how many more frames a NIC may send.
      * @param nic the NIC's index
-     * @param frames how many, or SIM_LINK_ROOM_UNLIMITED
+     * @param frames how many, or SIM_LINK_CREDIT_UNLIMITED
      * @return false if the inbox is full: give the turn first
      */
-    bool AddRoom(unsigned nic, uint32_t frames);
+    bool AddCredit(unsigned nic, uint32_t frames);
 
     /**
      * Say in the next turn whether a NIC's link is up.
@@ -156,7 +156,7 @@ class VmLink
 
     /**
      * Give the turn to the VM.
-     * @param command SIM_LINK_BOOT, _RUN or _QUIT
+     * @param command SIM_LINK_BOOT ...
      * @param time VM time in ns
      * @param flags of the command
      */
@@ -184,9 +184,11 @@ class VmLink
   private:
     bool Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length);
     void WaitForTurn();
+    void GoOn(const VmAnswer& answer);
+    void LookAfterVm();
     VmAnswer ReadAnswer() const;
     void ReadOutbox(uint32_t length, VmOutput& output) const;
-    uint32_t LoadTurn() const;
+    bool HasTurn() const;
 
     int m_fd{-1};
     uint32_t m_boxSize;
@@ -196,6 +198,8 @@ class VmLink
     uint8_t* m_outbox{nullptr};
     uint32_t m_inboxLength{0};
     Watch m_watch;
+    int64_t m_turnBegin{0}; // wall time of the VM's turn, in ns; 0: nobody has looked yet
+    int64_t m_lastWatch{0};
 };
 
 } // namespace ns3qemu

@@ -4,6 +4,7 @@
 #include "vm-snapshot.h"
 
 #include "fnv-hash.h"
+#include "vm-command.h"
 #include "vm-error.h"
 
 #include <algorithm>
@@ -112,21 +113,6 @@ Sync(const std::string& path)
 }
 
 } // namespace
-
-std::string
-EscapeQemuProperty(const std::string& text)
-{
-    std::string escaped;
-    for (const char c : text)
-    {
-        escaped += c;
-        if (c == ',')
-        {
-            escaped += c;
-        }
-    }
-    return escaped;
-}
 
 VmSnapshot::VmSnapshot(std::string store, std::vector<std::string> machine)
     : m_store(std::move(store)),

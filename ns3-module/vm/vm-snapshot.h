@@ -74,9 +74,6 @@ class VmSnapshot
     std::string m_directory;
 };
 
-/** Escape a text for a place among QEMU's comma-separated properties. */
-std::string EscapeQemuProperty(const std::string& text);
-
 } // namespace ns3qemu
 
 #endif /* NS3_QEMU_VM_SNAPSHOT_H */

@@ -42,6 +42,7 @@ class Vm:
         console_log: str = "",
         seed: int = 1,
         nic_model: str = "virtio-net-pci",
+        relay_port: str = "virtio",
         spin: int = 0,
         tick_phase: int = -1,
         link_options: Sequence[str] = ...,
@@ -52,7 +53,7 @@ class Vm:
         """Prepare a machine.
 
         `command`: QEMU and its arguments, as in an image. `nics`: a MAC address for each NIC.
-        `console_log`: a file, or "". `spin`: ns of wall time to poll before sleeping.
+        `relay_port`: "virtio" or "uart", as the image has it. `console_log`: a file, or "". `spin`: ns of wall time to poll before sleeping.
         `tick_phase`: ns after a full ms of simulated time at which the guest's timer ticks; its
         uptime at time 0 is up to 1 ms more then. Negative: wherever it happens to.
         `link_options`: more properties of the sim-link object, as "busy-step=1000000".
@@ -85,12 +86,12 @@ class Vm:
         guest's timers before them, in between, and before `horizon`. Returns how many of the frames
         there was room for.
         """
-    def set_room(self, nic: int, frames: int | None) -> None:
+    def set_credit(self, nic: int, frames: int | None) -> None:
         """Limit what a NIC may send from the next turn on; None: no limit, as at the beginning.
 
         What it may not send stays in the guest's transmit ring.
         """
-    def room(self, nic: int) -> int | None:
+    def credit(self, nic: int) -> int | None:
         """Return how many more frames a NIC may send, or None."""
     def set_carrier(self, nic: int, up: bool) -> None:
         """Have a NIC's link go up or down in the next turn."""

@@ -23,7 +23,7 @@ typedef struct SimNetState {
     uint16_t nic;
     uint32_t vnet_hdr_len; /* bytes of a virtio-net header before each frame, or 0 */
     uint8_t *input;        /* such a header and a frame for the guest */
-    uint32_t room; /* how many more frames the simulator takes, or SIM_LINK_ROOM_UNLIMITED */
+    uint32_t credit;       /* how many more frames the simulator takes, or ..._UNLIMITED */
 } SimNetState;
 
 /* The Internet checksum (RFC 1071), as it is to be stored. */
@@ -71,24 +71,27 @@ static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, 
     struct iovec payload[VIRTQUEUE_MAX_SIZE];
     uint8_t *frame;
 
-    if (s->room == 0) {
-        /* QEMU's queue keeps this frame, and the NIC stops, until there is room again. */
+    if (length <= s->vnet_hdr_len ||
+        (s->vnet_hdr_len && iov_to_buf(iov, iovcnt, 0, &hdr, sizeof(hdr)) < sizeof(hdr))) {
+        /* No frame at all. It is gone: 0 would say that it is to be kept. */
+        return MAX(length, 1);
+    }
+    if (s->credit == 0) {
+        /* QEMU's queue keeps this frame, and the NIC stops, until there is credit again. */
         return 0;
     }
-    if (s->room != SIM_LINK_ROOM_UNLIMITED) {
-        s->room--;
+    if (s->vnet_hdr_len) {
+        iovcnt = iov_copy(payload, ARRAY_SIZE(payload), iov, iovcnt, s->vnet_hdr_len, -1);
+        iov = payload;
     }
-    if (!s->vnet_hdr_len) {
-        sim_link_put(s->link, SIM_LINK_FRAME, s->nic, iov, iovcnt);
-        return length;
+    frame = sim_link_put(s->link, SIM_LINK_FRAME, s->nic, iov, iovcnt);
+    if (!frame) {
+        return length; /* it was no frame that the simulator could have taken */
     }
-    if (length <= s->vnet_hdr_len ||
-        iov_to_buf(iov, iovcnt, 0, &hdr, sizeof(hdr)) < sizeof(hdr)) {
-        return length; /* no frame at all */
+    if (s->credit != SIM_LINK_CREDIT_UNLIMITED) {
+        s->credit--;
     }
-    iovcnt = iov_copy(payload, ARRAY_SIZE(payload), iov, iovcnt, s->vnet_hdr_len, -1);
-    frame = sim_link_put(s->link, SIM_LINK_FRAME, s->nic, payload, iovcnt);
-    if (frame) {
+    if (s->vnet_hdr_len) {
         complete_checksum(&hdr, frame, length - s->vnet_hdr_len);
     }
     return length;
@@ -116,7 +119,7 @@ static void sim_net_set_carrier(SimNetState *s, bool up)
     if (peer) {
         peer->link_down = !up;
     }
-    /* What was waiting for room is lost with the link. */
+    /* What was waiting for credit is lost with the link. */
     sim_net_resume(s);
     if (peer && peer->info->link_status_changed) {
         peer->info->link_status_changed(peer);
@@ -143,8 +146,8 @@ static bool sim_net_input(void *opaque, uint16_t type, const uint8_t *data, size
     }
     memcpy(&value, data, sizeof(value));
     switch (type) {
-    case SIM_LINK_ROOM:
-        s->room = value;
+    case SIM_LINK_CREDIT:
+        s->credit = value;
         sim_net_resume(s);
         return true;
     case SIM_LINK_CARRIER:
@@ -221,7 +224,7 @@ int net_init_sim(const Netdev *netdev, const char *name, NetClientState *peer, E
     object_ref(OBJECT(link));
     s->link = link;
     s->nic = opts->nic;
-    s->room = SIM_LINK_ROOM_UNLIMITED;
+    s->credit = SIM_LINK_CREDIT_UNLIMITED;
     qemu_set_info_str(nc, "link=%s,nic=%u", opts->link, opts->nic);
     return 0;
 }

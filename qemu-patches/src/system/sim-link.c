@@ -81,7 +81,7 @@ static SimLinkChannel *sim_link_channel(SimLink *link, uint16_t type, uint16_t i
     }
     switch (type) {
     case SIM_LINK_FRAME:
-    case SIM_LINK_ROOM:
+    case SIM_LINK_CREDIT:
     case SIM_LINK_CARRIER:
         return &link->nics[index];
     case SIM_LINK_SERIAL:
@@ -155,7 +155,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     h->answer = answer->answer;
     h->outboxLength = link->out_used;
     if (answer->answer == SIM_LINK_HELLO) {
-        h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_ROOM | SIM_LINK_FEATURE_CARRIER |
+        h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
                       SIM_LINK_FEATURE_AHEAD |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;

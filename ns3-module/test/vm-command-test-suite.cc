@@ -1,0 +1,184 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * What QEMU is started with, what an image says of its machines, and what a console keeps.
+ */
+#include "ns3/test.h"
+#include "ns3/vm-command.h"
+#include "ns3/vm-console.h"
+#include "ns3/vm-error.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+using namespace ns3;
+using namespace ns3qemu;
+
+namespace
+{
+
+/** A directory of files, which goes with it. */
+class TemporaryImage
+{
+  public:
+    explicit TemporaryImage(const std::string& conf)
+    {
+        std::string pattern = std::filesystem::temp_directory_path() / "vm-command-XXXXXX";
+        m_path = mkdtemp(pattern.data());
+        std::ofstream(m_path + "/qemu.args") << "/bin/qemu\n-m\n96\n";
+        std::ofstream(m_path + "/machine.conf") << conf;
+    }
+
+    ~TemporaryImage()
+    {
+        std::filesystem::remove_all(m_path);
+    }
+
+    std::string m_path; //!< the directory
+};
+
+/** @return what reading an image with this machine.conf says is wrong */
+std::string
+Refusal(const std::string& conf)
+{
+    const TemporaryImage image(conf);
+    try
+    {
+        ReadImage(image.m_path);
+    }
+    catch (const VmError& error)
+    {
+        return error.what();
+    }
+    return "";
+}
+
+bool
+Contains(const std::string& text, const std::string& part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+/** An image's data. */
+class ImageDataTestCase : public TestCase
+{
+  public:
+    ImageDataTestCase()
+        : TestCase("What an image says of its machines is read, and nothing else is guessed")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        const TemporaryImage directory("# comment\n\nnic-model=e1000\nrelay-port=uart\n");
+        const auto image = ReadImage(directory.m_path);
+        NS_TEST_ASSERT_MSG_EQ(image.nicModel, "e1000", "the NICs");
+        NS_TEST_ASSERT_MSG_EQ(image.relayPort, "uart", "the relay's port");
+        NS_TEST_ASSERT_MSG_EQ(image.command.size(), 3, "the command");
+        NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("relay-port=usb\n"), "'relay-port=usb'"), true, "");
+        NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("nic-model=\n"), "machine.conf"), true, "no value");
+        NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("nic-model\n"), "KEY=VALUE"), true, "no equals");
+        NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("color=red\n"), "image build"), true, "a new key");
+        NS_TEST_ASSERT_MSG_EQ(Contains(Refusal(""), "missing or empty"), true, "nothing at all");
+    }
+};
+
+/** A machine and what is one VM's own. */
+class CommandTestCase : public TestCase
+{
+  public:
+    CommandTestCase()
+        : TestCase("Machines with the same kinds of NICs are the same, whoever they are")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        VmImage image;
+        image.command = {"/bin/qemu"};
+        const VmNic one{"02:00:00:00:00:01"};
+        const VmNic other{"02:00:00:00:00:02"};
+        const auto machine = BuildMachineCommand(image, {one});
+        NS_TEST_ASSERT_MSG_EQ((machine == BuildMachineCommand(image, {other})), true, "addresses");
+        NS_TEST_ASSERT_MSG_EQ((machine == BuildMachineCommand(image, {one, other})),
+                              false,
+                              "another number of NICs");
+        const auto command = AddOwnOptions(machine, {"a,b", 7, 0, "", {"busy-step=5"}});
+        NS_TEST_ASSERT_MSG_EQ(std::equal(machine.begin(), machine.end(), command.begin()),
+                              true,
+                              "what is its own comes after the machine");
+        const auto has = [&command](const std::string& part) {
+            return std::any_of(command.begin(), command.end(), [&part](const auto& argument) {
+                return Contains(argument, part);
+            });
+        };
+        NS_TEST_ASSERT_MSG_EQ(has("busy-step=5"), true, "a property of the link");
+        NS_TEST_ASSERT_MSG_EQ(has("a,,b"), true, "a name with a comma is escaped");
+        image.nicModel = "e1000";
+        std::string refusal;
+        try
+        {
+            BuildMachineCommand(image, {VmNic{one.address, 9000}});
+        }
+        catch (const VmError& error)
+        {
+            refusal = error.what();
+        }
+        NS_TEST_ASSERT_MSG_EQ(Contains(refusal, "MTU of 1500"), true, refusal);
+    }
+};
+
+/** What a console keeps. */
+class ConsoleTestCase : public TestCase
+{
+  public:
+    ConsoleTestCase()
+        : TestCase("A console's last lines are safe to print, and a panic is not forgotten")
+    {
+    }
+
+  private:
+    static void Write(VmConsole& console, const std::string& text)
+    {
+        console.Write(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+    }
+
+    void DoRun() override
+    {
+        VmConsole console;
+        Write(console, "[1.0] Kernel panic - not syncing: x\r\n");
+        for (int i = 0; i < 200; i++)
+        {
+            Write(console, "line\n");
+        }
+        Write(console, "\x1b[31mred\x07");
+        const auto tail = console.GetTail();
+        NS_TEST_ASSERT_MSG_EQ(console.GetPanic(), "Kernel panic - not syncing: x", "the panic");
+        NS_TEST_ASSERT_MSG_EQ(tail.back(), "[31mred", "what a terminal would act on is left out");
+        NS_TEST_ASSERT_MSG_EQ(tail.size(), 51, "fifty lines, and the one that has not ended");
+        Write(console, std::string(100'000, 'x'));
+        NS_TEST_ASSERT_MSG_LT(console.GetTail().back().size(), 1001, "a line without end");
+    }
+};
+
+/** Command, image and console. */
+class VmCommandTestSuite : public TestSuite
+{
+  public:
+    VmCommandTestSuite()
+        : TestSuite("qemu-vm-command", Type::UNIT)
+    {
+        AddTestCase(new ImageDataTestCase(), TestCase::Duration::QUICK);
+        AddTestCase(new CommandTestCase(), TestCase::Duration::QUICK);
+        AddTestCase(new ConsoleTestCase(), TestCase::Duration::QUICK);
+    }
+};
+
+static VmCommandTestSuite g_vmCommandTestSuite;

@@ -1,0 +1,253 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "vm-command.h"
+
+#include "sim-link.h"
+#include "vm-error.h"
+#include "vm-process.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+namespace ns3qemu
+{
+
+namespace
+{
+
+constexpr uint32_t ETHERNET_MTU = 1500;
+constexpr uint32_t DEFAULT_TX_RING = 256;
+
+/* What a terminal line takes at once without losing any: the line discipline of some kernels holds
+ * 4095 bytes. */
+constexpr size_t UART_CHUNK = 1024;
+
+std::vector<std::string>
+ReadLines(const std::string& path)
+{
+    std::ifstream file(path);
+    std::vector<std::string> lines;
+    std::string line;
+    while (std::getline(file, line))
+    {
+        lines.push_back(line);
+    }
+    if (lines.empty())
+    {
+        throw VmError("'" + path +
+                      "' is missing or empty: it is part of an image, which is a directory that "
+                      "`ns3-qemu image build` makes");
+    }
+    return lines;
+}
+
+/* Give a value to what a line of machine.conf names. */
+void
+SetMachineKey(VmImage& image, const std::string& key, const std::string& value)
+{
+    if (key == "nic-model" && !value.empty())
+    {
+        image.nicModel = value;
+    }
+    else if (key == "relay-port" && (value == "virtio" || value == "uart"))
+    {
+        image.relayPort = value;
+    }
+    else
+    {
+        throw VmError("'" + key + "=" + value +
+                      "' means nothing to this version: the image was made by another one; build "
+                      "it anew with `ns3-qemu image build`");
+    }
+}
+
+/* What a NIC is called until its VM is told who it is: locally administered (IEEE 802). */
+std::string
+PlaceholderAddress(size_t nic)
+{
+    char text[20];
+    std::snprintf(text, sizeof(text), "02:00:00:00:ff:%02x", static_cast<unsigned>(nic & 0xff));
+    return text;
+}
+
+std::string
+DescribeVirtioNic(const VmNic& nic)
+{
+    /* Frames are to leave the guest as they go onto the wire, in its own notification. */
+    std::string options = ",ioeventfd=off,csum=on,gso=off,guest_csum=off,guest_tso4=off,"
+                          "guest_tso6=off,guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,"
+                          "host_ecn=off,host_ufo=off,ctrl_guest_offloads=off";
+    if (nic.mtu <= ETHERNET_MTU)
+    {
+        options += ",mrg_rxbuf=off";
+    }
+    else
+    {
+        /* Otherwise the driver's buffers hold no more than a usual frame. */
+        options += ",mrg_rxbuf=on,host_mtu=" + std::to_string(nic.mtu);
+    }
+    if (nic.txRing != DEFAULT_TX_RING)
+    {
+        options += ",tx_queue_size=" + std::to_string(nic.txRing);
+    }
+    /* A ring that is reset while a frame waits in it would end QEMU. */
+    return options + ",queue_reset=off";
+}
+
+std::string
+DescribeNic(const std::string& model, const VmNic& nic)
+{
+    std::string device = model + ",romfile=";
+    if (model.rfind("virtio-net", 0) == 0)
+    {
+        device += DescribeVirtioNic(nic);
+    }
+    else if (nic.txRing != DEFAULT_TX_RING)
+    {
+        throw VmError("the transmit ring of a NIC of the model " + model +
+                      " is as long as its driver makes it");
+    }
+    else if (nic.mtu != ETHERNET_MTU)
+    {
+        throw VmError("a NIC of the model " + model +
+                      " can only have an MTU of 1500, for its driver takes time to change it; use "
+                      "virtio, or set the device's MTU to 1500");
+    }
+    return device;
+}
+
+void
+AddOption(std::vector<std::string>& command, const std::string& option, const std::string& value)
+{
+    command.push_back(option);
+    command.push_back(value);
+}
+
+} // namespace
+
+std::string
+EscapeQemuProperty(const std::string& text)
+{
+    std::string escaped;
+    for (const char c : text)
+    {
+        escaped += c;
+        if (c == ',')
+        {
+            escaped += c;
+        }
+    }
+    return escaped;
+}
+
+std::vector<std::string>
+ReadCommandFile(const std::string& path)
+{
+    return ReadLines(path);
+}
+
+VmImage
+ReadImage(const std::string& directory)
+{
+    VmImage image;
+    image.command = ReadCommandFile(directory + "/qemu.args");
+    const std::string path = directory + "/machine.conf";
+    for (const auto& line : ReadLines(path))
+    {
+        const size_t equals = line.find('=');
+        if (line.empty() || line[0] == '#')
+        {
+            continue;
+        }
+        if (equals == std::string::npos)
+        {
+            throw VmError("'" + path + "': '" + line + "' is not KEY=VALUE");
+        }
+        try
+        {
+            SetMachineKey(image, line.substr(0, equals), line.substr(equals + 1));
+        }
+        catch (const VmError& error)
+        {
+            throw VmError("'" + path + "': " + error.what());
+        }
+    }
+    return image;
+}
+
+std::array<uint8_t, 6>
+ParseMacAddress(const std::string& text)
+{
+    char rest = 0;
+    unsigned bytes[6];
+    if (std::sscanf(text.c_str(),
+                    "%2x:%2x:%2x:%2x:%2x:%2x%c",
+                    &bytes[0],
+                    &bytes[1],
+                    &bytes[2],
+                    &bytes[3],
+                    &bytes[4],
+                    &bytes[5],
+                    &rest) != 6)
+    {
+        throw VmError("'" + text + "' is no MAC address; it should look like 02:00:00:00:00:01");
+    }
+    std::array<uint8_t, 6> address;
+    std::copy(std::begin(bytes), std::end(bytes), address.begin());
+    return address;
+}
+
+std::vector<std::string>
+BuildMachineCommand(const VmImage& image, const std::vector<VmNic>& nics)
+{
+    std::vector<std::string> command = image.command;
+    AddOption(command,
+              "-chardev",
+              "sim,id=relay,link=sim,port=" + std::to_string(SIM_LINK_RELAY_PORT));
+    AddOption(command,
+              "-chardev",
+              "sim,id=console,link=sim,port=" + std::to_string(SIM_LINK_CONSOLE_PORT));
+    for (size_t i = 0; i < nics.size(); i++)
+    {
+        const std::string number = std::to_string(i);
+        AddOption(command, "-netdev", "sim,id=nic" + number + ",link=sim,nic=" + number);
+        AddOption(command,
+                  "-device",
+                  DescribeNic(image.nicModel, nics[i]) + ",netdev=nic" + number +
+                      ",mac=" + PlaceholderAddress(i));
+    }
+    return command;
+}
+
+std::vector<std::string>
+AddOwnOptions(std::vector<std::string> command, const VmOwnOptions& options)
+{
+    std::string link = "sim-link,id=sim,fd=" + std::to_string(VmProcess::LINK_FD);
+    if (options.spin > 0)
+    {
+        link += ",spin=" + std::to_string(options.spin);
+    }
+    for (const auto& option : options.linkOptions)
+    {
+        link += "," + option;
+    }
+    if (!options.state.empty())
+    {
+        link += ",state=" + EscapeQemuProperty(options.state);
+    }
+    AddOption(command, "-name", EscapeQemuProperty(options.name));
+    AddOption(command, "-object", link);
+    AddOption(command, "-machine", "sim-link=sim");
+    AddOption(command, "-seed", std::to_string(options.seed));
+    return command;
+}
+
+size_t
+GetRelayChunk(const VmImage& image)
+{
+    return image.relayPort == "uart" ? UART_CHUNK : SIZE_MAX;
+}
+
+} // namespace ns3qemu

@@ -1,0 +1,88 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * What QEMU is started with: the image's own command, and what a VM adds to it.
+ */
+#ifndef NS3_QEMU_VM_COMMAND_H
+#define NS3_QEMU_VM_COMMAND_H
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ns3qemu
+{
+
+/** A NIC of a VM. */
+struct VmNic
+{
+    std::string address;  //!< MAC address, "02:00:00:00:00:01"
+    uint32_t mtu{1500};   //!< the largest packet that the guest may send or receive, in bytes
+    uint32_t txRing{256}; //!< descriptors of its transmit ring: a power of two from 32 to 256
+};
+
+/** What an image says of its machines. */
+struct VmImage
+{
+    std::vector<std::string> command;       //!< QEMU and the arguments that all its VMs share
+    std::string nicModel{"virtio-net-pci"}; //!< QEMU's name of the NICs' device
+    std::string relayPort{"virtio"};        //!< what the relay's port is: "virtio" or "uart"
+};
+
+/**
+ * Read an image.
+ * @param directory an image: a directory with a file `qemu.args`, of one argument a line, and a
+ *        file `machine.conf`, of lines KEY=VALUE with the keys nic-model and relay-port
+ * @throw VmError that says what is wrong with which file
+ */
+VmImage ReadImage(const std::string& directory);
+
+/** Read the QEMU command of an image: a file with one argument a line. @throw VmError */
+std::vector<std::string> ReadCommandFile(const std::string& path);
+
+/**
+ * @return the bytes of a MAC address such as 02:00:00:00:00:01
+ * @throw VmError if it is none
+ */
+std::array<uint8_t, 6> ParseMacAddress(const std::string& text);
+
+/**
+ * What makes the machine. All VMs of an image with NICs of the same kind are the same machine,
+ * until each is told its addresses and its name.
+ * @param image what they have in common
+ * @param nics the VM's
+ * @return the command
+ * @throw VmError if the image's NICs cannot be what is asked for
+ */
+std::vector<std::string> BuildMachineCommand(const VmImage& image, const std::vector<VmNic>& nics);
+
+/** What is one VM's alone, and changes nothing that could be saved. */
+struct VmOwnOptions
+{
+    std::string name;                     //!< the VM's
+    uint64_t seed{1};                     //!< of QEMU's own random numbers
+    int64_t spin{0};                      //!< ns of wall time to poll before sleeping
+    std::string state;                    //!< file that SIM_LINK_SAVE writes, or empty
+    std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
+};
+
+/**
+ * Add what is one VM's alone.
+ * @param command of BuildMachineCommand(), or one to save or restore such a machine
+ * @param options the VM's
+ * @return the command to execute
+ */
+std::vector<std::string> AddOwnOptions(std::vector<std::string> command,
+                                       const VmOwnOptions& options);
+
+/** Escape a text for a place among QEMU's comma-separated properties. */
+std::string EscapeQemuProperty(const std::string& text);
+
+/** @return how many bytes the relay's port of such a machine takes at once */
+size_t GetRelayChunk(const VmImage& image);
+
+} // namespace ns3qemu
+
+#endif /* NS3_QEMU_VM_COMMAND_H */

@@ -1,0 +1,103 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ */
+#include "vm-console.h"
+
+#include "vm-error.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace ns3qemu
+{
+
+namespace
+{
+
+constexpr size_t TAIL_LINES = 50;
+constexpr size_t LINE_MAX_LENGTH = 1000;
+
+} // namespace
+
+void
+VmConsole::SetHandler(Handler handler)
+{
+    m_handler = std::move(handler);
+}
+
+void
+VmConsole::OpenLog(const std::string& path)
+{
+    m_log.open(path, std::ios::binary | std::ios::trunc);
+    if (!m_log)
+    {
+        throw VmError("cannot write the console log '" + path + "': " + std::strerror(errno));
+    }
+}
+
+void
+VmConsole::CloseLog()
+{
+    m_log.close();
+}
+
+void
+VmConsole::EndLine()
+{
+    const size_t panic = m_line.find("Kernel panic");
+    if (panic != std::string::npos && m_panic.empty())
+    {
+        m_panic = m_line.substr(panic);
+    }
+    m_tail.push_back(m_line);
+    m_line.clear();
+    if (m_tail.size() > TAIL_LINES)
+    {
+        m_tail.pop_front();
+    }
+}
+
+void
+VmConsole::Write(const uint8_t* data, size_t length)
+{
+    if (m_handler)
+    {
+        m_handler(data, length);
+    }
+    if (m_log.is_open())
+    {
+        m_log.write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(length));
+    }
+    for (size_t i = 0; i < length; i++)
+    {
+        const char c = static_cast<char>(data[i]);
+        if (c == '\n' || m_line.size() >= LINE_MAX_LENGTH)
+        {
+            EndLine();
+        }
+        /* The guest may print anything; a terminal must not act on it. */
+        if (c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f))
+        {
+            m_line += c;
+        }
+    }
+}
+
+std::vector<std::string>
+VmConsole::GetTail() const
+{
+    std::vector<std::string> lines(m_tail.begin(), m_tail.end());
+    if (!m_line.empty())
+    {
+        lines.push_back(m_line);
+    }
+    return lines;
+}
+
+const std::string&
+VmConsole::GetPanic() const
+{
+    return m_panic;
+}
+
+} // namespace ns3qemu
