@@ -238,7 +238,11 @@ PYBIND11_MODULE(_vm, m)
     m.attr("SOURCE") = static_cast<int>(RELAY_STREAM_SOURCE);
     m.attr("SINK") = static_cast<int>(RELAY_STREAM_SINK);
     m.attr("VERIFY") = static_cast<int>(RELAY_STREAM_VERIFY);
-    m.def("read_command_file", &ReadCommandFile, py::arg("path"));
+    py::class_<VmImage>(m, "VmImage")
+        .def_readonly("command", &VmImage::command)
+        .def_readonly("nic_model", &VmImage::nicModel)
+        .def_readonly("relay_port", &VmImage::relayPort);
+    m.def("read_image", &ReadImage, py::arg("directory"));
 
     py::class_<PyVm>(m, "Vm")
         .def(py::init([](std::vector<std::string> command,

@@ -72,9 +72,9 @@ def vm_image() -> Path:
 def vm_command(vm_image: Path) -> list[str]:
     """The QEMU command of the usual image."""
     # Not at the top: tests that need no machine do without the extension.
-    from ns3_qemu._vm import read_command_file
+    from ns3_qemu._vm import read_image
 
-    return read_command_file(str(vm_image / "qemu.args"))
+    return read_image(str(vm_image)).command
 
 
 @pytest.fixture(scope="session")

@@ -259,7 +259,7 @@ def test_a_program_beside_one_that_never_sleeps_goes_on(result: dict[str, Any]):
 
 
 def test_a_machine_runs_on_a_root_file_system_of_the_users(tmp_path: Path):
-    from ns3_qemu._vm import Vm, read_command_file
+    from ns3_qemu._vm import Vm, read_image
 
     root = tmp_path / "root"
     for name in ("bin", "etc", "usr/lib"):
@@ -270,7 +270,7 @@ def test_a_machine_runs_on_a_root_file_system_of_the_users(tmp_path: Path):
     (root / "bin/sh").symlink_to("busybox")
     (root / "etc/os-release").write_text("NAME=mine\n")
     wanted = image.Image(rootfs=root)
-    vm = Vm(read_command_file(str(wanted.build() / "qemu.args")))
+    vm = Vm(read_image(str(wanted.build())).command)
     try:
         vm.finish_boot()
         vm.relay.start_process(

@@ -104,10 +104,10 @@ def watch(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
     The image's saved machine has been made before.
     """
-    from ns3_qemu._vm import Vm, read_command_file
+    from ns3_qemu._vm import Vm, read_image
 
     vm = Vm(
-        read_command_file(str(vm_image / "qemu.args")),
+        read_image(str(vm_image)).command,
         nics=["02:00:00:00:00:01"],
         snapshots=str(vm_image / "snapshots"),
     )

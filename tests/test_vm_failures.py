@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ns3_qemu._vm import Vm, VmError, read_command_file
+from ns3_qemu._vm import Vm, VmError, read_image
 from vm_tools import SECOND, watched, with_option
 
 # How long anything may take that happens at once; a limit for defects, not a measurement.
@@ -91,7 +91,7 @@ def test_a_command_file_that_is_missing_or_empty_is_named(tmp_path: Path, conten
     if content is not None:
         file.write_bytes(content)
     with fails(f"'{re.escape(str(file))}' is missing or empty: .*ns3-qemu image build"):
-        read_command_file(str(file))
+        read_image(str(tmp_path))
 
 
 def test_a_console_log_that_cannot_be_written_is_named(vm_command: list[str], tmp_path: Path):
@@ -266,9 +266,9 @@ def test_a_qemu_that_does_not_want_to_end_is_killed(boot: Callable[..., Vm]):
 
 CHILD = """
 import os, signal, sys
-from ns3_qemu._vm import Vm, read_command_file
+from ns3_qemu._vm import Vm, read_image
 
-vm = Vm(read_command_file(sys.argv[1] + "/qemu.args"))
+vm = Vm(read_image(sys.argv[1]).command)
 vm.start()
 if sys.argv[2] == "ready":
     vm.finish_boot()

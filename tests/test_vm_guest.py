@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ns3_qemu import guest, image
-from ns3_qemu._vm import Vm, read_command_file
+from ns3_qemu._vm import Vm, read_image
 from ns3_qemu.guest import Address, Neighbour, Route
 from vm_tools import GUEST_MAC, MILLISECOND
 
@@ -17,7 +17,7 @@ from vm_tools import GUEST_MAC, MILLISECOND
 def vm(boot: Callable[..., Vm]) -> Iterator[Vm]:
     """A machine with an interface, and with two qdiscs that are modules of its kernel."""
     directory = image.ensure(extra_modules=["sch_fq", "sch_fq_codel"])
-    machine = boot(read_command_file(str(directory / "qemu.args")), nics=[GUEST_MAC])
+    machine = boot(read_image(str(directory)).command, nics=[GUEST_MAC])
     machine.relay.set_link(0, up=True, mtu=1300)
     machine.relay.add_address(0, "10.0.0.1/24")
     yield machine

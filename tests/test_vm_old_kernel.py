@@ -12,7 +12,7 @@ import dpkt
 import pytest
 
 from ns3_qemu import image, kernel
-from ns3_qemu._vm import READABLE, SOURCE, VERIFY, Vm, VmError, read_command_file
+from ns3_qemu._vm import READABLE, SOURCE, VERIFY, Vm, VmError, read_image
 from ns3_qemu.cache import Cache
 from vm_tools import (
     ARP,
@@ -49,13 +49,13 @@ def directory() -> Path:
 
 @pytest.fixture(scope="module")
 def vm(directory: Path) -> Iterator[Vm]:
-    command = read_command_file(str(directory / "qemu.args"))
+    wanted = read_image(str(directory))
     machine = Vm(
-        command,
+        wanted.command,
         name="old",
         nics=[GUEST_MAC],
-        nic_model="e1000",
-        relay_port="uart",
+        nic_model=wanted.nic_model,
+        relay_port=wanted.relay_port,
         tick_phase=PHASE,
     )
     with contextlib.ExitStack() as ends:

@@ -5,7 +5,6 @@
 #define NS3_QEMU_TCP_INFO_WRITER_H
 
 #include "ns3/guest-tcp-info.h"
-
 #include "ns3/node.h"
 #include "ns3/nstime.h"
 #include "ns3/output-stream-wrapper.h"

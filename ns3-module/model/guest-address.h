@@ -4,9 +4,8 @@
 #ifndef NS3_QEMU_GUEST_ADDRESS_H
 #define NS3_QEMU_GUEST_ADDRESS_H
 
-#include "ns3/relay-client.h"
-
 #include "ns3/address.h"
+#include "ns3/relay-client.h"
 
 namespace ns3
 {

@@ -7,14 +7,14 @@
 #include "incoming-link.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
-#include "ns3/sim-link.h"
 #include "virtual-machine.h"
-#include "ns3/vm-error.h"
 
 #include "ns3/event-impl.h"
 #include "ns3/log.h"
 #include "ns3/node.h"
+#include "ns3/sim-link.h"
 #include "ns3/simulator.h"
+#include "ns3/vm-error.h"
 
 #include <algorithm>
 #include <sched.h>

@@ -4,12 +4,12 @@
 #ifndef NS3_QEMU_APPLICATION_H
 #define NS3_QEMU_APPLICATION_H
 
-#include "ns3/program-output.h"
 #include "virtual-machine.h"
 
 #include "ns3/application.h"
 #include "ns3/event-id.h"
 #include "ns3/nstime.h"
+#include "ns3/program-output.h"
 #include "ns3/traced-callback.h"
 
 #include <cstdint>

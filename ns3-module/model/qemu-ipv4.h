@@ -5,9 +5,9 @@
 #define NS3_QEMU_IPV4_H
 
 #include "guest-interfaces.h"
-#include "ns3/guest-routes.h"
 #include "routing-tables.h"
 
+#include "ns3/guest-routes.h"
 #include "ns3/ipv4.h"
 
 #include <cstdint>

@@ -4,11 +4,11 @@
 #ifndef NS3_QEMU_SOCKET_H
 #define NS3_QEMU_SOCKET_H
 
-#include "ns3/relay-client.h"
 #include "virtual-machine.h"
 
 #include "ns3/address.h"
 #include "ns3/node.h"
+#include "ns3/relay-client.h"
 #include "ns3/socket.h"
 
 #include <cstdint>

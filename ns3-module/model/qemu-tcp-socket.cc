@@ -4,9 +4,9 @@
 #include "qemu-tcp-socket.h"
 
 #include "guest-address.h"
-#include "ns3/guest-initial-window.h"
 
 #include "ns3/double.h"
+#include "ns3/guest-initial-window.h"
 #include "ns3/log.h"
 #include "ns3/packet.h"
 #include "ns3/simulator.h"

@@ -4,7 +4,6 @@
 #include "tcp-info-tracer.h"
 
 #include "ns3/relay-client.h"
-
 #include "ns3/trace-source-accessor.h"
 
 #include <array>

@@ -4,9 +4,9 @@
 #ifndef NS3_QEMU_TCP_INFO_TRACER_H
 #define NS3_QEMU_TCP_INFO_TRACER_H
 
-#include "ns3/guest-tcp-info.h"
 #include "virtual-machine.h"
 
+#include "ns3/guest-tcp-info.h"
 #include "ns3/nstime.h"
 #include "ns3/tcp-socket-state.h"
 #include "ns3/tcp-socket.h"

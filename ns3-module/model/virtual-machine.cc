@@ -3,17 +3,16 @@
  */
 #include "virtual-machine.h"
 
-#include "ns3/fnv-hash.h"
 #include "parallel-turns.h"
 #include "qemu-ipv4.h"
 #include "qemu-ipv6.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
-#include "ns3/vm-error.h"
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
 #include "ns3/bridge-net-device.h"
+#include "ns3/fnv-hash.h"
 #include "ns3/global-value.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/ipv6-l3-protocol.h"
@@ -26,6 +25,7 @@
 #include "ns3/simulator.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
+#include "ns3/vm-error.h"
 
 #include <algorithm>
 #include <cerrno>

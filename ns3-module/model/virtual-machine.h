@@ -4,14 +4,13 @@
 #ifndef NS3_QEMU_VIRTUAL_MACHINE_H
 #define NS3_QEMU_VIRTUAL_MACHINE_H
 
-#include "ns3/relay-client.h"
-#include "ns3/vm-driver.h"
-
 #include "ns3/callback.h"
 #include "ns3/event-id.h"
 #include "ns3/nstime.h"
 #include "ns3/object.h"
+#include "ns3/relay-client.h"
 #include "ns3/traced-callback.h"
+#include "ns3/vm-driver.h"
 
 #include <cstdint>
 #include <functional>

@@ -4,13 +4,12 @@
  * Interfaces, addresses and routes of a machine's node, as far as no machine needs to run.
  */
 #include "../helper/qemu-helper.h"
-#include "ns3/guest-routes.h"
 #include "../model/qemu-net-device.h"
-#include "ns3/relay-client.h"
 #include "../model/routing-tables.h"
 #include "../model/virtual-machine.h"
 #include "thrown.h"
 
+#include "ns3/guest-routes.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-address-helper.h"
 #include "ns3/ipv4-global-routing-helper.h"
@@ -20,6 +19,7 @@
 #include "ns3/ipv6-list-routing-helper.h"
 #include "ns3/ipv6-static-routing-helper.h"
 #include "ns3/node-container.h"
+#include "ns3/relay-client.h"
 #include "ns3/simple-net-device-helper.h"
 #include "ns3/simulator.h"
 #include "ns3/test.h"

@@ -4,11 +4,11 @@
  * The simulator's end of the relay's protocol, against a relay that keeps to it and against ones
  * that do not: what runs in a guest is not to be trusted.
  */
-#include "ns3/relay-client.h"
-#include "ns3/vm-error.h"
 #include "thrown.h"
 
+#include "ns3/relay-client.h"
 #include "ns3/test.h"
+#include "ns3/vm-error.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -158,8 +158,8 @@ class WatchOutputTestCase : public TestCase
             if (__atomic_load_n(&header.turn, __ATOMIC_ACQUIRE) == SIM_LINK_TURN_VM)
             {
                 const SimLinkRecord record{SIM_LINK_SERIAL, 1, 0};
-                uint8_t* outbox = reinterpret_cast<uint8_t*>(&header) + SIM_LINK_HEADER_SIZE +
-                                  SIM_LINK_BOX_MIN;
+                uint8_t* outbox =
+                    reinterpret_cast<uint8_t*>(&header) + SIM_LINK_HEADER_SIZE + SIM_LINK_BOX_MIN;
                 std::copy_n(reinterpret_cast<const uint8_t*>(&record), sizeof(record), outbox);
                 header.answer = SIM_LINK_MORE;
                 header.outboxLength = length;

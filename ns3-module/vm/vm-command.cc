@@ -142,17 +142,11 @@ EscapeQemuProperty(const std::string& text)
     return escaped;
 }
 
-std::vector<std::string>
-ReadCommandFile(const std::string& path)
-{
-    return ReadLines(path);
-}
-
 VmImage
 ReadImage(const std::string& directory)
 {
     VmImage image;
-    image.command = ReadCommandFile(directory + "/qemu.args");
+    image.command = ReadLines(directory + "/qemu.args");
     const std::string path = directory + "/machine.conf";
     for (const auto& line : ReadLines(path))
     {

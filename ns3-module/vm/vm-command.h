@@ -39,9 +39,6 @@ struct VmImage
  */
 VmImage ReadImage(const std::string& directory);
 
-/** Read the QEMU command of an image: a file with one argument a line. @throw VmError */
-std::vector<std::string> ReadCommandFile(const std::string& path);
-
 /**
  * @return the bytes of a MAC address such as 02:00:00:00:00:01
  * @throw VmError if it is none

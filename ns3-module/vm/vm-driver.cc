@@ -179,8 +179,8 @@ VmDriver::StartProcess(const std::vector<std::string>& command, const std::strin
                                m_config.linkOptions};
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
-    m_process = std::make_unique<VmProcess>(AddOwnOptions(command, options),
-                                            m_link->GetFileDescriptor());
+    m_process =
+        std::make_unique<VmProcess>(AddOwnOptions(command, options), m_link->GetFileDescriptor());
     m_state = State::BOOTING;
 }
 
@@ -228,9 +228,8 @@ VmDriver::WatchTurn(int64_t elapsed)
         std::string text =
             "VM '" + m_config.name + "' has kept its turn for " +
             std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
-            (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") +
-            " after " + std::to_string(m_answer.instructions) +
-            " instructions. Its last console lines:";
+            (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") + " after " +
+            std::to_string(m_answer.instructions) + " instructions. Its last console lines:";
         for (const auto& line : m_console.GetTail())
         {
             text += "\n  | " + line;
@@ -984,8 +983,7 @@ void
 VmDriver::Fail(const std::string& reason)
 {
     std::string text = "VM '" + m_config.name + "' failed ";
-    text +=
-        IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime()) : "while it booted";
+    text += IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime()) : "while it booted";
     text += ": " + reason;
     const auto tail = m_console.GetTail();
     if (!tail.empty())

@@ -28,10 +28,10 @@ namespace ns3qemu
 /** What a VM is made of. */
 struct VmConfig
 {
-    std::string name;        //!< in messages, and the guest's host name
-    VmImage image;           //!< what it has in common with others
-    std::vector<VmNic> nics; //!< in the order in which the guest finds them
-    std::string consoleLog;  //!< file for the guest's console, or empty
+    std::string name;                       //!< in messages, and the guest's host name
+    VmImage image;                          //!< what it has in common with others
+    std::vector<VmNic> nics;                //!< in the order in which the guest finds them
+    std::string consoleLog;                 //!< file for the guest's console, or empty
     uint64_t seed{1};                       //!< of everything random in the machine
     int64_t uptime{20'000'000'000};         //!< ns: the guest's CLOCK_MONOTONIC at simulated time 0
     int64_t epoch{946'684'800'000'000'000}; //!< ns since 1970: its CLOCK_REALTIME at time 0

@@ -333,13 +333,7 @@ VmLink::WaitForTurn()
     while (!HasTurn())
     {
         const timespec interval{0, WATCH_INTERVAL};
-        syscall(SYS_futex,
-                &m_header->turn,
-                FUTEX_WAIT,
-                SIM_LINK_TURN_VM,
-                &interval,
-                nullptr,
-                0);
+        syscall(SYS_futex, &m_header->turn, FUTEX_WAIT, SIM_LINK_TURN_VM, &interval, nullptr, 0);
         /* Not only after the whole interval: a VM could wake this side again and again. */
         if (!HasTurn())
         {

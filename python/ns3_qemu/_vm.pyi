@@ -27,8 +27,15 @@ class VmError(RuntimeError):
 class GuestError(OSError):
     """The guest's kernel refused a request; `errno` is the guest's."""
 
-def read_command_file(path: str) -> list[str]:
-    """Return the QEMU command of an image (its file qemu.args)."""
+class VmImage:
+    """What an image says of its machines."""
+
+    command: list[str]  # QEMU and the arguments that they share
+    nic_model: str
+    relay_port: str  # "virtio" or "uart"
+
+def read_image(directory: str) -> VmImage:
+    """Read an image: its files qemu.args and machine.conf."""
 
 class Vm:
     """One machine. Its process ends with this object."""
@@ -53,12 +60,12 @@ class Vm:
         """Prepare a machine.
 
         `command`: QEMU and its arguments, as in an image. `nics`: a MAC address for each NIC.
-        `relay_port`: "virtio" or "uart", as the image has it. `console_log`: a file, or "". `spin`: ns of wall time to poll before sleeping.
-        `tick_phase`: ns after a full ms of simulated time at which the guest's timer ticks; its
-        uptime at time 0 is up to 1 ms more then. Negative: wherever it happens to.
-        `link_options`: more properties of the sim-link object, as "busy-step=1000000".
-        `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit rings.
-        `snapshots`: directory of saved machines to start from; "": it boots.
+        `nic_model`, `relay_port`: as the image has them. `console_log`: a file, or "". `spin`: ns
+        of wall time to poll before sleeping. `tick_phase`: ns after a full ms of simulated time at
+        which the guest's timer ticks; its uptime at time 0 is up to 1 ms more then. Negative:
+        wherever it happens to. `link_options`: more properties of the sim-link object, such as
+        "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit
+        rings. `snapshots`: directory of saved machines to start from; "": it boots.
         """
 
     def start(self) -> None:

@@ -50,14 +50,20 @@ def run(image: Image, programs: list[str]) -> int:
 
     `programs`: paths in the guest of programs that were added. Raises VmError if the machine fails.
     """
-    from ._vm import Vm, read_command_file
+    from ._vm import Vm, read_image
 
     cache = Cache()
     steps = Steps(cache.logs)
     _add_shell(image, cache, steps, programs)
-    command = read_command_file(str(image.build_in(cache, steps) / "qemu.args"))
-    # As a VirtualMachine has it: a program that never sleeps lets 10 ms pass for each turn.
-    vm = Vm(command, name="shell", link_options=["busy-step=10000000"])
+    machine = read_image(str(image.build_in(cache, steps)))
+    vm = Vm(
+        machine.command,
+        name="shell",
+        nic_model=machine.nic_model,
+        relay_port=machine.relay_port,
+        # As a VirtualMachine has it: a program that never sleeps lets 10 ms pass for each turn.
+        link_options=["busy-step=10000000"],
+    )
     try:
         vm.finish_boot()
         vm.take_console()  # what it said while it booted

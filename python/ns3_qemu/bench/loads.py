@@ -31,6 +31,6 @@ def wanted_image() -> image.Image:
 
 def command(directory: Path) -> list[str]:
     """Return the QEMU command of an image."""
-    from .._vm import read_command_file
+    from .._vm import read_image
 
-    return read_command_file(str(directory / "qemu.args"))
+    return read_image(str(directory)).command
