@@ -12,6 +12,7 @@ from vm_tools import BROADCAST, GUEST_MAC, SECOND
 
 SOURCE = Path(__file__).parent / "data" / "raw-virtio-net.c"
 PROGRAM = "/raw-virtio-net"
+DEVICE = b"virtio1"  # virtio0 is the relay's port
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,12 @@ def test_what_is_no_frame_does_not_stop_a_nic_without_credit(vm: Vm):
     vm.set_credit(0, None)
     vm.run(vm.time, timers=False)
     assert len(vm.take_frames()) == 2
+
+
+def test_a_nic_may_be_taken_from_its_driver_and_given_back(vm: Vm):
+    """Whether its machine has booted or was restored, as this one was."""
+    driver = "/sys/bus/virtio/drivers/virtio_net"
+    for file in ("unbind", "bind"):
+        vm.relay.write_file(f"{driver}/{file}", DEVICE)
+        vm.run_until(vm.time + SECOND)
+    assert b"eth0" in vm.relay.read_file("/proc/net/dev")

@@ -76,7 +76,7 @@ TakeDevice(char* name, size_t size)
     {
         if (strncmp(entry->d_name, "virtio", 6) == 0)
         {
-            (void)snprintf(name, size, "%s", entry->d_name);
+            (void)snprintf(name, size, "%.40s", entry->d_name);
         }
     }
     return name[0] ? WriteText("/sys/bus/virtio/drivers/virtio_net/unbind", name) : ENODEV;

@@ -66,6 +66,12 @@ int64_t sim_clock_get_ns(void)
     return qatomic_read_i64(&sim.now);
 }
 
+int64_t sim_clock_device_ns(void)
+{
+    return sim_clock_locked() ? qatomic_read_i64(&sim.now)
+                              : qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+}
+
 int64_t sim_clock_get_ticks(void)
 {
     int64_t now = qatomic_read_i64(&sim.now);

@@ -35,8 +35,14 @@ static inline bool sim_clock_locked(void)
 /* Put the machine's clock under the control of @link. Called once, before the machine is built. */
 bool sim_clock_attach(SimLink *link, Error **errp);
 
-/* What QEMU_CLOCK_VIRTUAL shows while the clock is locked, in ns. Any thread. */
+/*
+ * What QEMU_CLOCK_VIRTUAL shows while the clock is locked, in ns. In the guest's own instruction it
+ * counts as a reading by the guest. Any thread.
+ */
 int64_t sim_clock_get_ns(void);
+
+/* The same for a device that wants to know the time by itself: the guest has not read it. */
+int64_t sim_clock_device_ns(void);
 
 /*
  * What the TSC shows while the clock is locked (1 GHz). Each reading by the guest is a fixed step
