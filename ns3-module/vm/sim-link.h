@@ -63,7 +63,7 @@
 #endif
 
 #define SIM_LINK_MAGIC UINT64_C(0x4b4e494c2d4d4953) /* "SIM-LINK" */
-#define SIM_LINK_VERSION UINT32_C(2)
+#define SIM_LINK_VERSION UINT32_C(3)
 #define SIM_LINK_HEADER_SIZE UINT32_C(4096)
 
 /* Both boxes have the same size: a multiple of 8 within these bounds, in bytes. */
@@ -168,6 +168,11 @@ enum
     /* With SIM_LINK_AHEAD, from the VM: the turn is over, a SimLinkTurnEnd. */
     SIM_LINK_TURN_END = 6,
 
+    /* Only from the VM to the simulator, for a NIC: which frames it takes from now on, a
+     * SimLinkFilter and its addresses. Before the first such record it takes all. It may take fewer
+     * than it says. */
+    SIM_LINK_FILTER = 7,
+
     /* Only from the simulator to the VM, for a NIC, with a uint32_t as payload. */
 
     /* How many more frames the NIC may send, until the next such record; without one there is no
@@ -194,6 +199,23 @@ typedef struct SimLinkTurnEnd
     uint32_t answer;       /* SIM_LINK_IDLE or SIM_LINK_BUSY */
     uint32_t pad;
 } SimLinkTurnEnd;
+
+/* SimLinkFilter.flags. */
+enum
+{
+    SIM_LINK_FILTER_UNICAST = 1u << 0,   /* every frame to one receiver, whoever that is */
+    SIM_LINK_FILTER_MULTICAST = 1u << 1, /* every frame to a group */
+    SIM_LINK_FILTER_BROADCAST = 1u << 2, /* frames to all */
+};
+
+#define SIM_LINK_ADDRESS_SIZE 6u
+
+/* `count` addresses follow, whose frames it takes whatever the flags say. */
+typedef struct SimLinkFilter
+{
+    uint32_t flags;
+    uint32_t count;
+} SimLinkFilter;
 
 /* Payload of SIM_LINK_CREDIT: as many frames as the NIC has. */
 #define SIM_LINK_CREDIT_UNLIMITED UINT32_MAX
@@ -237,6 +259,7 @@ typedef struct SimLinkHeader
 static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");
+static_assert(sizeof(SimLinkFilter) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkHeader) == 256, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");

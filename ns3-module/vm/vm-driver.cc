@@ -83,6 +83,12 @@ VmDriver::SetFrameHandler(FrameHandler handler)
 }
 
 void
+VmDriver::SetFilterHandler(FilterHandler handler)
+{
+    m_onFilter = std::move(handler);
+}
+
+void
 VmDriver::SetConsoleHandler(ConsoleHandler handler)
 {
     m_console.SetHandler(std::move(handler));
@@ -932,6 +938,15 @@ VmDriver::OnSerial(unsigned port, const uint8_t* data, size_t length)
     else if (port == SIM_LINK_CONSOLE_PORT)
     {
         WriteConsole(data, length);
+    }
+}
+
+void
+VmDriver::OnFilter(unsigned nic, const NicFilter& filter)
+{
+    if (m_onFilter)
+    {
+        m_onFilter(nic, filter);
     }
 }
 

@@ -80,6 +80,7 @@ class VmDriver : private VmOutput
 {
   public:
     using FrameHandler = std::function<void(unsigned nic, const uint8_t* data, size_t length)>;
+    using FilterHandler = std::function<void(unsigned nic, const NicFilter& filter)>;
     /** Gets what the guest writes to its console. */
     using ConsoleHandler = VmConsole::Handler;
     /** Called now and then while waiting; may throw to end the wait. */
@@ -92,6 +93,8 @@ class VmDriver : private VmOutput
 
     /** Receives the frames that the guest sends, within the turn in which it does. */
     void SetFrameHandler(FrameHandler handler);
+    /** Told which frames a NIC takes, when that changes; before that it takes all. */
+    void SetFilterHandler(FilterHandler handler);
     /** Besides the console log; for who gives the guest's console to a person. */
     void SetConsoleHandler(ConsoleHandler handler);
     void SetInterrupt(Interrupt interrupt);
@@ -220,6 +223,7 @@ class VmDriver : private VmOutput
   private:
     void OnFrame(unsigned nic, const uint8_t* data, size_t length) override;
     void OnSerial(unsigned port, const uint8_t* data, size_t length) override;
+    void OnFilter(unsigned nic, const NicFilter& filter) override;
 
     void CheckNic(unsigned nic) const;
     template <typename F>
@@ -276,6 +280,7 @@ class VmDriver : private VmOutput
 
     VmConfig m_config;
     FrameHandler m_onFrame;
+    FilterHandler m_onFilter;
     Interrupt m_interrupt;
     Reporter m_reporter;
     std::function<void(RelayClient&)> m_preparation;

@@ -6,6 +6,7 @@
 #ifndef NS3_QEMU_VM_LINK_H
 #define NS3_QEMU_VM_LINK_H
 
+#include "nic-filter.h"
 #include "sim-link.h"
 
 #include <cstddef>
@@ -36,6 +37,15 @@ class VmOutput
      * @param length how many
      */
     virtual void OnSerial(unsigned port, const uint8_t* data, size_t length) = 0;
+
+    /**
+     * A NIC takes other frames from now on.
+     * @param nic the NIC's index
+     * @param filter which
+     */
+    virtual void OnFilter(unsigned nic, const NicFilter& filter)
+    {
+    }
 };
 
 /** How a VM's turn ended. */

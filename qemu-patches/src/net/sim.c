@@ -10,12 +10,16 @@
 #include "clients.h"
 #include "net/net.h"
 #include "net/queue.h"
+#include "net/sim.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/iov.h"
 #include "standard-headers/linux/virtio_net.h"
 #include "hw/virtio/virtio.h"
+#include "system/cpus.h"
 #include "system/sim-link.h"
+
+static NetClientInfo sim_net_info;
 
 typedef struct SimNetState {
     NetClientState nc;
@@ -102,6 +106,24 @@ static ssize_t sim_net_receive(NetClientState *nc, const uint8_t *buf, size_t si
     struct iovec iov = { .iov_base = (void *)buf, .iov_len = size };
 
     return sim_net_receive_iov(nc, &iov, 1);
+}
+
+void sim_net_filter_changed(NetClientState *nc, uint32_t flags,
+                            const uint8_t *addresses, size_t count)
+{
+    SimLinkFilter filter = { .flags = flags, .count = count };
+    struct iovec iov[] = {
+        { .iov_base = &filter, .iov_len = sizeof(filter) },
+        { .iov_base = (void *)addresses, .iov_len = count * SIM_LINK_ADDRESS_SIZE },
+    };
+    SimNetState *s;
+
+    /* A device that is reset when the machine is made is none that the simulator waits for. */
+    if (!nc->peer || nc->peer->info != &sim_net_info || !qemu_in_vcpu_thread()) {
+        return;
+    }
+    s = DO_UPCAST(SimNetState, nc, nc->peer);
+    sim_link_put(s->link, SIM_LINK_FILTER, s->nic, iov, ARRAY_SIZE(iov));
 }
 
 /* The NIC goes on with what it could not send. The guest is halted, so this is in a fixed order. */
