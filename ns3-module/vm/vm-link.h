@@ -43,7 +43,7 @@ class VmOutput
      * @param nic the NIC's index
      * @param filter which
      */
-    virtual void OnFilter(unsigned nic, const NicFilter& filter)
+    virtual void OnFilter([[maybe_unused]] unsigned nic, [[maybe_unused]] const NicFilter& filter)
     {
     }
 };
