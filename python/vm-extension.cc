@@ -239,19 +239,36 @@ PYBIND11_MODULE(_vm, m)
     m.attr("SINK") = static_cast<int>(RELAY_STREAM_SINK);
     m.attr("VERIFY") = static_cast<int>(RELAY_STREAM_VERIFY);
     py::class_<VmImage>(m, "VmImage")
+        .def(py::init([](std::vector<std::string> command,
+                         std::vector<std::string> boot,
+                         uint32_t memoryMib,
+                         std::string nicModel,
+                         std::string relayPort) {
+                 return VmImage{std::move(command),
+                                std::move(boot),
+                                memoryMib,
+                                std::move(nicModel),
+                                std::move(relayPort)};
+             }),
+             py::arg("command"),
+             py::kw_only(),
+             py::arg("boot") = std::vector<std::string>{},
+             py::arg("memory_mib") = VmImage{}.memoryMib,
+             py::arg("nic_model") = VmImage{}.nicModel,
+             py::arg("relay_port") = VmImage{}.relayPort)
         .def_readonly("command", &VmImage::command)
+        .def_readonly("boot", &VmImage::boot)
+        .def_readonly("memory_mib", &VmImage::memoryMib)
         .def_readonly("nic_model", &VmImage::nicModel)
         .def_readonly("relay_port", &VmImage::relayPort);
     m.def("read_image", &ReadImage, py::arg("directory"));
 
     py::class_<PyVm>(m, "Vm")
-        .def(py::init([](std::vector<std::string> command,
+        .def(py::init([](VmImage image,
                          const std::vector<std::string>& nics,
                          std::string name,
                          std::string consoleLog,
                          uint64_t seed,
-                         std::string nicModel,
-                         std::string relayPort,
                          int64_t spin,
                          int64_t tickPhase,
                          std::vector<std::string> linkOptions,
@@ -259,7 +276,7 @@ PYBIND11_MODULE(_vm, m)
                          uint32_t txRing,
                          std::string snapshots) {
                  VmConfig config;
-                 config.image = {std::move(command), std::move(nicModel), std::move(relayPort)};
+                 config.image = std::move(image);
                  for (const auto& address : nics)
                  {
                      config.nics.push_back({address, mtu, txRing});
@@ -273,14 +290,12 @@ PYBIND11_MODULE(_vm, m)
                  config.snapshots = std::move(snapshots);
                  return std::make_unique<PyVm>(std::move(config));
              }),
-             py::arg("command"),
+             py::arg("image"),
              py::kw_only(),
              py::arg("nics") = std::vector<std::string>{},
              py::arg("name") = "vm",
              py::arg("console_log") = "",
              py::arg("seed") = 1,
-             py::arg("nic_model") = "virtio-net-pci",
-             py::arg("relay_port") = "virtio",
              py::arg("spin") = 0,
              py::arg("tick_phase") = -1,
              py::arg("link_options") = std::vector<std::string>{},

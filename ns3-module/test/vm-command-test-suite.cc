@@ -28,7 +28,8 @@ class TemporaryImage
     {
         std::string pattern = std::filesystem::temp_directory_path() / "vm-command-XXXXXX";
         m_path = mkdtemp(pattern.data());
-        std::ofstream(m_path + "/qemu.args") << "/bin/qemu\n-m\n96\n";
+        std::ofstream(m_path + "/qemu.args") << "/bin/qemu\n-nodefaults\n";
+        std::ofstream(m_path + "/boot.args") << "-kernel\n/a kernel\n";
         std::ofstream(m_path + "/machine.conf") << conf;
     }
 
@@ -76,11 +77,14 @@ class ImageDataTestCase : public TestCase
   private:
     void DoRun() override
     {
-        const TemporaryImage directory("# comment\n\nnic-model=e1000\nrelay-port=uart\n");
+        const TemporaryImage directory("# comment\n\nmemory-mib=128\nnic-model=e1000\nrelay-port=uart\n");
         const auto image = ReadImage(directory.m_path);
         NS_TEST_ASSERT_MSG_EQ(image.nicModel, "e1000", "the NICs");
         NS_TEST_ASSERT_MSG_EQ(image.relayPort, "uart", "the relay's port");
-        NS_TEST_ASSERT_MSG_EQ(image.command.size(), 3, "the command");
+        NS_TEST_ASSERT_MSG_EQ(image.memoryMib, 128, "the memory");
+        NS_TEST_ASSERT_MSG_EQ(image.command.size(), 2, "the command");
+        NS_TEST_ASSERT_MSG_EQ(image.boot.back(), "/a kernel", "what booting needs");
+        NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("memory-mib=1G\n"), "memory-mib=1G"), true, "");
         NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("relay-port=usb\n"), "'relay-port=usb'"), true, "");
         NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("nic-model=\n"), "machine.conf"), true, "no value");
         NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("nic-model\n"), "KEY=VALUE"), true, "no equals");

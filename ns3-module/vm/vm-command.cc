@@ -47,7 +47,13 @@ ReadLines(const std::string& path)
 void
 SetMachineKey(VmImage& image, const std::string& key, const std::string& value)
 {
-    if (key == "nic-model" && !value.empty())
+    const bool number = !value.empty() && value.size() <= 6 &&
+                        value.find_first_not_of("0123456789") == std::string::npos;
+    if (key == "memory-mib" && number)
+    {
+        image.memoryMib = static_cast<uint32_t>(std::stoul(value));
+    }
+    else if (key == "nic-model" && !value.empty())
     {
         image.nicModel = value;
     }
@@ -147,6 +153,7 @@ ReadImage(const std::string& directory)
 {
     VmImage image;
     image.command = ReadLines(directory + "/qemu.args");
+    image.boot = ReadLines(directory + "/boot.args");
     const std::string path = directory + "/machine.conf";
     for (const auto& line : ReadLines(path))
     {
@@ -197,6 +204,7 @@ std::vector<std::string>
 BuildMachineCommand(const VmImage& image, const std::vector<VmNic>& nics)
 {
     std::vector<std::string> command = image.command;
+    AddOption(command, "-m", std::to_string(image.memoryMib));
     AddOption(command,
               "-chardev",
               "sim,id=relay,link=sim,port=" + std::to_string(SIM_LINK_RELAY_PORT));

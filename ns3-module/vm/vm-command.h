@@ -27,14 +27,17 @@ struct VmNic
 struct VmImage
 {
     std::vector<std::string> command;       //!< QEMU and the arguments that all its VMs share
+    std::vector<std::string> boot;          //!< arguments for those that boot, as -kernel
+    uint32_t memoryMib{96};                 //!< of each VM
     std::string nicModel{"virtio-net-pci"}; //!< QEMU's name of the NICs' device
     std::string relayPort{"virtio"};        //!< what the relay's port is: "virtio" or "uart"
 };
 
 /**
  * Read an image.
- * @param directory an image: a directory with a file `qemu.args`, of one argument a line, and a
- *        file `machine.conf`, of lines KEY=VALUE with the keys nic-model and relay-port
+ * @param directory an image: a directory with the files `qemu.args` and `boot.args`, of one argument
+ *        a line, and `machine.conf`, of lines KEY=VALUE with the keys memory-mib, nic-model and
+ *        relay-port, each of which has a default
  * @throw VmError that says what is wrong with which file
  */
 VmImage ReadImage(const std::string& directory);
@@ -50,7 +53,7 @@ std::array<uint8_t, 6> ParseMacAddress(const std::string& text);
  * until each is told its addresses and its name.
  * @param image what they have in common
  * @param nics the VM's
- * @return the command
+ * @return the command, without what only booting needs
  * @throw VmError if the image's NICs cannot be what is asked for
  */
 std::vector<std::string> BuildMachineCommand(const VmImage& image, const std::vector<VmNic>& nics);

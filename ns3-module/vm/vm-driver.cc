@@ -155,7 +155,10 @@ VmDriver::Start()
     auto command = BuildMachine();
     if (!m_config.snapshots.empty())
     {
-        auto snapshot = std::make_unique<VmSnapshot>(m_config.snapshots, command);
+        auto snapshot = std::make_unique<VmSnapshot>(m_config.snapshots,
+                                                     command,
+                                                     m_config.image.boot,
+                                                     m_config.image.memoryMib);
         snapshot->Ensure(
             [&](const std::string& directory) {
                 /* Who asks for the machine must leave no trace in it. */
@@ -171,6 +174,11 @@ VmDriver::Start()
             m_interrupt);
         command = snapshot->BuildRestoreCommand();
         m_snapshot = std::move(snapshot);
+    }
+    else
+    {
+        const auto& boot = m_config.image.boot;
+        command.insert(command.end(), boot.begin(), boot.end());
     }
     StartProcess(command, "");
 }

@@ -114,22 +114,23 @@ Sync(const std::string& path)
 
 } // namespace
 
-VmSnapshot::VmSnapshot(std::string store, std::vector<std::string> machine)
+VmSnapshot::VmSnapshot(std::string store,
+                       std::vector<std::string> machine,
+                       std::vector<std::string> boot,
+                       uint32_t memory)
     : m_store(std::move(store)),
-      m_machine(std::move(machine))
+      m_machine(std::move(machine)),
+      m_boot(std::move(boot)),
+      m_memory(memory)
 {
-    const auto option = std::find(m_machine.begin(), m_machine.end(), "-m");
-    if (option == m_machine.end() || option + 1 == m_machine.end() ||
-        (option + 1)->find_first_not_of("0123456789") != std::string::npos)
-    {
-        throw VmError("the image's QEMU command has no option -m with a number of MiB");
-    }
-    m_memory = *(option + 1);
     FnvHash key;
     key.Add(&FORMAT, sizeof(FORMAT));
-    for (const auto& word : m_machine)
+    for (const auto* words : {&m_machine, &m_boot})
     {
-        key.Add(word.c_str(), word.size() + 1);
+        for (const auto& word : *words)
+        {
+            key.Add(word.c_str(), word.size() + 1);
+        }
     }
     m_key = Print(key);
     m_directory = m_store + "/" + m_key;
@@ -227,7 +228,7 @@ VmSnapshot::BuildMemoryOptions(const std::string& directory, bool save) const
 {
     /* While it is saved the file takes the memory's every change. Afterwards nothing may. */
     return {"-object",
-            "memory-backend-file,id=ram,size=" + m_memory +
+            "memory-backend-file,id=ram,size=" + std::to_string(m_memory) +
                 "M,reserve=off,mem-path=" + EscapeQemuProperty(directory + "/ram") +
                 (save ? ",share=on" : ",share=off,readonly=on,rom=off"),
             "-machine",
@@ -243,6 +244,7 @@ std::vector<std::string>
 VmSnapshot::BuildSaveCommand(const std::string& directory) const
 {
     auto command = m_machine;
+    command.insert(command.end(), m_boot.begin(), m_boot.end());
     const auto memory = BuildMemoryOptions(directory, true);
     command.insert(command.end(), memory.begin(), memory.end());
     return command;
@@ -252,17 +254,7 @@ std::vector<std::string>
 VmSnapshot::BuildRestoreCommand() const
 {
     /* What only booting needs would take memory of each VM's own. */
-    static const std::array<std::string, 3> boot{"-kernel", "-initrd", "-append"};
-    std::vector<std::string> command;
-    for (auto word = m_machine.begin(); word != m_machine.end(); word++)
-    {
-        if (std::find(boot.begin(), boot.end(), *word) != boot.end())
-        {
-            word++;
-            continue;
-        }
-        command.push_back(*word);
-    }
+    auto command = m_machine;
     const auto memory = BuildMemoryOptions(m_directory, false);
     command.insert(command.end(), memory.begin(), memory.end());
     command.emplace_back("-incoming");

@@ -32,9 +32,13 @@ class VmSnapshot
      * @param store directory that holds the snapshots of one image; it is made if need be
      * @param machine QEMU's command: the options that make the machine what it is, and none that
      *        are one VM's own
-     * @throw VmError if the command does not say how much memory the machine has
+     * @param boot what is added for a machine that boots
+     * @param memory the machine's, in MiB
      */
-    VmSnapshot(std::string store, std::vector<std::string> machine);
+    VmSnapshot(std::string store,
+               std::vector<std::string> machine,
+               std::vector<std::string> boot,
+               uint32_t memory);
 
     /**
      * Make it, unless it is there.
@@ -69,7 +73,8 @@ class VmSnapshot
 
     std::string m_store;
     std::vector<std::string> m_machine;
-    std::string m_memory; // QEMU's option -m, in MiB
+    std::vector<std::string> m_boot;
+    uint32_t m_memory; // MiB
     std::string m_key;
     std::string m_directory;
 };

@@ -28,28 +28,38 @@ class GuestError(OSError):
     """The guest's kernel refused a request; `errno` is the guest's."""
 
 class VmImage:
-    """What an image says of its machines."""
+    """What an image says of its machines, or what somebody else says of one."""
 
     command: list[str]  # QEMU and the arguments that they share
+    boot: list[str]  # arguments for those that boot
+    memory_mib: int
     nic_model: str
     relay_port: str  # "virtio" or "uart"
 
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        boot: Sequence[str] = ...,
+        memory_mib: int = 96,
+        nic_model: str = "virtio-net-pci",
+        relay_port: str = "virtio",
+    ) -> None: ...
+
 def read_image(directory: str) -> VmImage:
-    """Read an image: its files qemu.args and machine.conf."""
+    """Read an image: its files qemu.args, boot.args and machine.conf."""
 
 class Vm:
     """One machine. Its process ends with this object."""
 
     def __init__(
         self,
-        command: Sequence[str],
+        image: VmImage,
         *,
         nics: Sequence[str] = ...,
         name: str = "vm",
         console_log: str = "",
         seed: int = 1,
-        nic_model: str = "virtio-net-pci",
-        relay_port: str = "virtio",
         spin: int = 0,
         tick_phase: int = -1,
         link_options: Sequence[str] = ...,
@@ -59,8 +69,7 @@ class Vm:
     ) -> None:
         """Prepare a machine.
 
-        `command`: QEMU and its arguments, as in an image. `nics`: a MAC address for each NIC.
-        `nic_model`, `relay_port`: as the image has them. `console_log`: a file, or "". `spin`: ns
+        `image`: of `read_image`. `nics`: a MAC address for each NIC. `console_log`: a file, or "". `spin`: ns
         of wall time to poll before sleeping. `tick_phase`: ns after a full ms of simulated time at
         which the guest's timer ticks; its uptime at time 0 is up to 1 ms more then. Negative:
         wherever it happens to. `link_options`: more properties of the sim-link object, such as

@@ -57,10 +57,8 @@ def run(image: Image, programs: list[str]) -> int:
     _add_shell(image, cache, steps, programs)
     machine = read_image(str(image.build_in(cache, steps)))
     vm = Vm(
-        machine.command,
+        machine,
         name="shell",
-        nic_model=machine.nic_model,
-        relay_port=machine.relay_port,
         # As a VirtualMachine has it: a program that never sleeps lets 10 ms pass for each turn.
         link_options=["busy-step=10000000"],
     )
