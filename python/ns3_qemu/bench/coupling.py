@@ -73,17 +73,17 @@ def _save(command: list[str], store: Path) -> Path:
 
 def _drive(command: list[str], saved: Path, arguments: Sequence[str]) -> float:
     """Drive a machine to the end of its load, with a turn at each deadline; return CPU s."""
-    from .. import _vm
+    from .._vm import Vm
 
     before = processes.own_cpu_s()
-    vm = _vm.Vm(command, snapshots=str(saved.parent))
+    vm = Vm(command, snapshots=str(saved.parent))
     try:
         vm.finish_boot()
         vm.relay.start_process(arguments)
         vm.run_until(_LIMIT)
-    except _vm.VmError as error:
-        if OFF not in str(error):
-            raise VmError(str(error)) from error
+    except VmError as error:
+        if OFF not in error.message:
+            raise
     else:
         message = "the guest's load has not ended"
         raise VmError(message)
