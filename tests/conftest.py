@@ -65,7 +65,7 @@ def vm_image() -> Path:
     """The usual image."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
-        return image.ensure()
+        return image.Image().build()
 
 
 @pytest.fixture(scope="session")

@@ -37,14 +37,14 @@ PHASE = 1
 def directory() -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
-        return image.ensure(
+        return image.Image(
             KERNEL,
-            128,
-            ("nohz=off", "highres=off", "loglevel=7"),
-            "e1000",
+            memory_mib=128,
+            cmdline_extra=("nohz=off", "highres=off", "loglevel=7"),
+            nic="e1000",
             hpet_period_ns=16,
             relay="uart",
-        )
+        ).build()
 
 
 @pytest.fixture(scope="module")
