@@ -762,7 +762,7 @@ VirtualMachine::BuildConfig()
     ns3qemu::VmConfig config;
     config.name = GetName();
     config.command = ns3qemu::ReadCommandFile(m_image + "/qemu.args");
-    config.nicModel = ns3qemu::ReadNicModelFile(m_image + "/nic-model");
+    config.nicModel = ns3qemu::ReadNicModelFile(m_image + "/machine.conf");
     config.consoleLog = m_consoleLog;
     config.seed = DeriveSeed();
     config.uptime = m_uptime.GetNanoSeconds();

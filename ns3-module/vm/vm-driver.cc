@@ -138,7 +138,15 @@ ReadCommandFile(const std::string& path)
 std::string
 ReadNicModelFile(const std::string& path)
 {
-    return ReadCommandFile(path).front();
+    const std::string key = "nic-model=";
+    for (const auto& line : ReadCommandFile(path))
+    {
+        if (line.rfind(key, 0) == 0)
+        {
+            return line.substr(key.size());
+        }
+    }
+    throw VmError("'" + path + "' does not say what the device of a NIC is");
 }
 
 VmDriver::VmDriver(VmConfig config)
