@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import signal
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
@@ -20,6 +21,15 @@ from relay_peer import RelayProcess
 
 # What takes longer comes later, so that a defect of a part is seen before what follows from it.
 _LAST = ("test_vm_", "test_simulation_", "test_demo")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be heard, here and by all that tests start.
+
+    A shell has what it starts in the background ignore it, which children inherit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
