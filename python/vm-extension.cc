@@ -213,7 +213,10 @@ PYBIND11_MODULE(_vm, m)
 {
     m.doc() = "A virtual machine in simulated time, driven turn by turn without ns-3.";
 
-    py::register_exception<VmError>(m, "VmError", PyExc_RuntimeError);
+    /* The package's own, so that there is one for machines with and without ns-3. */
+    static const py::handle vmError =
+        py::module_::import("ns3_qemu.errors").attr("VmError").cast<py::object>().release();
+    m.attr("VmError") = vmError;
     static py::exception<GuestError> guestError(m, "GuestError", PyExc_OSError);
     py::register_exception_translator([](std::exception_ptr pointer) {
         try
@@ -222,6 +225,10 @@ PYBIND11_MODULE(_vm, m)
             {
                 std::rethrow_exception(pointer);
             }
+        }
+        catch (const VmError& error)
+        {
+            py::set_error(vmError, error.what());
         }
         catch (const GuestError& error)
         {

@@ -3,11 +3,12 @@
 
 import contextlib
 import io
+import signal
 import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from rich.console import Console
@@ -18,8 +19,20 @@ from ns3_qemu.cache import Cache
 from ns3_qemu.steps import Steps
 from relay_peer import RelayProcess
 
+if TYPE_CHECKING:
+    from ns3_qemu._vm import VmImage
+
 # What takes longer comes later, so that a defect of a part is seen before what follows from it.
 _LAST = ("test_vm_", "test_simulation_", "test_demo")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be heard, here and by all that tests start.
+
+    A shell has what it starts in the background ignore it, which children inherit.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,16 +78,16 @@ def vm_image() -> Path:
     """The usual image."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
-        return image.ensure()
+        return image.Image().build()
 
 
 @pytest.fixture(scope="session")
-def vm_command(vm_image: Path) -> list[str]:
-    """The QEMU command of the usual image."""
+def vm_machine(vm_image: Path) -> "VmImage":
+    """What the usual image says of its machines."""
     # Not at the top: tests that need no machine do without the extension.
     from ns3_qemu._vm import read_image
 
-    return read_image(str(vm_image)).command
+    return read_image(str(vm_image))
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +100,7 @@ def guest_tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def boot(vm_image: Path, vm_command: list[str]) -> Iterator[Callable[..., Any]]:
+def boot(vm_image: Path, vm_machine: "VmImage") -> Iterator[Callable[..., Any]]:
     """Start a machine and wait until it is ready; it ends with the module's tests at the latest.
 
     Those of the usual image start from a saved one.
@@ -96,10 +109,10 @@ def boot(vm_image: Path, vm_command: list[str]) -> Iterator[Callable[..., Any]]:
 
     with contextlib.ExitStack() as ends:
 
-        def boot(command: list[str] | None = None, **configuration: Any) -> Vm:
-            if command is None:
+        def boot(machine: "VmImage | None" = None, **configuration: Any) -> Vm:
+            if machine is None:
                 configuration.setdefault("snapshots", str(vm_image / "snapshots"))
-            vm = Vm(command or vm_command, **configuration)
+            vm = Vm(machine or vm_machine, **configuration)
             ends.callback(vm.end)
             vm.finish_boot()
             return vm

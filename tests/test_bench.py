@@ -15,6 +15,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import relay_peer
+from ns3_qemu._vm import VmImage
 from ns3_qemu.bench import cases, coupling, host, plot, processes, report, turns
 from ns3_qemu.bench.cli import bench
 from ns3_qemu.bench.figures import Figure, Goal, format_value, not_measured, of_samples
@@ -257,9 +258,10 @@ def test_the_message_that_starts_a_load_is_the_relays(relay: relay_peer.RelayPro
 
 
 def test_qemu_alone_has_nothing_of_the_simulator() -> None:
-    command = ["qemu", "-m", "96", "-kernel", "k", "-initrd", "i", "-append", "a b", "-no-reboot"]
-    alone = coupling.restore_command(command, Path("/saved"), Path("/port"))
-    assert alone[:4] == ["qemu", "-m", "96", "-no-reboot"]
+    machine = VmImage(["qemu", "-no-reboot"], boot=["-kernel", "k"], memory_mib=128)
+    alone = coupling.restore_command(machine, Path("/saved"), Path("/port"))
+    assert alone[:4] == ["qemu", "-no-reboot", "-m", "128"]
+    assert "-kernel" not in alone
     assert not [word for word in alone if "sim" in word]
     assert "file:/saved/state" in alone
 

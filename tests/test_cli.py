@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from ns3_qemu import __version__, cli
 from ns3_qemu.errors import KernelError
+from ns3_qemu.image_spec import OPTIONS
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_the_version() -> None:
         (["--kernel", "/no/such/bzImage"], "cannot read the kernel /no/such/bzImage"),
         (["--kernel", "/etc/hostname"], "/etc/hostname is not a bzImage"),
         (["--nic", "rtl8139"], "there is no NIC 'rtl8139'"),
-        (["--memory", "1"], "a machine cannot have 1 MiB"),
+        (["--memory", "1"], "the memory of a machine cannot be 1 MiB"),
         (["--add", "/no/such/program"], "there is no /no/such/program"),
         (["--add", "/etc/hostname=/init"], "/init is the image's own"),
         (["--rootfs", "/etc/hostname"], "/etc/hostname is not a tar file"),
@@ -47,6 +48,16 @@ def test_an_error_says_what_is_wrong_and_what_to_do(arguments: list[str], messag
     assert first.startswith(f"error: {message}")
     assert last.startswith("What to do: ")
     assert "Traceback" not in result.stderr
+
+
+def test_an_images_options_are_those_of_its_description() -> None:
+    # As wide as no terminal is, so that each is in one line.
+    shown = CliRunner().invoke(cli.app, ["image", "build", "--help"], env={"COLUMNS": "1000"})
+    lines = shown.stdout.splitlines()
+    flags = {option.flag: option.help for option in OPTIONS.values() if option.flag}
+    assert len(flags) > 4
+    for flag, text in flags.items():
+        assert any(flag in line and text in line for line in lines), flag
 
 
 def test_a_mirror_that_cannot_be_reached_names_step_and_log() -> None:

@@ -5,17 +5,21 @@ import hashlib
 import itertools
 import os
 import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from conftest import bzimage
 from ns3_qemu import image, kernel, toolchain
 from ns3_qemu.cache import Cache
 from ns3_qemu.errors import ImageError
-from ns3_qemu.image import ImageSpec
+from ns3_qemu.image_spec import ImageSpec
 from ns3_qemu.steps import Steps
 from test_cpio import read
 
@@ -49,6 +53,12 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
     return parts
 
 
+def machine(directory: Path) -> dict[str, str]:
+    """Return what an image's machine.conf says."""
+    lines = (directory / "machine.conf").read_text().splitlines()
+    return dict(line.split("=") for line in lines)
+
+
 def test_an_image_has_all_that_a_machine_needs(cache: Cache, steps: Steps, parts: Parts) -> None:
     directory = image.ensure_spec(cache, steps, parts.spec)
     assert directory.parent == cache.images
@@ -57,10 +67,12 @@ def test_an_image_has_all_that_a_machine_needs(cache: Cache, steps: Steps, parts
         "kernel",
         "manifest.json",
         "used",
-        "nic-model",
+        "boot.args",
+        "machine.conf",
         "qemu.args",
     }
-    assert (directory / "nic-model").read_text() == "virtio-net-pci\n"
+    said = {"memory-mib": "96", "nic-model": "virtio-net-pci", "relay-port": "virtio"}
+    assert machine(directory) == said
     assert (directory / "kernel").read_bytes() == parts.bzimage.read_bytes()
     members = read((directory / "initramfs").read_bytes())
     assert members["init"].data == b"a relay"
@@ -86,30 +98,32 @@ def test_the_modules_are_listed_in_load_order(
 def test_the_command_starts_the_machine_of_this_image(
     cache: Cache, steps: Steps, parts: Parts
 ) -> None:
-    spec = msgspec.structs.replace(parts.spec, memory_mib=128, cmdline_extra=("nohz=off",))
+    spec = replace(parts.spec, memory_mib=128, cmdline_extra=("nohz=off",))
     directory = image.ensure_spec(cache, steps, spec)
     command = (directory / "qemu.args").read_text().splitlines()
     assert command[0] == "/qemu/bin/qemu-system-x86_64"
-    options = dict(itertools.pairwise(command))
-    assert options["-kernel"] == str(directory / "kernel")
-    assert options["-initrd"] == str(directory / "initramfs")
-    assert options["-m"] == "128"
-    assert options["-append"].split()[-1] == "nohz=off"
-    assert "clock=vm" in options["-rtc"]
+    assert "clock=vm" in dict(itertools.pairwise(command))["-rtc"]
+    boot = dict(itertools.pairwise((directory / "boot.args").read_text().splitlines()))
+    assert boot["-kernel"] == str(directory / "kernel")
+    assert boot["-initrd"] == str(directory / "initramfs")
+    assert boot["-append"].split()[-1] == "nohz=off"
+    assert machine(directory)["memory-mib"] == "128"
 
 
 def test_a_kernel_without_virtio_gets_an_image_without(
     cache: Cache, steps: Steps, parts: Parts
 ) -> None:
-    spec = msgspec.structs.replace(parts.spec, nic="e1000", relay="uart", hpet_period_ns=16)
+    spec = replace(parts.spec, nic="e1000", relay="uart", hpet_period_ns=16)
     directory = image.ensure_spec(cache, steps, spec)
     text = (directory / "qemu.args").read_text()
     assert "virtio-" not in text
-    assert (directory / "nic-model").read_text() == "e1000\n"
+    said = {"memory-mib": "96", "nic-model": "e1000", "relay-port": "uart"}
+    assert machine(directory) == said
     # The relay's is the second UART, and the kernel is told so.
     assert "isa-serial,chardev=console,index=0\n" in text
     assert "isa-serial,chardev=relay,index=1\n" in text
-    words = dict(itertools.pairwise(text.splitlines()))["-append"].split()
+    boot = (directory / "boot.args").read_text().splitlines()
+    words = dict(itertools.pairwise(boot))["-append"].split()
     assert {"ns3_qemu.port=ttyS1", "console=ttyS0"} <= set(words)
     assert any(word.startswith("e1000.InterruptThrottleRate=0,") for word in words)
     assert "hpet.period-ns=16" in text
@@ -125,7 +139,7 @@ def test_a_driver_that_is_a_module_gets_its_parameter_there(
     file = tmp_path / "e1000.ko"
     file.write_bytes(b"a driver")
     monkeypatch.setattr(kernel, "modules", lambda *_: [kernel.Module("e1000", file)])
-    directory = image.ensure_spec(cache, steps, msgspec.structs.replace(parts.spec, nic="e1000"))
+    directory = image.ensure_spec(cache, steps, replace(parts.spec, nic="e1000"))
     listed = read((directory / "initramfs").read_bytes())["etc/ns3-qemu/modules"].data
     assert re.fullmatch(rb"/lib/modules/e1000.ko InterruptThrottleRate=0(,0){31}\n", listed)
 
@@ -163,7 +177,7 @@ def test_each_ingredient_makes_another_image(
     before = image.ensure_spec(cache, steps, parts.spec)
     spec = parts.spec
     if isinstance(change, dict):
-        spec = msgspec.structs.replace(spec, **change)
+        spec = replace(spec, **change)
     elif change == "kernel":
         parts.bzimage.write_bytes(bzimage("6.1.0", b"patched"))
     elif change == "relay":
@@ -204,6 +218,210 @@ def test_each_property_of_an_added_file_makes_another_image(
     assert ("srv/other" in members) == (change == "path")
 
 
+# --- one content, one image -----------------------------------------------------------------------
+
+
+def tree(directory: Path, data: str = "the same") -> Path:
+    """Make a directory with all kinds of names in it."""
+    directory.mkdir(parents=True, mode=0o755)
+    for name in ("b", "a", "ü", "sub"):
+        place = directory / name
+        if name == "sub":
+            place.mkdir()
+            place /= "c"
+        place.write_text(data)
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return directory
+
+
+def of_tree(parts: Parts, directory: Path) -> image.Image:
+    wanted = image.Image(parts.spec.kernel)
+    wanted.add(directory, to="/srv")
+    wanted.write("/etc/motd", "hello")
+    return wanted
+
+
+def built(cache: Cache, steps: Steps, wanted: image.Image) -> tuple[str, bytes]:
+    """Return an image's name and its initramfs."""
+    directory = wanted.build_in(cache, steps)
+    return directory.name, (directory / "initramfs").read_bytes()
+
+
+def test_two_directories_of_the_same_content_make_one_image_and_of_another_two(
+    cache: Cache, steps: Steps, parts: Parts, tmp_path: Path
+) -> None:
+    one, two = tree(tmp_path / "one"), tree(tmp_path / "elsewhere" / "two")
+    other = tree(tmp_path / "other", "something else")
+    first = of_tree(parts, one).build_in(cache, steps)
+    assert of_tree(parts, two).build_in(cache, steps) == first
+    assert of_tree(parts, other).build_in(cache, steps) != first
+    # Where it came from is told all the same.
+    assert image.images(cache)[first].added == (f"{one} as /srv",)
+    assert len(image.images(cache)) == 2
+
+
+def _by_another_kernel_file(parts: Parts, top: Path) -> image.Image:
+    copy = top.parent / "elsewhere" / "vmlinuz"
+    copy.parent.mkdir()
+    shutil.copyfile(parts.bzimage, copy)
+    parts.bzimage = copy
+    return of_tree(parts, top)
+
+
+def _at_other_times(parts: Parts, top: Path) -> image.Image:
+    for path in top.rglob("*"):
+        os.utime(path, (1, 1))
+    return of_tree(parts, top)
+
+
+def _read_in_another_order(parts: Parts, top: Path) -> image.Image:
+    walk = os.walk
+
+    def backwards(*arguments: Any, **options: Any) -> Any:
+        for directory, names, files in walk(*arguments, **options):
+            names.sort(reverse=True)
+            yield directory, names, sorted(files, reverse=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "walk", backwards)
+        return of_tree(parts, top)
+
+
+def _added_in_another_order(parts: Parts, top: Path) -> image.Image:
+    wanted = image.Image(parts.spec.kernel)
+    wanted.write("/etc/motd", "hello")
+    wanted.add(top, to="/srv")
+    return wanted
+
+
+def _file_by_file(parts: Parts, top: Path) -> image.Image:
+    wanted = image.Image(parts.spec.kernel)
+    for path in top.rglob("*"):
+        if path.is_file():
+            wanted.write(f"/srv/{path.relative_to(top)}", path.read_text())
+    wanted.write("/etc/motd", "hello")
+    return wanted
+
+
+def _as_a_root_file_system(parts: Parts, top: Path) -> image.Image:
+    root = top.parent / "root"
+    shutil.copytree(top, root / "srv")
+    root.chmod(0o700)
+    wanted = image.Image(parts.spec.kernel, rootfs=root)
+    wanted.write("/etc/motd", "hello")
+    return wanted
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        _by_another_kernel_file,
+        _at_other_times,
+        _read_in_another_order,
+        _added_in_another_order,
+        _file_by_file,
+        _as_a_root_file_system,
+    ],
+    ids=lambda function: function.__name__.strip("_"),
+)
+def test_what_is_the_same_in_the_guest_is_the_same_image(
+    cache: Cache,
+    steps: Steps,
+    parts: Parts,
+    tmp_path: Path,
+    again: Callable[[Parts, Path], image.Image],
+) -> None:
+    top = tree(tmp_path / "top")
+    first = built(cache, steps, of_tree(parts, top))
+    assert built(Cache(tmp_path / "other"), steps, again(parts, top)) == first
+
+
+def test_options_that_mean_the_same_make_the_same_image(
+    cache: Cache, steps: Steps, parts: Parts
+) -> None:
+    one = replace(parts.spec, cmdline_extra=("quiet", "nohz=off"), memory_mib=96)
+    two = replace(parts.spec, cmdline_extra=["quiet nohz=off"])
+    assert image.ensure_spec(cache, steps, one) == image.ensure_spec(cache, steps, two)
+
+
+def test_the_umask_is_not_in_an_image(
+    cache: Cache, steps: Steps, parts: Parts, tmp_path: Path
+) -> None:
+    top = tree(tmp_path / "top")
+    first = built(cache, steps, of_tree(parts, top))
+    before = os.umask(0o077)
+    try:
+        second = built(Cache(tmp_path / "other"), steps, of_tree(parts, top))
+    finally:
+        os.umask(before)
+    assert second == first
+
+
+OVERLAY = r"""
+import hashlib, sys
+from ns3_qemu import cpio
+from ns3_qemu.overlay import Overlay, digests
+overlay = Overlay()
+overlay.add(sys.argv[1], to="/srv/\u00fc")
+overlay.write("/srv/\u20ac", "as a script says it")
+overlay.link("/srv/link", "/srv/\u20ac")
+root = Overlay()
+root.add_rootfs(sys.argv[2])
+for one in (overlay, root):
+    entries = one.entries([])
+    print(ascii(digests(entries)), hashlib.sha256(cpio.archive(entries)).hexdigest())
+"""
+
+
+def test_the_locale_is_not_in_an_image(tmp_path: Path) -> None:
+    top = tree(tmp_path / "top")
+    subprocess.run(
+        ["tar", "--format=posix", "-cf", tmp_path / "root.tar", "-C", tmp_path, "top"], check=True
+    )
+
+    def run(**environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", OVERLAY, top, tmp_path / "root.tar"],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    usual = run(LC_ALL="C.UTF-8")
+    assert "/srv/\\u20ac" in usual
+    # ASCII, without Python's own way around it.
+    assert run(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0") == usual
+
+
+def test_a_cache_that_is_reached_by_a_link_is_the_same(
+    cache: Cache, steps: Steps, parts: Parts, tmp_path: Path
+) -> None:
+    first = image.ensure_spec(cache, steps, parts.spec)
+    (tmp_path / "link").symlink_to(cache.root)
+    assert image.ensure_spec(Cache(tmp_path / "link"), steps, parts.spec) == first
+
+
+def test_directories_that_differ_only_in_the_guest_make_two_images(
+    cache: Cache, steps: Steps, parts: Parts, tmp_path: Path
+) -> None:
+    """/root, which is there anyway, is root's alone unless its mode is said."""
+    (tmp_path / "top" / "root").mkdir(parents=True)
+    (tmp_path / "top" / "root").chmod(0o755)
+    said = image.Image(parts.spec.kernel, rootfs=tmp_path / "top")
+    implied = image.Image(parts.spec.kernel)
+    for wanted in (said, implied):
+        wanted.write("/root/x", "x")
+    modes = {
+        directory: read((directory / "initramfs").read_bytes())["root"].mode & 0o777
+        for directory in (said.build_in(cache, steps), implied.build_in(cache, steps))
+    }
+    assert list(modes.values()) == [0o755, 0o700]
+
+
 def test_an_image_says_what_was_added(
     cache: Cache, steps: Steps, parts: Parts, tmp_path: Path
 ) -> None:
@@ -225,7 +443,8 @@ def test_memory_that_added_files_do_not_fit_into_is_an_error(
     with pytest.raises(ImageError, match="96 MiB of memory are too little") as caught:
         wanted.build_in(cache, steps)
     needed = int(caught.value.advice.split()[1])
-    wanted.memory_mib = needed
+    wanted = image.Image(parts.spec.kernel, memory_mib=needed)
+    wanted.add(tmp_path / "large", to="/large")
     assert wanted.build_in(cache, steps).is_dir()
 
 
@@ -248,6 +467,9 @@ def test_the_same_ingredients_make_the_same_bytes(
         (ImageSpec(relay="parallel"), "'parallel'"),
         (ImageSpec(hpet_period_ns=101), "101 ns"),
         (ImageSpec(cmdline_extra=("a\nb",)), "not a kernel parameter"),
+        (ImageSpec(cmdline_extra="nohz=off"), "not a list of kernel parameters: 'nohz=off'"),
+        (ImageSpec(extra_modules=["tcp_bbr", ""]), "not a kernel module: ''"),
+        (ImageSpec(memory_mib="96"), "cannot be 96 MiB"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_work_is_refused_at_once(

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent.parent / "ns3-module" / "test"
-SOURCES = "".join(path.read_text() for path in sorted(TESTS.glob("*-test-suite.cc")))
+MODULE = Path(__file__).parent.parent / "ns3-module"
+FILES = sorted((MODULE / "test").glob("*-test-suite.cc"))
+SOURCES = "".join(path.read_text() for path in FILES)
 SUITES = re.findall(r': TestSuite\("(.+?)"', SOURCES)
 CASES = re.findall(r': \w*TestCase\("(.+?)"\)', SOURCES)
 
@@ -24,6 +25,22 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory)
         printed += run.stdout + run.stderr
     return printed
+
+
+def test_each_file_is_a_suite_that_both_builds_know() -> None:
+    assert len(SUITES) == len(FILES)
+    listed = re.findall(r"test/(\S+-test-suite\.cc)", (MODULE / "CMakeLists.txt").read_text())
+    assert listed == [path.name for path in FILES]
+
+
+@pytest.mark.parametrize("names", [SUITES, CASES], ids=["suites", "cases"])
+def test_a_name_is_given_once(names: list[str]) -> None:
+    assert len(set(names)) == len(names)
+
+
+def test_no_case_but_those_runs(report: str) -> None:
+    ended = re.findall(r"^ *(?:PASS|FAIL|SKIP) (.+) [\d.]+ s$", report, re.MULTILINE)
+    assert sorted(ended) == sorted([*SUITES, *CASES])
 
 
 @pytest.mark.parametrize("case", CASES)

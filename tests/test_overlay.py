@@ -177,7 +177,7 @@ def test_a_static_program_comes_alone(compiled: Compile):
     program = compiled("static", "-static", compiler="musl-gcc")
     overlay = Overlay()
     overlay.add(program, to="/bin/static")
-    assert set(overlay.digests()) == {"/bin", "/bin/static"}
+    assert set(overlay.paths) == {"/bin", "/bin/static"}
 
 
 def test_a_program_for_musl_brings_musls_loader(compiled: Compile):
@@ -511,6 +511,6 @@ def test_a_program_does_not_join_a_root_file_system_with_other_libraries(tmp_pat
 def test_machines_have_as_much_memory_as_their_files_need(tmp_path: Path):
     (tmp_path / "large").write_bytes(bytes(50 * 2**20))
     wanted = image.Image()
-    assert wanted.spec.memory_mib == 96
+    assert image.settled(wanted).memory_mib == 96
     wanted.add(tmp_path / "large", to="/large")
-    assert 200 < wanted.spec.memory_mib < 300
+    assert 200 < image.settled(wanted).memory_mib < 300

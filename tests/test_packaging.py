@@ -3,6 +3,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -57,6 +58,48 @@ def test_the_bootstrap_installs_what_the_doctor_looks_for() -> None:
     assert {*doctor.TOOLS.values(), *doctor.LIBRARIES.values()} <= installed | essential
 
 
+def version() -> str:
+    project = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]
+    return str(project["version"])
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = (TREE / "CITATION.cff").read_text()
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [version()]
+    assert re.findall(r"^license: (.+)$", citation, re.MULTILINE) == ["GPL-2.0-only"]
+    # The work that it follows is the one that the README names.
+    (doi,) = re.findall(r"^ +doi: (.+)$", citation, re.MULTILINE)
+    assert f"https://doi.org/{doi})" in (TREE / "README.md").read_text()
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    changelog = (TREE / "CHANGELOG.md").read_text()
+    headings = re.findall(r"^## \[(.+?)\] - (.+)$", changelog, re.MULTILINE)
+    released = [heading for heading in headings if heading[0] != "Unreleased"]
+    assert released[0][0] == version()
+    assert re.fullmatch(r"unreleased|\d{4}-\d\d-\d\d", released[0][1])
+    known = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.+)$", changelog, re.MULTILINE)) <= known
+
+
+def test_who_reports_a_defect_is_asked_for_what_the_command_line_can_tell() -> None:
+    template = (TREE / ".github" / "ISSUE_TEMPLATE" / "defect.md").read_text()
+    commands = set(re.findall(r"`ns3-qemu ([a-z-]+)`", template))
+    assert commands == {"doctor", "--version"}
+    for command in commands:
+        program = Path(sys.executable).parent / "ns3-qemu"
+        options = [] if command == "--version" else ["--help"]
+        assert subprocess.run([program, command, *options], check=False).returncode == 0
+
+
+def test_pre_commit_checks_what_make_does() -> None:
+    hook = re.search(
+        r"^ +entry: make (\S+)$", (TREE / ".pre-commit-config.yaml").read_text(), re.MULTILINE
+    )
+    assert hook
+    assert re.search(rf"^{hook[1]}:", (TREE / "Makefile").read_text(), re.MULTILINE)
+
+
 def test_no_file_names_the_mirror_of_this_machine() -> None:
     uris = [source.uri for source in apt.machine_sources()]
     hosts = {match[1] for uri in uris if (match := re.match(r"\w[\w+]*://([^/:]+)", uri))}
@@ -70,7 +113,7 @@ def test_no_file_names_the_mirror_of_this_machine() -> None:
 def sources() -> list[Path]:
     """Return the tracked files that are programs or describe how one is built."""
     suffixes = {".c", ".cc", ".h", ".mak", ".py", ".pyi", ".sh", ".toml", ".txt"}
-    names = {"Makefile", ".clang-format"}
+    names = {"Makefile", ".clang-format", ".editorconfig", ".pre-commit-config.yaml"}
 
     def is_source(file: Path) -> bool:
         return file.suffix in suffixes or file.name in names or file.read_bytes()[:2] == b"#!"

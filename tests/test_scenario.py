@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ns3_qemu.errors import ScenarioError
-from ns3_qemu.image import ImageSpec
-from ns3_qemu.scenario import Scenario, base_case, read, time_ns
+from ns3_qemu.image_spec import OPTIONS, ImageSpec
+from ns3_qemu.scenario import HostOptions, Scenario, Validation, base_case, read, time_ns
 
 FILE = """
 name = "a"
@@ -114,7 +114,15 @@ def test_a_sysctls_name_keeps_its_dots(path: Path) -> None:
         ("hosts.reads_per_wake=0", "hosts.reads_per_wake", "from 1"),
         ("hosts.receiver_options.read_size=8k", "hosts.receiver_options.read_size", "8192B"),
         ("hosts.sender_options.nik=e1000", "hosts.sender_options.nik", "nic"),
+        ("hosts.memory=4MiB", "hosts.memory", "16 to 2048 MiB"),
+        ("hosts.memory=4GiB", "hosts.memory", "96MiB"),
+        ("hosts.like=nsc.", "hosts.like", "nsc"),
         ("tcp.sysctl.Net=1", "tcp.sysctl", "net.ipv4.tcp_ecn"),
+        ("tcp.sack=yes", "tcp.sack", "true or false"),
+        ("validation.never_idle=always", "validation.never_idle", "queue, sender"),
+        ("validation.never_idle=true", "validation.never_idle", "text in quotes"),
+        ("validation.late_timers=yes", "validation.late_timers", "true or false"),
+        ("validation.late_timer=true", "validation.late_timer", "late_timers"),
         ("name=../x", "name", "letters"),
     ],
 )
@@ -125,6 +133,22 @@ def test_an_error_names_the_key_and_what_is_allowed(
     assert key in text
     assert allowed in text
     assert "\n" not in text
+
+
+def test_a_machine_has_keys_for_what_an_image_can_be() -> None:
+    """But for what other keys say: the kernel, and the modules of the congestion control."""
+    keys = {option.key for option in OPTIONS.values()} - {""}
+    assert keys <= set(HostOptions.__struct_fields__)
+    assert {name for name, option in OPTIONS.items() if not option.key} == {
+        "kernel",
+        "extra_modules",
+    }
+
+
+def test_what_the_checks_must_know_is_said_by_the_scenario(path: Path) -> None:
+    assert read(path).validation == Validation()
+    said = read(path, ["validation.never_idle=sender", "validation.late_timers=true"]).validation
+    assert (said.never_idle, said.late_timers) == ("sender", True)
 
 
 def test_machines_are_as_usual_unless_told_otherwise(path: Path) -> None:

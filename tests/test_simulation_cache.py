@@ -28,7 +28,7 @@ def produce(self, final, build, on_wait=None, produce=Cache.produce):
     return produce(self, final, told, on_wait)
 
 Cache.produce = produce
-sys.argv[1:] = [str(image.ensure())]
+sys.argv[1:] = [str(image.Image().build())]
 from simulation_script import *
 
 nodes, devices = point_to_point()

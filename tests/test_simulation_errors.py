@@ -38,6 +38,7 @@ def attempt(name, prepare, progress=None):
         ns3_qemu.Run(on_progress, interval=0)
     except BaseException as error:
         seen["type"], seen["text"] = type(error).__name__, str(error)
+        seen["ours"] = isinstance(error, ns3_qemu.VmError)
     seen["now"] = ns.Simulator.Now().GetNanoSeconds()
     pids.append(vm.GetPid())
     ns.Simulator.Destroy()
@@ -126,6 +127,7 @@ def test_a_route_that_the_kernel_refuses_ends_the_run_at_its_beginning(result: d
 def test_a_machine_that_dies_ends_the_run_with_its_diagnosis(result: dict[str, Any]):
     run = result["killed"]
     assert run["type"] == "VmError"
+    assert run["ours"]
     assert run["text"].startswith("VM 'node")
     assert "QEMU was killed by signal 9" in run["text"]
     assert "| ns3-qemu relay: ready" in run["text"]

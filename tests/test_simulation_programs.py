@@ -270,7 +270,7 @@ def test_a_machine_runs_on_a_root_file_system_of_the_users(tmp_path: Path):
     (root / "bin/sh").symlink_to("busybox")
     (root / "etc/os-release").write_text("NAME=mine\n")
     wanted = image.Image(rootfs=root)
-    vm = Vm(read_image(str(wanted.build())).command)
+    vm = Vm(read_image(str(wanted.build())))
     try:
         vm.finish_boot()
         vm.relay.start_process(

@@ -107,7 +107,7 @@ def watch(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     from ns3_qemu._vm import Vm, read_image
 
     vm = Vm(
-        read_image(str(vm_image)).command,
+        read_image(str(vm_image)),
         nics=["02:00:00:00:00:01"],
         snapshots=str(vm_image / "snapshots"),
     )

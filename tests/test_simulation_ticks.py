@@ -62,7 +62,7 @@ MS = 1_000_000
 def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
-        directory = image.ensure(cmdline_extra=("nohz=off", "highres=off"))
+        directory = image.Image(cmdline_extra=("nohz=off", "highres=off")).build()
     ended = run_script(SCRIPT, directory, tmp_path_factory.mktemp("ticks"))
     assert ended.status == 0, ended.errors
     return ended.result

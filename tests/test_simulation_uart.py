@@ -34,7 +34,7 @@ finish()
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    wanted = image.ensure("debian:6.1", 96, relay="uart")
+    wanted = image.Image(relay="uart").build()
     ended = run_script(SCRIPT, wanted, tmp_path_factory.mktemp("simulation"))
     assert ended.status == 0, ended.errors
     return ended.result

@@ -70,6 +70,31 @@ def test_every_check_holds_for_a_right_run():
     assert all(found.values())
 
 
+def test_how_near_goodput_must_be_follows_from_what_the_scenario_says():
+    """And from nothing else: not from its name."""
+
+    def tolerance(*settings):
+        network = Network(read(A1, "name=renamed", *settings))
+        found = checks.invariant(stored("base"), nsc(), network)
+        return next(check.tolerance for check in found if check.name == "goodput")
+
+    assert tolerance() == "0.5%"
+    assert tolerance("validation.never_idle=sender") == "0.1%"
+    assert tolerance("validation={}") == "3.0%"
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_whether_timers_may_be_late_is_said_by_the_scenario(late):
+    network = Network(read(A1, "name=renamed", f"validation.late_timers={str(late).lower()}"))
+    packets = next(iter(checks.equal(stored("base"), nsc(), network)))
+    assert (packets.tolerance == "that one is 1 ms earlier") == late
+
+
+def test_no_check_knows_a_scenario_by_its_name():
+    text = Path(checks.__file__).read_text()
+    assert [name for name in data.scenarios() if f'"{name}"' in text] == []
+
+
 @pytest.mark.parametrize(
     ("mutation", "kind", "expected"),
     [

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ns3_qemu._vm import Vm, VmError
+from ns3_qemu._vm import Vm
 from ns3_qemu.bench import cases, coupling, loads, turns
-from ns3_qemu.errors import VmError as BenchVmError
+from ns3_qemu.errors import VmError
 from vm_tools import SECOND
 
 
@@ -43,7 +43,7 @@ def test_an_empty_turn_brings_nothing(vm: Vm):
 def test_a_reply_that_is_missing_is_an_error(vm: Vm):
     vm.set_carrier(0, False)
     try:
-        with pytest.raises(BenchVmError, match="has answered 0 of 5 frames"):
+        with pytest.raises(VmError, match="has answered 0 of 5 frames"):
             turns.take_turns(vm, "icmp", 5)
     finally:
         vm.set_carrier(0, True)

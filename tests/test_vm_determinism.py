@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ns3_qemu._vm import SINK, SOURCE, Vm
+from ns3_qemu._vm import SINK, SOURCE, Vm, VmImage
 from vm_tools import GUEST_MAC, SECOND, arp_request, echo_request, neighbour_solicitation
 
 SEEDS = {"a": 1, "same as a": 1, "b": 2}
@@ -57,11 +57,11 @@ def live(vm: Vm) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def lives(
-    vm_command: list[str], tmp_path_factory: pytest.TempPathFactory
+    vm_machine: VmImage, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Any]]:
     directory: Path = tmp_path_factory.mktemp("consoles")
     machines = {
-        name: Vm(vm_command, nics=[GUEST_MAC], seed=seed, console_log=str(directory / name))
+        name: Vm(vm_machine, nics=[GUEST_MAC], seed=seed, console_log=str(directory / name))
         for name, seed in SEEDS.items()
     }
     for machine in machines.values():

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ns3_qemu._vm import Vm, VmError, read_image
-from vm_tools import SECOND, watched, with_option
+from ns3_qemu._vm import Vm, VmImage, read_image
+from vm_tools import GUEST_MAC, SECOND, other_machine, watched
 
 # How long anything may take that happens at once; a limit for defects, not a measurement.
 PATIENCE_MS = 20_000
@@ -44,9 +44,9 @@ def test_a_qemu_that_cannot_be_executed_is_named(tmp_path: Path):
         vm.finish_boot()
 
 
-def test_what_is_no_mac_address_is_named(vm_command: list[str]):
+def test_what_is_no_mac_address_is_named(vm_machine: VmImage):
     with fails("'02:00:00:00:00:01:7' is no MAC address"):
-        Vm(vm_command, nics=["02:00:00:00:00:01:7"]).start()
+        Vm(vm_machine, nics=["02:00:00:00:00:01:7"]).start()
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,13 @@ def test_what_is_no_mac_address_is_named(vm_command: list[str]):
         ({"link_options": ["nonsense=1"]}, "Invalid parameter 'nonsense'"),
         ({"link_options": ["busy-step=soon"]}, "'busy-step' expects a uint64"),
         ({"link_options": ["fd=99"]}, "file descriptor 99"),
-        ({"nics": ["02:00:00:00:00:01"], "nic_model": "ne4711"}, "'ne4711' is not a valid device"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_what_qemu_says_when_it_exits_is_passed_on(
-    vm_command: list[str], options: dict[str, object], message: str
+    vm_machine: VmImage, options: dict[str, object], message: str
 ):
-    vm = Vm(vm_command, name="odd", **options)
+    vm = Vm(vm_machine, name="odd", **options)
     vm.start()
     with watched(vm.pid) as has_ended:
         with fails(f"VM 'odd' failed while it booted: QEMU exited with status 1:.*{message}"):
@@ -70,19 +69,24 @@ def test_what_qemu_says_when_it_exits_is_passed_on(
         assert has_ended()
 
 
-def test_an_unknown_option_of_qemu_is_named(vm_command: list[str]):
+def test_an_unknown_option_of_qemu_is_named(vm_machine: VmImage):
     with fails("exited with status 1:.*-frobnicate: invalid option"):
-        Vm([*vm_command, "-frobnicate"]).finish_boot()
+        Vm(other_machine(vm_machine, "-frobnicate")).finish_boot()
 
 
-def test_a_kernel_that_does_not_exist_is_named(vm_command: list[str]):
+def test_a_nic_that_qemu_does_not_have_is_named(vm_machine: VmImage):
+    with fails("exited with status 1:.*'ne4711' is not a valid device"):
+        Vm(other_machine(vm_machine, nic_model="ne4711"), nics=[GUEST_MAC]).finish_boot()
+
+
+def test_a_kernel_that_does_not_exist_is_named(vm_machine: VmImage):
     with fails("exited with status 1:.*/nonexistent/kernel"):
-        Vm(with_option(vm_command, "-kernel", "/nonexistent/kernel")).finish_boot()
+        Vm(other_machine(vm_machine, boot={"-kernel": "/nonexistent/kernel"})).finish_boot()
 
 
 def test_a_program_that_is_no_patched_qemu_is_told_by_its_silence():
     with fails("while it booted: QEMU exited with status 0 without a message"):
-        Vm(["/bin/true"]).finish_boot()
+        Vm(VmImage(["/bin/true"])).finish_boot()
 
 
 @pytest.mark.parametrize("content", [None, b""], ids=["missing", "empty"])
@@ -94,14 +98,14 @@ def test_a_command_file_that_is_missing_or_empty_is_named(tmp_path: Path, conten
         read_image(str(tmp_path))
 
 
-def test_a_console_log_that_cannot_be_written_is_named(vm_command: list[str], tmp_path: Path):
+def test_a_console_log_that_cannot_be_written_is_named(vm_machine: VmImage, tmp_path: Path):
     log = tmp_path / "no such directory" / "console.log"
     with fails(f"cannot write the console log '{re.escape(str(log))}': No such file or directory"):
-        Vm(vm_command, console_log=str(log)).start()
+        Vm(vm_machine, console_log=str(log)).start()
 
 
-def test_a_machine_starts_only_once(vm_command: list[str]):
-    vm = Vm(vm_command)
+def test_a_machine_starts_only_once(vm_machine: VmImage):
+    vm = Vm(vm_machine)
     vm.start()
     with watched(vm.pid) as has_ended:
         with fails("started twice"):
@@ -118,14 +122,13 @@ def test_a_machine_starts_only_once(vm_command: list[str]):
     ids=["no init", "broken initrd"],
 )
 def test_a_panic_at_boot_is_named_with_the_last_console_lines(
-    vm_command: list[str], tmp_path: Path, option: str, value: str
+    vm_machine: VmImage, tmp_path: Path, option: str, value: str
 ):
     broken = tmp_path / "initrd"
     broken.write_bytes(b"not an archive of any kind" * 1000)
     log = tmp_path / "console.log"
-    vm = Vm(
-        with_option(vm_command, option, value or str(broken)), name="hopeless", console_log=str(log)
-    )
+    hopeless = other_machine(vm_machine, boot={option: value or str(broken)})
+    vm = Vm(hopeless, name="hopeless", console_log=str(log))
     vm.start()
     with watched(vm.pid) as has_ended:
         with pytest.raises(VmError) as failed:
@@ -207,8 +210,8 @@ def test_an_exception_of_a_signal_handler_ends_a_turn_that_does_not_end(boot: Ca
         assert has_ended()
 
 
-def test_a_qemu_that_is_killed_at_boot_is_noticed(vm_command: list[str]):
-    vm = Vm(vm_command, name="victim")
+def test_a_qemu_that_is_killed_at_boot_is_noticed(vm_machine: VmImage):
+    vm = Vm(vm_machine, name="victim")
     vm.start()
     os.kill(vm.pid, signal.SIGKILL)
     with fails("VM 'victim' failed while it booted: QEMU was killed by signal 9"):
@@ -238,8 +241,8 @@ def test_no_process_is_left_after_the_end(boot: Callable[..., Vm]):
     vm.end()  # does nothing
 
 
-def test_no_process_is_left_of_a_machine_that_nobody_has_any_more(vm_command: list[str]):
-    vm = Vm(vm_command)
+def test_no_process_is_left_of_a_machine_that_nobody_has_any_more(vm_machine: VmImage):
+    vm = Vm(vm_machine)
     vm.finish_boot()
     with watched(vm.pid) as has_ended:
         assert not has_ended()
@@ -247,8 +250,8 @@ def test_no_process_is_left_of_a_machine_that_nobody_has_any_more(vm_command: li
         assert has_ended()
 
 
-def test_no_process_is_left_of_a_machine_that_was_ended_while_it_booted(vm_command: list[str]):
-    vm = Vm(vm_command)
+def test_no_process_is_left_of_a_machine_that_was_ended_while_it_booted(vm_machine: VmImage):
+    vm = Vm(vm_machine)
     vm.start()
     with watched(vm.pid) as has_ended:
         assert not has_ended()
@@ -268,7 +271,7 @@ CHILD = """
 import os, signal, sys
 from ns3_qemu._vm import Vm, read_image
 
-vm = Vm(read_image(sys.argv[1]).command)
+vm = Vm(read_image(sys.argv[1]))
 vm.start()
 if sys.argv[2] == "ready":
     vm.finish_boot()

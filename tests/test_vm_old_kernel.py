@@ -37,27 +37,19 @@ PHASE = 1
 def directory() -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
-        return image.ensure(
+        return image.Image(
             KERNEL,
-            128,
-            ("nohz=off", "highres=off", "loglevel=7"),
-            "e1000",
+            memory_mib=128,
+            cmdline_extra=("nohz=off", "highres=off", "loglevel=7"),
+            nic="e1000",
             hpet_period_ns=16,
             relay="uart",
-        )
+        ).build()
 
 
 @pytest.fixture(scope="module")
 def vm(directory: Path) -> Iterator[Vm]:
-    wanted = read_image(str(directory))
-    machine = Vm(
-        wanted.command,
-        name="old",
-        nics=[GUEST_MAC],
-        nic_model=wanted.nic_model,
-        relay_port=wanted.relay_port,
-        tick_phase=PHASE,
-    )
+    machine = Vm(read_image(str(directory)), name="old", nics=[GUEST_MAC], tick_phase=PHASE)
     with contextlib.ExitStack() as ends:
         ends.callback(machine.end)
         machine.finish_boot()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ns3_qemu._vm import Vm, VmError
+from ns3_qemu._vm import Vm, VmError, VmImage
 from vm_tools import (
     GUEST_MAC,
     IPV4,
@@ -20,15 +20,15 @@ from vm_tools import (
     arp_request,
     echo_request,
     of_type,
+    other_machine,
     watched,
-    with_option,
 )
 
 FILES = {"console", "manifest", "ram", "relay", "state"}
 
 
-def start(command: list[str], store: Path, **configuration: Any) -> Vm:
-    vm = Vm(command, snapshots=str(store), **{"nics": [GUEST_MAC], **configuration})
+def start(machine: VmImage, store: Path, **configuration: Any) -> Vm:
+    vm = Vm(machine, snapshots=str(store), **{"nics": [GUEST_MAC], **configuration})
     vm.finish_boot()
     return vm
 
@@ -62,10 +62,10 @@ def life(vm: Vm) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def snapshot(vm_command: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def snapshot(vm_machine: VmImage, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A snapshot of a machine with one NIC, which one of another identity has had made."""
     store = tmp_path_factory.mktemp("store")
-    start(vm_command, store, nics=["02:00:00:00:07:07"], name="first", seed=7).end()
+    start(vm_machine, store, nics=["02:00:00:00:07:07"], name="first", seed=7).end()
     (directory,) = saved(store)
     return directory
 
@@ -76,7 +76,7 @@ def store(snapshot: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lives(vm_command: list[str], store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def lives(vm_machine: VmImage, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Lives of machines: two with a snapshot of their own, made for them; others from one."""
     fresh = tmp_path_factory.mktemp("fresh")
     result = {}
@@ -86,7 +86,7 @@ def lives(vm_command: list[str], store: Path, tmp_path_factory: pytest.TempPathF
         ("made for another", store, 1),
         ("another seed", store, 2),
     ):
-        vm = start(vm_command, place, seed=seed)
+        vm = start(vm_machine, place, seed=seed)
         result[name] = life(vm)
         vm.end()
     return result
@@ -108,10 +108,8 @@ def test_the_restored_machine_answers(lives: dict[str, Any]):
     assert len(of_type(lives["cached"]["frames"], IPV4)) == 20
 
 
-def test_a_restored_machine_has_its_own_name_addresses_and_clocks(
-    vm_command: list[str], store: Path
-):
-    vm = start(vm_command, store, nics=["02:00:00:00:00:2a"], name="second")
+def test_a_restored_machine_has_its_own_name_addresses_and_clocks(vm_machine: VmImage, store: Path):
+    vm = start(vm_machine, store, nics=["02:00:00:00:00:2a"], name="second")
     assert vm.relay.sysctl("kernel.hostname") == "second"
     assert vm.relay.link(0)[3] == bytes.fromhex("02000000002a")
     assert vm.relay.clock()[1] == UPTIME
@@ -121,10 +119,10 @@ def test_a_restored_machine_has_its_own_name_addresses_and_clocks(
 
 
 def test_machines_of_one_snapshot_share_its_memory_and_cannot_change_it(
-    vm_command: list[str], snapshot: Path
+    vm_machine: VmImage, snapshot: Path
 ):
     before = (snapshot / "ram").stat().st_mtime_ns
-    vm = start(vm_command, snapshot.parent)
+    vm = start(vm_machine, snapshot.parent)
     mapped = [
         line.split()
         for line in Path(f"/proc/{vm.pid}/maps").read_text().splitlines()
@@ -137,37 +135,37 @@ def test_machines_of_one_snapshot_share_its_memory_and_cannot_change_it(
 
 
 def test_the_console_shows_how_the_saved_machine_had_booted(
-    vm_command: list[str], store: Path, tmp_path: Path
+    vm_machine: VmImage, store: Path, tmp_path: Path
 ):
     log = tmp_path / "console.log"
-    vm = start(vm_command, store, console_log=str(log))
+    vm = start(vm_machine, store, console_log=str(log))
     vm.end()
     assert "ns3-qemu relay: ready" in log.read_text()
 
 
 def test_machines_with_another_number_of_nics_have_another_snapshot(
-    vm_command: list[str], store: Path
+    vm_machine: VmImage, store: Path
 ):
     before = saved(store)
-    vm = start(vm_command, store, nics=[GUEST_MAC, "02:00:00:00:00:03"])
+    vm = start(vm_machine, store, nics=[GUEST_MAC, "02:00:00:00:00:03"])
     assert vm.relay.link(1)[3] == bytes.fromhex("020000000003")
     vm.end()
     assert len(saved(store)) == len(before) + 1
 
 
 @pytest.mark.parametrize("name", ["state", "relay", "ram", "manifest"])
-def test_a_damaged_snapshot_is_made_again(vm_command: list[str], snapshot: Path, name: str):
+def test_a_damaged_snapshot_is_made_again(vm_machine: VmImage, snapshot: Path, name: str):
     whole = (snapshot / name).stat().st_size
     os.truncate(snapshot / name, whole // 2)
-    vm = start(vm_command, snapshot.parent)
+    vm = start(vm_machine, snapshot.parent)
     vm.end()
     assert (snapshot / name).stat().st_size == whole
 
 
 SCRIPT = """
 import pathlib, sys
-from ns3_qemu._vm import Vm
-vm = Vm(sys.argv[2:], nics=["02:00:00:00:00:01"], snapshots=sys.argv[1])
+from ns3_qemu._vm import Vm, read_image
+vm = Vm(read_image(sys.argv[2]), nics=["02:00:00:00:00:01"], snapshots=sys.argv[1])
 print("started", flush=True)
 vm.finish_boot()
 print("inodes", *[entry.stat().st_ino for entry in pathlib.Path(sys.argv[1]).glob("*")])
@@ -175,14 +173,14 @@ vm.end()
 """
 
 
-def other_simulation(command: list[str], store: Path) -> "subprocess.Popen[str]":
+def other_simulation(image: Path, store: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(store), *command], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, str(store), str(image)], stdout=subprocess.PIPE, text=True
     )
 
 
-def test_of_two_that_need_a_snapshot_at_once_one_makes_it(vm_command: list[str], tmp_path: Path):
-    both = [other_simulation(vm_command, tmp_path) for _ in range(2)]
+def test_of_two_that_need_a_snapshot_at_once_one_makes_it(vm_image: Path, tmp_path: Path):
+    both = [other_simulation(vm_image, tmp_path) for _ in range(2)]
     outputs = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert outputs[0] == outputs[1]  # the very same files
@@ -190,9 +188,9 @@ def test_of_two_that_need_a_snapshot_at_once_one_makes_it(vm_command: list[str],
 
 
 def test_who_is_killed_while_making_a_snapshot_leaves_nothing_that_hinders(
-    vm_command: list[str], tmp_path: Path
+    vm_image: Path, vm_machine: VmImage, tmp_path: Path
 ):
-    killed = other_simulation(vm_command, tmp_path)
+    killed = other_simulation(vm_image, tmp_path)
     assert killed.stdout
     killed.stdout.readline()
     half_made = wait_for(tmp_path, ".*.new/ram")
@@ -203,7 +201,7 @@ def test_who_is_killed_while_making_a_snapshot_leaves_nothing_that_hinders(
         assert has_ended(20_000)
     killed.stdout.close()
     assert half_made.exists()
-    vm = start(vm_command, tmp_path)
+    vm = start(vm_machine, tmp_path)
     vm.end()
     assert len(saved(tmp_path)) == 1
 
@@ -222,16 +220,16 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_store_that_cannot_be_written_is_named(vm_command: list[str], tmp_path: Path):
+def test_a_store_that_cannot_be_written_is_named(vm_machine: VmImage, tmp_path: Path):
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(VmError, match=r"cannot make .*file/store: Not a directory.*Snapshot"):
-        start(vm_command, file / "store")
+        start(vm_machine, file / "store")
 
 
-def test_a_machine_that_does_not_boot_leaves_no_snapshot(vm_command: list[str], tmp_path: Path):
-    parameters = vm_command[vm_command.index("-append") + 1]
-    command = with_option(vm_command, "-append", f"{parameters} rdinit=/none")
+def test_a_machine_that_does_not_boot_leaves_no_snapshot(vm_machine: VmImage, tmp_path: Path):
+    parameters = vm_machine.boot[vm_machine.boot.index("-append") + 1]
+    hopeless = other_machine(vm_machine, boot={"-append": f"{parameters} rdinit=/none"})
     with pytest.raises(VmError, match="while it booted"):
-        start(command, tmp_path)
+        start(hopeless, tmp_path)
     assert saved(tmp_path) == []

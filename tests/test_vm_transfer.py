@@ -7,7 +7,7 @@ from collections.abc import Callable
 import dpkt
 import pytest
 
-from ns3_qemu._vm import Vm
+from ns3_qemu._vm import Vm, VmImage
 from vm_tools import IPV4, SECOND, Wire, transfer
 
 LENGTH = 300_000
@@ -15,10 +15,10 @@ PORT = 5001
 
 
 @pytest.fixture
-def wire(vm_command: list[str]) -> Callable[..., Wire]:
+def wire(vm_machine: VmImage) -> Callable[..., Wire]:
     def make(**options: int) -> Wire:
         ends = tuple(
-            Vm(vm_command, nics=[f"02:00:00:00:00:0{i}"], name=f"host{i}", seed=i) for i in (1, 2)
+            Vm(vm_machine, nics=[f"02:00:00:00:00:0{i}"], name=f"host{i}", seed=i) for i in (1, 2)
         )
         for vm in ends:
             vm.start()

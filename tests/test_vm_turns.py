@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ns3_qemu._vm import NO_DEADLINE, Vm, VmError
+from ns3_qemu._vm import NO_DEADLINE, Vm, VmError, VmImage
 from vm_tools import ARP, EPOCH, GUEST_MAC, SECOND, UPTIME, arp_request, of_type
 
 
@@ -80,8 +80,8 @@ def test_time_cannot_go_back(boot):
         machine.run(5 * SECOND - 1)
 
 
-def test_a_machine_that_was_not_started_has_no_turn(vm_command: list[str]):
-    machine = Vm(vm_command, nics=[GUEST_MAC], name="idle")
+def test_a_machine_that_was_not_started_has_no_turn(vm_machine: VmImage):
+    machine = Vm(vm_machine, nics=[GUEST_MAC], name="idle")
     for use in (
         lambda: machine.run(0),
         lambda: machine.relay.clock(),

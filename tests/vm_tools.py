@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import dpkt
 
-from ns3_qemu._vm import READABLE, SOURCE, VERIFY, WRITABLE, Vm
+from ns3_qemu._vm import READABLE, SOURCE, VERIFY, WRITABLE, Vm, VmImage
 
 EPOCH = 946_684_800_000_000_000
 UPTIME = 20_000_000_000
@@ -51,11 +51,20 @@ def watched(pid: int) -> Iterator[Callable[[int], bool]]:
         os.close(fd)
 
 
-def with_option(command: list[str], option: str, value: str) -> list[str]:
-    """Return a QEMU command with another value of one option."""
-    changed = list(command)
-    changed[changed.index(option) + 1] = value
-    return changed
+def other_machine(
+    machine: VmImage, *extra: str, boot: dict[str, str] | None = None, nic_model: str = ""
+) -> VmImage:
+    """Return a machine with more options of QEMU, other values of those to boot, or other NICs."""
+    options = list(machine.boot)
+    for option, value in (boot or {}).items():
+        options[options.index(option) + 1] = value
+    return VmImage(
+        [*machine.command, *extra],
+        boot=options,
+        memory_mib=machine.memory_mib,
+        nic_model=nic_model or machine.nic_model,
+        relay_port=machine.relay_port,
+    )
 
 
 # --- frames ---------------------------------------------------------------------------------------

@@ -77,7 +77,8 @@ class ImageDataTestCase : public TestCase
   private:
     void DoRun() override
     {
-        const TemporaryImage directory("# comment\n\nmemory-mib=128\nnic-model=e1000\nrelay-port=uart\n");
+        const TemporaryImage directory(
+            "# comment\n\nmemory-mib=128\nnic-model=e1000\nrelay-port=uart\n");
         const auto image = ReadImage(directory.m_path);
         NS_TEST_ASSERT_MSG_EQ(image.nicModel, "e1000", "the NICs");
         NS_TEST_ASSERT_MSG_EQ(image.relayPort, "uart", "the relay's port");

@@ -35,8 +35,8 @@ struct VmImage
 
 /**
  * Read an image.
- * @param directory an image: a directory with the files `qemu.args` and `boot.args`, of one argument
- *        a line, and `machine.conf`, of lines KEY=VALUE with the keys memory-mib, nic-model and
+ * @param directory an image: a directory with the files `qemu.args` and `boot.args`, of one
+ * argument a line, and `machine.conf`, of lines KEY=VALUE with the keys memory-mib, nic-model and
  *        relay-port, each of which has a default
  * @throw VmError that says what is wrong with which file
  */

@@ -17,6 +17,8 @@ loaded when first used, with ns-3 and the C++ module: from then on `ns.QemuTcpSo
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from .errors import VmError
+
 if TYPE_CHECKING:
     from .image import Image as Image
     from .program import Program as Program
@@ -25,7 +27,7 @@ __version__ = version("ns3-qemu")
 
 __all__ = ["Image", "Program", "QemuHelper", "Run", "VmError", "__version__", "load"]
 
-_SIMULATION = frozenset({"QemuHelper", "Run", "VmError", "load"})
+_SIMULATION = frozenset({"QemuHelper", "Run", "load"})
 
 
 def __getattr__(name: str) -> Any:

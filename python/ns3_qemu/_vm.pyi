@@ -7,6 +7,8 @@ date 2000-01-01 00:00:00 UTC.
 
 from collections.abc import Sequence
 
+from .errors import VmError as VmError
+
 NO_DEADLINE: int
 """Deadline of a guest that waits for nothing but input."""
 
@@ -20,9 +22,6 @@ SOURCE: int
 SINK: int
 VERIFY: int
 """Directions of a bulk transfer that the guest's relay does by itself."""
-
-class VmError(RuntimeError):
-    """The machine cannot start or go on; the text says why, with the guest's last console lines."""
 
 class GuestError(OSError):
     """The guest's kernel refused a request; `errno` is the guest's."""

@@ -16,13 +16,19 @@ _INSTALLED = Path("/bin/busybox")
 _SUITE = "bookworm"
 _PACKAGE = "busybox-static"
 
+# In the name of a directory, as in the names of apt's files.
+_COLON = "%3a"
+
 
 def ensure(cache: Cache, steps: Steps) -> Path:
     """Return a static busybox. Raises a Ns3QemuError if there is none and none can be fetched."""
     if _is_static(_INSTALLED):
         return _INSTALLED
-    fetched = sorted(cache.programs.glob(f"{_PACKAGE}_*/busybox"))
-    return fetched[-1] if fetched else _fetch(cache, steps)
+    fetched = {
+        file.parent.name.removeprefix(f"{_PACKAGE}_").replace(_COLON, ":"): file
+        for file in cache.programs.glob(f"{_PACKAGE}_*/busybox")
+    }
+    return fetched[apt.newest(fetched)] if fetched else _fetch(cache, steps)
 
 
 def _is_static(file: Path) -> bool:
@@ -54,5 +60,5 @@ def _fetch(cache: Cache, steps: Steps) -> Path:
             )
             found.rename(result / "busybox")
 
-    name = f"{_PACKAGE}_{version.replace(':', '%3a')}"
+    name = f"{_PACKAGE}_{version.replace(':', _COLON)}"
     return cache.produce(cache.programs / name, build, steps.waiting(_PACKAGE)) / "busybox"

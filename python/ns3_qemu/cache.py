@@ -41,7 +41,8 @@ class Cache:
     """One cache directory. Directories come into being when something is put into them."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or default_root()).absolute()
+        # Images have its path in them: however it is reached, it is the same cache.
+        self.root = (root or default_root()).resolve()
         self.apt = self.root / "apt"
         self.downloads = self.root / "downloads"
         self.qemu = self.root / "qemu"

@@ -17,7 +17,8 @@ from typer.core import TyperGroup
 from . import __version__, doctor, image, pruning
 from .cache import Cache
 from .errors import Ns3QemuError
-from .options import Settings
+from .image_spec import DEFAULT_KERNEL, ImageSpec
+from .options import Settings, of_image
 from .steps import Steps
 
 
@@ -142,20 +143,20 @@ def _options(
 
 @app.command()
 def setup(
-    kernel: _Kernel = image.DEFAULT_KERNEL, modules: _Modules = None, refresh: _Refresh = False
+    kernel: _Kernel = DEFAULT_KERNEL, modules: _Modules = None, refresh: _Refresh = False
 ) -> None:
     """Fetch and build what a simulation needs: QEMU, a kernel, an image."""
     cache = Cache()
-    spec = image.ImageSpec(_kernel_spec(kernel, modules))
+    spec = ImageSpec(_kernel_spec(kernel, modules))
     image.ensure_spec(cache, Steps(cache.logs, verbose=True), spec, refresh=refresh)
 
 
 @app.command("doctor")
-def _doctor(kernel: _Kernel = image.DEFAULT_KERNEL, modules: _Modules = None) -> None:
+def _doctor(kernel: _Kernel = DEFAULT_KERNEL, modules: _Modules = None) -> None:
     """Say which parts are there, and what to do about those that are not."""
     table = Table("part", "", "what is there", "what to do", box=None, pad_edge=False)
     complete = True
-    for finding in doctor.examine(Cache(), image.ImageSpec(_kernel_spec(kernel, modules))):
+    for finding in doctor.examine(Cache(), ImageSpec(_kernel_spec(kernel, modules))):
         state = "[green]ok[/]" if finding.ok else "[red]missing[/]"
         table.add_row(finding.part, state, finding.detail, finding.advice)
         complete = complete and finding.ok
@@ -169,7 +170,7 @@ def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path(
         "out/demo"
     ),
-    kernel: _Kernel = image.DEFAULT_KERNEL,
+    kernel: _Kernel = DEFAULT_KERNEL,
     modules: _Modules = None,
 ) -> None:
     """Two Linux kernels talk TCP through ns-3."""
@@ -180,13 +181,11 @@ def demo(
 
 @app.command("shell")
 def _shell(
-    kernel: _Kernel = image.DEFAULT_KERNEL,
+    kernel: _Kernel = DEFAULT_KERNEL,
     modules: _Modules = None,
     add: _Add = None,
     rootfs: _Rootfs = None,
-    memory: Annotated[
-        int | None, typer.Option("--memory", metavar="MIB", help="Memory of the machine.")
-    ] = None,
+    memory: Annotated[int | None, of_image("memory_mib")] = ImageSpec.memory_mib,
 ) -> None:
     """Boot a kernel and give its shell. Its time follows the wall clock; Ctrl-] ends it.
 
@@ -251,37 +250,13 @@ def _packet_file(reference: Path) -> Path:
 
 @images.command()
 def build(
-    kernel: _Kernel = image.DEFAULT_KERNEL,
+    kernel: _Kernel = DEFAULT_KERNEL,
     modules: _Modules = None,
-    memory: Annotated[
-        int | None,
-        typer.Option(
-            "--memory",
-            metavar="MIB",
-            help="Memory of a machine; as much as its files need, at least 96, unless it is given.",
-        ),
-    ] = None,
-    nic: Annotated[
-        str, typer.Option("--nic", help=f"One of {', '.join(image.NICS)}.")
-    ] = "virtio-net-pci",
-    relay: Annotated[
-        str,
-        typer.Option(
-            "--relay",
-            help=f"What the relay speaks over: {' or '.join(image.RELAYS)} (a 16550, for kernels "
-            "without virtio).",
-        ),
-    ] = "virtio",
-    hpet_period: Annotated[
-        int,
-        typer.Option("--hpet-period", metavar="NS", help="Of the guest's clock: 1 to 100, in ns."),
-    ] = 1,
-    append: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--append", metavar="PARAMETER", help="A kernel parameter; may be given several times."
-        ),
-    ] = None,
+    memory: Annotated[int | None, of_image("memory_mib")] = ImageSpec.memory_mib,
+    nic: Annotated[str, of_image("nic")] = ImageSpec.nic,
+    relay: Annotated[str, of_image("relay")] = ImageSpec.relay,
+    hpet_period: Annotated[int, of_image("hpet_period_ns")] = ImageSpec.hpet_period_ns,
+    append: Annotated[list[str] | None, of_image("cmdline_extra")] = None,
     add: _Add = None,
     rootfs: _Rootfs = None,
     refresh: _Refresh = False,

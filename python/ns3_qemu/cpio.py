@@ -87,7 +87,7 @@ def blocks(entries: Iterable[Entry]) -> Iterator[bytes]:
                 by_path.setdefault(str(parent), directory(str(parent)))
 
     # A parent sorts before what is in it, as the kernel needs it.
-    for inode, name in enumerate(sorted(by_path), start=1):
+    for inode, name in enumerate(sorted(by_path, key=os.fsencode), start=1):
         yield _record(by_path[name], inode)
     yield _record(Entry(f"/{_TRAILER}", 0), 0)
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from . import image, runner
+from . import runner
+from .image_spec import DEFAULT_KERNEL
 from .kernel import check_name
 from .scenario import base_case
 
 
-def run(out: Path, kernel: str = image.DEFAULT_KERNEL) -> None:
+def run(out: Path, kernel: str = DEFAULT_KERNEL) -> None:
     """Run the base case and write its results into the directory `out`.
 
     Raises KernelError if there is no such kernel.

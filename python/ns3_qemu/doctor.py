@@ -14,6 +14,7 @@ from pathlib import Path
 from . import apt, image, kernel, toolchain
 from .cache import Cache
 from .errors import Ns3QemuError
+from .image_spec import ImageSpec
 
 # Tools of the machine: Debian package by program.
 TOOLS = {
@@ -47,7 +48,7 @@ class Finding:
     advice: str = ""  # what to do about it
 
 
-def examine(cache: Cache, spec: image.ImageSpec) -> Iterator[Finding]:
+def examine(cache: Cache, spec: ImageSpec) -> Iterator[Finding]:
     """Yield a finding for each part, from the machine up to the image."""
     yield _tools()
     yield _libraries()

@@ -5,6 +5,7 @@ Nothing is executed: the search is the dynamic loader's own (ld.so(8)), done on 
 """
 
 import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -211,7 +212,7 @@ class Loader:
 
     def _musl_directories(self) -> tuple[str, ...]:
         try:
-            text = (self.root / "etc/ld-musl-x86_64.path").read_text()
+            text = os.fsdecode((self.root / "etc/ld-musl-x86_64.path").read_bytes())
         except OSError:
             return _MUSL_DIRECTORIES
         return tuple(part for part in text.replace(":", "\n").split("\n") if part)
@@ -224,7 +225,7 @@ class Loader:
 def _read_list(file: Path, root: Path, depth: int = 0) -> tuple[str, ...]:
     """Return the directories of an ld.so.conf, with what it includes."""
     try:
-        text = file.read_text(errors="replace")
+        text = os.fsdecode(file.read_bytes())
     except OSError:
         return ()
     directories: list[str] = []

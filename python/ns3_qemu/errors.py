@@ -57,7 +57,10 @@ class ImageError(Ns3QemuError):
 
 
 class VmError(Ns3QemuError):
-    """A virtual machine could not start, or failed during a simulation."""
+    """A virtual machine could not start, or failed during a simulation.
+
+    The text says why, with the guest's last console lines.
+    """
 
 
 class ScenarioError(Ns3QemuError):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Images: all that a machine is started from.
 
-An image is a directory that is named by the hash of everything that went into it:
+An image is a directory that is named by the hash of all that is in it, whatever it came from. (The
+QEMU command has paths, so images of another cache have other names.)
 
     manifest.json   what that was
     kernel          the bzImage
@@ -10,7 +11,10 @@ An image is a directory that is named by the hash of everything that went into i
     qemu.args       the QEMU command, one argument a line, the executable first: what is the same
                     for all machines of this image. A simulation adds what is a machine's own: its
                     link to the simulator, and its NICs
-    nic-model       the device that a NIC of this image is
+    boot.args       what is added for a machine that boots: kernel, initramfs, parameters
+    machine.conf    what the simulator must know of a machine, a line "key=value" each, and comments
+                    after '#': memory-mib, its memory in MiB; nic-model, the device that a NIC is
+                    (virtio-net-pci, e1000); relay-port, what the relay's port is (virtio, uart)
     snapshots       saved machines, which simulations make when they first need one
     used            its time is that of the image's last use
 
@@ -20,6 +24,7 @@ So an image is all that a C++ simulation needs: it starts its machines without P
 import hashlib
 import os
 import shutil
+from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -27,16 +32,9 @@ import msgspec
 from . import cpio, kernel, pruning, toolchain
 from .cache import Cache
 from .errors import ImageError
-from .overlay import Overlay
+from .image_spec import NICS, OPTIONS, ImageSpec
+from .overlay import Overlay, digests, printable
 from .steps import Steps
-
-DEFAULT_KERNEL = "debian:6.1"
-
-# The NICs that QEMU is built with, and the driver each needs.
-NICS = {"virtio-net-pci": "virtio_net", "e1000": "e1000"}
-
-# What the relay can speak over: a virtio-serial port, or a 16550 for kernels without virtio.
-RELAYS = ("virtio", "uart")
 
 # An e1000's driver is not to hold interrupts back; the parameter has a number for each NIC.
 _E1000_PARAMETER = "InterruptThrottleRate=" + ",".join("0" * 32)
@@ -88,61 +86,27 @@ _PORTS = {
 _UART_CMDLINE = ("8250.nr_uarts=4", "ns3_qemu.port=ttyS1")
 
 # Increase it when the layout of an image changes.
-_FORMAT = 2
+_FORMAT = 3
 
 
-class ImageSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an image is to be."""
+def _drivers(spec: ImageSpec) -> tuple[str, ...]:
+    """Return the modules for its devices, where they are not built in."""
+    virtio = spec.relay == "virtio" or spec.nic.startswith("virtio")
+    return (
+        *(("virtio_pci",) if virtio else ()),
+        NICS[spec.nic],
+        *(("virtio_console",) if spec.relay == "virtio" else ()),
+    )
 
-    kernel: str = DEFAULT_KERNEL  # see ns3_qemu.kernel
-    memory_mib: int = 96
-    cmdline_extra: tuple[
-        str, ...
-    ] = ()  # kernel parameters after the usual ones, which they override
-    nic: str = "virtio-net-pci"  # or e1000
-    extra_modules: tuple[str, ...] = ()  # beyond the drivers and what they depend on
-    # Kernels convert HPET ticks of 1 ns, or a power of two, to times and back without rounding.
-    hpet_period_ns: int = 1
-    relay: str = "virtio"  # or uart: a 16550, for kernels without virtio
 
-    def check(self) -> None:
-        """Raise ImageError for values that cannot work."""
-        if self.nic not in NICS:
-            message = f"there is no NIC {self.nic!r}"
-            raise ImageError(message, f"There are {', '.join(NICS)}.")
-        if self.relay not in RELAYS:
-            message = f"the relay cannot speak over {self.relay!r}"
-            raise ImageError(message, f"There are {', '.join(RELAYS)}.")
-        if not 1 <= self.hpet_period_ns <= 100:
-            message = f"an HPET cannot have a period of {self.hpet_period_ns} ns"
-            raise ImageError(message, "Give 1 to 100 ns: 1 or a power of two, to be exact.")
-        if not 16 <= self.memory_mib <= 2048:
-            message = f"a machine cannot have {self.memory_mib} MiB of memory"
-            raise ImageError(message, "Give 16 to 2048 MiB; current kernels need 96.")
-        for word in self.cmdline_extra:
-            if not word or not word.isprintable():
-                message = f"not a kernel parameter: {word!r}"
-                raise ImageError(message, "Give each as one word, as on a kernel's command line.")
-
-    @property
-    def drivers(self) -> tuple[str, ...]:
-        """The modules for its devices, where they are not built in."""
-        virtio = self.relay == "virtio" or self.nic.startswith("virtio")
-        return (
-            *(("virtio_pci",) if virtio else ()),
-            NICS[self.nic],
-            *(("virtio_console",) if self.relay == "virtio" else ()),
-        )
-
-    @property
-    def cmdline(self) -> str:
-        """What the kernel is told, all of it."""
-        words = [*_CMDLINE]
-        if self.nic == "e1000":
-            words.append(f"e1000.{_E1000_PARAMETER}")
-        if self.relay == "uart":
-            words += _UART_CMDLINE
-        return " ".join((*words, *self.cmdline_extra))
+def _cmdline(spec: ImageSpec) -> str:
+    """Return what the kernel is told, all of it."""
+    words = [*_CMDLINE]
+    if spec.nic == "e1000":
+        words.append(f"e1000.{_E1000_PARAMETER}")
+    if spec.relay == "uart":
+        words += _UART_CMDLINE
+    return " ".join((*words, *spec.cmdline_extra))
 
 
 # A guest has its files twice while it boots: in the archive, and unpacked in a file system that
@@ -157,7 +121,8 @@ def memory_needed(overlay: Overlay) -> int:
     return max(16, _KERNEL_MIB + 3 * mib) if overlay else 0
 
 
-class Image:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Image(ImageSpec):
     """An image to be: a kernel, and the programs that its machines are to have.
 
     Give it to `ns3_qemu.QemuHelper`, which builds it. ::
@@ -166,43 +131,22 @@ class Image:
         image.add("/usr/bin/iperf3")
         qemu = ns3_qemu.QemuHelper(image)
 
+    Besides the options of ImageSpec, with what each is for, there is `rootfs`: a directory or a tar
+    file (plain, gzip, bzip2, xz) that is to be the guest's whole root file system, kept in its
+    memory. Owners, modes, links and device nodes stay as they are; what is below /dev, /proc, /run,
+    /sys and /tmp is left out, for these are mounted.
+
     Methods raise ImageError, and say what to do, for what cannot be in an image.
     """
 
-    def __init__(
-        self,
-        kernel: str = DEFAULT_KERNEL,
-        *,
-        rootfs: str | os.PathLike[str] | None = None,
-        memory_mib: int | None = None,
-        cmdline_extra: tuple[str, ...] | list[str] = (),
-        nic: str = "virtio-net-pci",
-        extra_modules: tuple[str, ...] | list[str] = (),
-        hpet_period_ns: int = 1,
-        relay: str = "virtio",
-    ) -> None:
-        """Describe an image; nothing is built yet.
+    rootfs: InitVar[str | os.PathLike[str] | None] = None
+    overlay: Overlay = field(init=False, repr=False, default_factory=Overlay)
 
-        `kernel`: "debian:6.1", or "file:/path/bzImage,modules=DIR" for one of your own.
-        `rootfs`: a directory or a tar file (plain, gzip, bzip2, xz) that is to be the guest's whole
-        root file system, kept in its memory. Owners, modes, links and device nodes stay as they
-        are; what is below /dev, /proc, /run, /sys and /tmp is left out, for these are mounted.
-        `memory_mib`: memory of each machine in MiB; None: as much as its files need, at least 96.
-        `cmdline_extra`: kernel parameters after the usual ones. `nic`: virtio-net-pci or e1000.
-        `extra_modules`: kernel modules to be loaded besides the drivers, such as "tcp_bbr".
-        `hpet_period_ns`: of the guest's clock. `relay`: what the relay speaks over, virtio or uart
-        (a 16550, for kernels without virtio).
-        """
-        self.kernel = kernel
-        self.memory_mib = memory_mib
-        self.cmdline_extra = tuple(cmdline_extra)
-        self.nic = nic
-        self.extra_modules = tuple(extra_modules)
-        self.hpet_period_ns = hpet_period_ns
-        self.relay = relay
-        self._overlay = Overlay()
+    def __post_init__(self, rootfs: str | os.PathLike[str] | None) -> None:
+        """Read the root file system; nothing is built yet."""
+        super().__post_init__()
         if rootfs is not None:
-            self._overlay.add_rootfs(rootfs)
+            self.overlay.add_rootfs(rootfs)
 
     def add(self, path: str | os.PathLike[str], to: str | None = None) -> None:
         """Add a file of this machine, or a directory with all that is in it.
@@ -213,35 +157,19 @@ class Image:
         everything is root's, file capabilities are dropped (the guest's programs run as root).
         Files are read now: later changes are not seen.
         """
-        self._overlay.add(path, to)
+        self.overlay.add(path, to)
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Add a file with this text, such as "/etc/hosts". `mode`: its permissions."""
-        self._overlay.write(path, text, mode)
+        self.overlay.write(path, text, mode)
 
     def link(self, path: str, target: str) -> None:
         """Add a symbolic link at `path` in the guest that leads to `target`."""
-        self._overlay.link(path, target)
+        self.overlay.link(path, target)
 
     def has(self, path: str) -> bool:
         """Say whether there is a file at this path of the guest, or a link that leads to one."""
-        return path in self._overlay
-
-    @property
-    def spec(self) -> ImageSpec:
-        """What the image is to be, but for its files."""
-        memory = self.memory_mib
-        if memory is None:
-            memory = max(_LEAST_MIB, memory_needed(self._overlay))
-        return ImageSpec(
-            self.kernel,
-            memory,
-            self.cmdline_extra,
-            self.nic,
-            self.extra_modules,
-            self.hpet_period_ns,
-            self.relay,
-        )
+        return path in self.overlay
 
     def build(self) -> Path:
         """Return the image's directory; build it, and what it needs, as far as they are missing."""
@@ -250,11 +178,14 @@ class Image:
 
     def build_in(self, cache: Cache, steps: Steps, *, refresh: bool = False) -> Path:
         """Return the image's directory in a certain cache; see `ensure_spec`."""
-        return ensure_spec(cache, steps, self.spec, overlay=self._overlay, refresh=refresh)
+        return ensure_spec(cache, steps, self, refresh=refresh)
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What went into an image: its manifest.json. Hashes are SHA-256 of whole files."""
+    """What went into an image, for people: its manifest.json. Hashes are SHA-256 of whole files.
+
+    Where files came from is said by who built it first: the image is the same for all.
+    """
 
     format: int
     spec: ImageSpec
@@ -265,11 +196,23 @@ class Manifest(msgspec.Struct, frozen=True):
     modules: dict[str, str]  # hash by name, in load order
     qemu_version: str
     qemu_command: tuple[str, ...]  # without what names files of the image itself
-    added: tuple[str, ...] = ()  # what a user has added, for people
+    added: tuple[str, ...] = ()  # what a user has added
     files: dict[str, str] = {}  # those files: type and mode, owner, hash or device; by path
 
+
+class _Content(msgspec.Struct, frozen=True):
+    """What is in an image, but for its name: all that may decide about it."""
+
+    format: int
+    kernel_sha256: str
+    qemu_version: str
+    qemu_command: tuple[str, ...]
+    machine: str  # machine.conf
+    cmdline: str  # the kernel's parameters
+    archive: dict[str, str]  # the initramfs: as Manifest.files, but all of it
+
     def key(self) -> str:
-        """Name the image by what went into it."""
+        """Return the image's name."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
 
 
@@ -284,48 +227,16 @@ def relay_path() -> Path:
     return relay
 
 
-def ensure(
-    kernel: str = DEFAULT_KERNEL,
-    memory_mib: int = 96,
-    cmdline_extra: tuple[str, ...] = (),
-    nic: str = "virtio-net-pci",
-    extra_modules: tuple[str, ...] = (),
-    hpet_period_ns: int = 1,
-    relay: str = "virtio",
-) -> Path:
+def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False) -> Path:
     """Return the directory of an image; build it and what it needs as far as they are missing.
 
-    The arguments are those of ImageSpec. Says what it does only if there is something to do. Raises
-    a Ns3QemuError that says what to do.
+    An Image's files are in it. With `refresh`, newer versions are taken if Debian has them. Says
+    what it does only if there is something to do. Raises a Ns3QemuError that says what to do.
     """
-    cache = Cache()
-    spec = ImageSpec(
-        kernel,
-        memory_mib,
-        tuple(cmdline_extra),
-        nic,
-        tuple(extra_modules),
-        hpet_period_ns,
-        relay,
-    )
-    return ensure_spec(cache, Steps(cache.logs), spec)
-
-
-def ensure_spec(
-    cache: Cache,
-    steps: Steps,
-    spec: ImageSpec,
-    *,
-    overlay: Overlay | None = None,
-    refresh: bool = False,
-) -> Path:
-    """Return the directory of an image; see `ensure`.
-
-    With `refresh`, newer versions are taken if Debian has them.
-    """
-    overlay = overlay or Overlay()
     spec.check()
-    if spec.memory_mib < (needed := memory_needed(overlay)):
+    overlay = _files(spec)
+    needed = memory_needed(overlay)
+    if spec.memory_mib is not None and spec.memory_mib < needed:
         message = (
             f"{spec.memory_mib} MiB of memory are too little: the files that were added take "
             f"{overlay.size / 2**20:.0f} MiB, and the guest has them twice while it boots"
@@ -334,8 +245,8 @@ def ensure_spec(
     relay = relay_path()
     guest = kernel.ensure(cache, steps, spec.kernel, refresh=refresh)
     qemu = toolchain.ensure(cache, steps, refresh=refresh)
-    plan = _Plan(spec, relay, guest, qemu, overlay)
-    final = cache.images / plan.manifest.key()
+    plan = _Plan(spec, relay, guest, qemu)
+    final = cache.images / plan.key
     if not final.is_dir():
         limit = pruning.limit_gib()
         cache.produce(
@@ -354,55 +265,84 @@ def find(cache: Cache, spec: ImageSpec) -> Path | None:
     qemu = toolchain.find(cache)
     if not guest or not qemu:
         return None
-    final = cache.images / _Plan(spec, relay_path(), guest, qemu, Overlay()).manifest.key()
+    final = cache.images / _Plan(spec, relay_path(), guest, qemu).key
     return final if final.is_dir() else None
+
+
+def _files(spec: ImageSpec) -> Overlay:
+    return spec.overlay if isinstance(spec, Image) else Overlay()
+
+
+def settled(spec: ImageSpec) -> ImageSpec:
+    """Return an image's options alone, with as much memory as its files need unless it is given."""
+    options = {name: getattr(spec, name) for name in OPTIONS}
+    if spec.memory_mib is None:
+        options["memory_mib"] = max(_LEAST_MIB, memory_needed(_files(spec)))
+    return ImageSpec(**options)
 
 
 class _Plan:
     """The parts of an image, put together."""
 
     def __init__(
-        self,
-        spec: ImageSpec,
-        relay: Path,
-        guest: kernel.Kernel,
-        qemu: toolchain.Qemu,
-        overlay: Overlay,
+        self, wanted: ImageSpec, relay: Path, guest: kernel.Kernel, qemu: toolchain.Qemu
     ) -> None:
-        self._overlay = overlay
+        overlay, spec = _files(wanted), settled(wanted)
         self._bzimage = guest.bzimage
-        self._relay = relay.read_bytes()
-        wanted = [*spec.drivers, *spec.extra_modules]
-        self._modules = {module.name: module.read() for module in kernel.modules(guest, wanted)}
+        self._command = _command(qemu, spec)
+        self._machine = _machine(spec)
+        self._cmdline = _cmdline(spec)
+        init = relay.read_bytes()
+        drivers = [*_drivers(spec), *spec.extra_modules]
+        modules = {module.name: module.read() for module in kernel.modules(guest, drivers)}
+        self._entries = overlay.entries(_own_files(init, modules))
+        archive = digests(self._entries)
+        added = set(map(printable, overlay.paths))
+        command = tuple(printable(argument) for argument in self._command)
         self.manifest = Manifest(
             format=_FORMAT,
             spec=spec,
             kernel_name=guest.name,
             kernel_release=guest.release,
             kernel_sha256=guest.sha256,
-            relay_sha256=hashlib.sha256(self._relay).hexdigest(),
-            modules={
-                name: hashlib.sha256(data).hexdigest() for name, data in self._modules.items()
-            },
+            relay_sha256=hashlib.sha256(init).hexdigest(),
+            modules={name: hashlib.sha256(data).hexdigest() for name, data in modules.items()},
             qemu_version=qemu.manifest.version,
-            qemu_command=_command(qemu, spec),
-            added=overlay.sources,
-            files=overlay.digests(),
+            qemu_command=command,
+            added=tuple(printable(source) for source in overlay.sources),
+            files={path: digest for path, digest in archive.items() if path in added},
         )
+        self.key = _Content(
+            format=_FORMAT,
+            kernel_sha256=guest.sha256,
+            qemu_version=qemu.manifest.version,
+            qemu_command=command,
+            machine=self._machine,
+            cmdline=self._cmdline,
+            archive=archive,
+        ).key()
 
     def build(self, result: Path, final: Path, steps: Steps) -> None:
         """Write the image into `result`, which is going to be `final`."""
         with steps.step("image", f"Building the image {final.name}: {self.manifest.kernel_name}"):
             shutil.copyfile(self._bzimage, result / "kernel")
             with (result / "initramfs").open("wb") as file:
-                entries = self._overlay.entries(_own_files(self._relay, self._modules))
-                file.writelines(cpio.blocks(entries))
-            command = [*self.manifest.qemu_command]
-            command += ["-kernel", str(final / "kernel"), "-initrd", str(final / "initramfs")]
-            (result / "qemu.args").write_text("".join(f"{argument}\n" for argument in command))
-            (result / "nic-model").write_text(f"{self.manifest.spec.nic}\n")
+                file.writelines(cpio.blocks(self._entries))
+            boot = ("-kernel", str(final / "kernel"), "-initrd", str(final / "initramfs"))
+            _write_lines(result / "qemu.args", self._command)
+            _write_lines(result / "boot.args", (*boot, "-append", self._cmdline))
+            (result / "machine.conf").write_text(self._machine)
             document = msgspec.json.format(msgspec.json.encode(self.manifest), indent=2)
             (result / "manifest.json").write_bytes(document + b"\n")
+
+
+def _write_lines(file: Path, arguments: tuple[str, ...]) -> None:
+    file.write_bytes(os.fsencode("".join(f"{argument}\n" for argument in arguments)))
+
+
+def _machine(spec: ImageSpec) -> str:
+    """Return what the simulator must know of a machine besides its command: machine.conf."""
+    return f"memory-mib={spec.memory_mib}\nnic-model={spec.nic}\nrelay-port={spec.relay}\n"
 
 
 def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
@@ -413,7 +353,6 @@ def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
         *("-display", "none"),
         *("-L", str(qemu.firmware)),
         *("-cpu", _CPU),
-        *("-m", str(spec.memory_mib)),
         *("-smp", "1"),
         *("-accel", "tcg,thread=single"),
         *("-icount", _ICOUNT),
@@ -422,7 +361,6 @@ def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
         *("-global", f"hpet.period-ns={spec.hpet_period_ns}"),
         *_PORTS[spec.relay],
         *_CONSOLE,
-        *("-append", spec.cmdline),
     )
 
 

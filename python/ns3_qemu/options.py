@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Options that several commands have."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from .image_spec import OPTIONS
 
 Settings = Annotated[
     list[str] | None,
@@ -14,3 +16,10 @@ Settings = Annotated[
         "times.",
     ),
 ]
+
+
+def of_image(name: str) -> Any:
+    """Return the command line's flag for an option of images."""
+    option = OPTIONS[name]
+    metavar = option.unit.upper() or ("|".join(option.choices) if option.choices else "PARAMETER")
+    return typer.Option(option.flag, metavar=metavar, help=option.help)

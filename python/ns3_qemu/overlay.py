@@ -12,6 +12,7 @@ import os
 import shlex
 import stat
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
@@ -112,7 +113,7 @@ class Overlay:
         return bool(self._entries)
 
     def __contains__(self, path: str) -> bool:
-        return self._follow(path) in self._entries
+        return self._follow(_native(path)) in self._entries
 
     @property
     def size(self) -> int:
@@ -122,14 +123,10 @@ class Overlay:
             max(1, -(-len(entry.data) // page)) * page + 1024 for entry in self._entries.values()
         )
 
-    def digests(self) -> dict[str, str]:
-        """Return what each file is: type and mode, owner, device or hash of its bytes; by path."""
-        return {
-            path.replace("\\", "\\\\")
-            .encode(errors="surrogateescape")
-            .decode(errors="backslashreplace"): _digest(entry)
-            for path, entry in sorted(self._entries.items())
-        }
+    @property
+    def paths(self) -> list[str]:
+        """Where the files are in the guest."""
+        return list(self._entries)
 
     def entries(self, own: list[cpio.Entry]) -> list[cpio.Entry]:
         """Return all files for an archive, with the image's own and the basics among them.
@@ -160,7 +157,7 @@ class Overlay:
     def add(self, path: str | os.PathLike[str], to: str | None = None) -> None:
         """Add a file or a directory with all that is in it; see `image.Image.add`."""
         host = Path(path).expanduser().absolute()
-        guest = str(host) if to is None else to
+        guest = str(host) if to is None else _native(to)
         if to is not None and (not PurePosixPath(to).is_absolute() or ".." in Path(to).parts):
             message = f"not an absolute path for the guest: {to!r}"
             raise ImageError(message, "Say for example to='/usr/local/bin/program'.")
@@ -183,13 +180,15 @@ class Overlay:
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Add a file with this text."""
+        path = _native(path)
         self._check_place(_plain(path))
         self._put(cpio.file(_plain(path), text.encode(), mode))
 
     def link(self, path: str, target: str) -> None:
         """Add a symbolic link."""
+        path = _native(path)
         self._check_place(_plain(path))
-        self._put(cpio.symlink(_plain(path), target))
+        self._put(cpio.symlink(_plain(path), _native(target)))
 
     def _add_program(self, guest: str, host: str, said: str, *, complete: bool = True) -> None:
         """Add what a file needs in order to run; the file itself is at `guest` already."""
@@ -216,7 +215,7 @@ class Overlay:
                 self._put(cpio.symlink(link, library.guest))
 
     def _add_interpreter(self, data: bytes, said: str, *, complete: bool, depth: int = 1) -> None:
-        line = data[2:256].partition(b"\n")[0].decode(errors="replace")
+        line = os.fsdecode(data[2:256].partition(b"\n")[0])
         words = line.split(maxsplit=1)
         wanted = words[:1]
         if wanted and PurePosixPath(wanted[0]).name == "env" and len(words) > 1:
@@ -319,7 +318,8 @@ class Overlay:
 
     def _add_root_tar(self, source: Path) -> None:
         try:
-            with tarfile.open(source) as archive:
+            # As on the guest's disk; names in it may be of any encoding.
+            with tarfile.open(source, encoding="utf-8", errors="surrogateescape") as archive:
                 for member in archive:
                     self._add_member(archive, member, source)
         except (tarfile.TarError, EOFError, ValueError) as error:
@@ -344,7 +344,7 @@ class Overlay:
         elif member.isdir():
             entry = cpio.Entry(place, stat.S_IFDIR | mode, owner=owner)
         elif member.issym():
-            target = os.fsencode(member.linkname)
+            target = os.fsencode(_native(member.linkname))
             entry = cpio.Entry(place, stat.S_IFLNK | 0o777, target, owner=owner)
         elif member.islnk():
             target_path = self._member_path(member.linkname, source)
@@ -374,7 +374,7 @@ class Overlay:
         if ".." in PurePosixPath(name).parts:
             message = f"{source} holds a path that leads out of it: {name}"
             raise ImageError(message, "Do not use this archive, or make it again.")
-        return _plain("/" + name)
+        return _plain("/" + _native(name))
 
     # --- files of this machine --------------------------------------------------------------------
 
@@ -541,6 +541,14 @@ def _plain(path: str) -> str:
     return "/" + os.path.normpath(path).lstrip("/")
 
 
+def _native(text: str) -> str:
+    """Return a path in the guest, which has UTF-8, as the system would give it to this process.
+
+    A locale with another encoding must not decide about what is in an image.
+    """
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
 def _is_mounted(path: str) -> bool:
     """Say whether something is in a directory that the guest mounts (not: is that directory)."""
     return any(path.startswith(f"{name}/") for name in _MOUNTED)
@@ -548,6 +556,17 @@ def _is_mounted(path: str) -> bool:
 
 def _renamed(entry: cpio.Entry, path: str) -> cpio.Entry:
     return cpio.Entry(path, entry.mode, entry.data, entry.device, entry.owner)
+
+
+def printable(path: str) -> str:
+    r"""Return a path as text that any locale reads as the same; what is no UTF-8 is \\xNN."""
+    return os.fsencode(path.replace("\\", "\\\\")).decode(errors="backslashreplace")
+
+
+def digests(entries: Iterable[cpio.Entry]) -> dict[str, str]:
+    """Return what each file is: type and mode, owner, device or hash of its bytes; by path."""
+    ordered = sorted(entries, key=lambda entry: os.fsencode(entry.path))
+    return {printable(entry.path): _digest(entry) for entry in ordered}
 
 
 def _digest(entry: cpio.Entry) -> str:

@@ -10,14 +10,15 @@ its queue counts. A scenario is a TOML file, or made in Python; every quantity h
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from . import image, kernel
+from . import kernel
 from .errors import Ns3QemuError, ScenarioError
+from .image_spec import DEFAULT_KERNEL, OPTIONS, ImageSpec, Option
 
 NATIVE = "ns3:"
 """How the name of a host begins that runs ns-3's own stack."""
@@ -50,6 +51,12 @@ def time_ns(text: str) -> int:
 def _check(key: str, text: str, pattern: re.Pattern[str], allowed: str) -> None:
     if not pattern.fullmatch(text):
         message = f"{key} = {text!r}: give {allowed}"
+        raise ValueError(message)
+
+
+def _check_choice(key: str, text: str | None, choices: Sequence[str]) -> None:
+    if text is not None and text not in choices:
+        message = f"{key} = {text!r}: there are {', '.join(choices)}"
         raise ValueError(message)
 
 
@@ -124,25 +131,59 @@ LIKES = ("nsc",)
 """What a machine can be like, by a single word."""
 
 
-class HostOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a host's machine is like; None: as it is with `like`, or else as usual."""
+# How an option of an image is written that has this unit: pattern, what to give, and the number.
+_UNITS: dict[str, tuple[re.Pattern[str], str, Callable[[str], int]]] = {
+    "MiB": (_MEMORY, 'a size with its unit, as "96MiB"', lambda text: int(text[: -len("MiB")])),
+    "ns": (_TIME, 'a time with its unit, as "16ns"', time_ns),
+}
+
+
+def _image_value(option: Option, text: str) -> Any:
+    """Return what a key's text means to an image. Raises ValueError for what cannot be."""
+    value: Any = text
+    if option.unit:
+        pattern, allowed, number = _UNITS[option.unit]
+        _check(option.key, text, pattern, allowed)
+        value = number(text)
+    elif option.several:
+        value = tuple(text.split())
+    if not option.allows(value):
+        message = f"{option.key} = {text!r}: there are {option.allowed}"
+        if option.limits:
+            message = f"{option.key} is {option.allowed}"
+        raise ValueError(message)
+    return value
+
+
+if TYPE_CHECKING:
+
+    class _ImageKeys(msgspec.Struct, frozen=True):
+        """A key for each option of an image that says what a machine is like; see image_spec."""
+
+else:
+    _ImageKeys = msgspec.defstruct(
+        "_ImageKeys",
+        [(option.key, str | None, None) for option in OPTIONS.values() if option.key],
+        frozen=True,
+        forbid_unknown_fields=True,
+    )
+
+
+class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
+    """What a host's machine is like; None: as it is with `like`, or else as usual.
+
+    Besides these there are the keys of its image.
+    """
 
     like: str | None = None  # "nsc": a machine that behaves as NSC's (with NSC's own kernel)
-    nic: str | None = None  # "virtio-net-pci" or "e1000"
-    relay: str | None = None  # "virtio" or "uart"
-    memory: str | None = None  # "96MiB"
-    hpet_period: str | None = None  # "1ns"
     tick_phase: str | None = None  # "1ns" after each ms of simulated time; else wherever it is
     tsc_step: str | None = None  # "1us"
-    cmdline: str | None = None  # kernel parameters, after the usual ones
     read_size: str | None = None  # "8192B" for each read(2) of the receiver; else all there is
     reads_per_wake: int | None = None  # of the receiver, when data has come; else till no more
 
     def __post_init__(self) -> None:
         """Raise ValueError for what no machine can be."""
         for key, pattern, allowed in (
-            ("memory", _MEMORY, 'a size with its unit, as "96MiB"'),
-            ("hpet_period", _TIME, 'a time with its unit, as "16ns"'),
             ("tick_phase", _TIME, 'a time with its unit, as "1ns"'),
             ("tsc_step", _TIME, 'a time with its unit, as "1us"'),
             ("read_size", _BYTES, 'bytes, as "8192B"'),
@@ -150,16 +191,8 @@ class HostOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             text: str | None = getattr(self, key)
             if text is not None:
                 _check(key, text, pattern, allowed)
-        for key, choice in (("nic", image.NICS), ("relay", image.RELAYS), ("like", LIKES)):
-            name: str | None = getattr(self, key)
-            if name is not None and name not in choice:
-                message = f"{key} = {name!r}: there are {', '.join(choice)}"
-                raise ValueError(message)
-        for key, low, high in (
-            ("hpet_period", 1, 100),
-            ("tick_phase", 0, 999_999),
-            ("tsc_step", 1, 1_000_000),
-        ):
+        _check_choice("like", self.like, LIKES)
+        for key, low, high in (("tick_phase", 0, 999_999), ("tsc_step", 1, 1_000_000)):
             text = getattr(self, key)
             if text is not None and not low <= time_ns(text) <= high:
                 message = f"{key} is {low} to {high} ns"
@@ -167,6 +200,16 @@ class HostOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.reads_per_wake is not None and self.reads_per_wake < 1:
             message = "reads_per_wake counts from 1"
             raise ValueError(message)
+        self.image_values()
+
+    def image_values(self) -> dict[str, Any]:
+        """Return what is said of an image, by the names of its options."""
+        said = {name: getattr(self, option.key) for name, option in OPTIONS.items() if option.key}
+        return {
+            name: _image_value(OPTIONS[name], text)
+            for name, text in said.items()
+            if text is not None
+        }
 
     def over(self, other: "HostOptions") -> "HostOptions":
         """Return these options where there are any, else those of `other`."""
@@ -180,14 +223,17 @@ class HostOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _LIKE = {
-    "nsc": HostOptions(
-        nic="e1000",
-        relay="uart",
-        hpet_period="16ns",
-        tick_phase="1ns",
-        # A tick in every ms, whatever there is to do: time is kept by counting them.
-        cmdline="nohz=off highres=off",
-        memory="256MiB",
+    "nsc": msgspec.convert(
+        {
+            "nic": "e1000",
+            "relay": "uart",
+            "hpet_period": "16ns",
+            "tick_phase": "1ns",
+            # A tick in every ms, whatever there is to do: time is kept by counting them.
+            "cmdline": "nohz=off highres=off",
+            "memory": "256MiB",
+        },
+        HostOptions,
     )
 }
 
@@ -198,8 +244,8 @@ class Hosts(HostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     The options are for both machines, but for what the two tables say.
     """
 
-    sender: str = "debian:6.1"
-    receiver: str = "debian:6.1"
+    sender: str = DEFAULT_KERNEL
+    receiver: str = DEFAULT_KERNEL
     sender_options: HostOptions = HostOptions()
     receiver_options: HostOptions = HostOptions()
 
@@ -226,23 +272,25 @@ class Hosts(HostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
         said = own.over(self)
         return said.over(_LIKE[said.like]) if said.like else said
 
-    def image(self, host: str, modules: Sequence[str] = ()) -> image.ImageSpec:
+    def image(self, host: str, modules: Sequence[str] = ()) -> ImageSpec:
         """Return the image of a host's machine."""
-        options = self.options(host)
-        usual = image.ImageSpec()
-        return image.ImageSpec(
-            kernel=getattr(self, host),
-            memory_mib=int(options.memory.removesuffix("MiB"))
-            if options.memory
-            else usual.memory_mib,
-            cmdline_extra=tuple((options.cmdline or "").split()),
-            nic=options.nic or usual.nic,
-            extra_modules=tuple(modules),
-            hpet_period_ns=time_ns(options.hpet_period)
-            if options.hpet_period
-            else usual.hpet_period_ns,
-            relay=options.relay or usual.relay,
-        )
+        values = self.options(host).image_values()
+        return ImageSpec(getattr(self, host), extra_modules=tuple(modules), **values)
+
+
+NEVER_IDLE = ("queue", "sender")
+"""Why a narrow link is never idle: its queue never runs empty, or it is the sender's own."""
+
+
+class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `ns3-qemu validate` has to know of a scenario; it changes nothing in a run."""
+
+    never_idle: str | None = None  # why the narrow link never is; None: it may be
+    late_timers: bool = False  # timers send packets, which NSC does a tick late
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a reason that there is not."""
+        _check_choice("never_idle", self.never_idle, NEVER_IDLE)
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -256,6 +304,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tcp: Tcp = Tcp()
     hosts: Hosts = Hosts()
     loss: Loss | None = None
+    validation: Validation = Validation()
 
     def __post_init__(self) -> None:
         """Raise ValueError for what is no name or no time."""
@@ -330,6 +379,8 @@ def _explain(error: msgspec.ValidationError) -> str:
     if what.startswith("Expected `str"):
         example = "96MiB" if key.endswith("memory") else "20ms"
         return f'{key}: give text in quotes, with its unit if it is a quantity, as "{example}"'
+    if what.startswith("Expected `bool`"):
+        return f"{key}: give true or false"
     # What a table's own check says begins with the key's name.
     return f"{key}.{what}" if key in _TABLES else f"{key}: {what}" if key else what
 
@@ -342,6 +393,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "hosts.sender_options": HostOptions,
     "hosts.receiver_options": HostOptions,
     "loss": Loss,
+    "validation": Validation,
 }
 
 
@@ -371,4 +423,5 @@ def base_case(kernel_name: str) -> Scenario:
             },
         ),
         hosts=Hosts(sender=kernel_name, receiver=kernel_name),
+        validation=Validation(never_idle="queue"),
     )

@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from . import busybox
 from .cache import Cache
-from .errors import VmError
 from .image import Image
 from .overlay import PATH
 from .steps import Steps
@@ -69,8 +68,6 @@ def run(image: Image, programs: list[str]) -> int:
             with _raw_terminal(sys.stdin):
                 return _Terminal(vm).run()
         return _Pipes(vm).run()
-    except RuntimeError as error:  # the extension's VmError knows nothing of ours
-        raise VmError(str(error)) from error
     finally:
         vm.end()
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from . import image
 from .errors import ImageError, VmError
+from .image_spec import DEFAULT_KERNEL
 
-__all__ = ["QemuHelper", "Run", "VmError", "load"]
+__all__ = ["QemuHelper", "Run", "load"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -83,7 +84,7 @@ def load() -> Any:
 
 
 def QemuHelper(  # noqa: N802 - named as in C++, whose place it takes
-    kernel: str | image.Image = image.DEFAULT_KERNEL,
+    kernel: str | image.Image = DEFAULT_KERNEL,
     *,
     memory_mib: int | None = None,
     extra_modules: Sequence[str] = (),
@@ -100,9 +101,7 @@ def QemuHelper(  # noqa: N802 - named as in C++, whose place it takes
     """
     if directory is None:
         if not isinstance(kernel, image.Image):
-            kernel = image.Image(
-                kernel, memory_mib=memory_mib or 96, extra_modules=tuple(extra_modules)
-            )
+            kernel = image.Image(kernel, memory_mib=memory_mib, extra_modules=extra_modules)
         elif memory_mib is not None or extra_modules:
             message = "an Image says itself what memory and modules its machines have"
             raise ImageError(message, "Give memory_mib and extra_modules to Image(...).")

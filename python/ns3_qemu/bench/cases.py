@@ -77,8 +77,6 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     except Ns3QemuError as error:
         answer = _Answer(error=error.message)
-    except RuntimeError as error:  # as _vm.VmError is, whose text is a diagnosis
-        answer = _Answer(error=str(error))
     with os.fdopen(output, "wb") as file:
         file.write(msgspec.json.encode(answer) + b"\n")
     return 0

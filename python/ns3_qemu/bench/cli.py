@@ -80,7 +80,7 @@ def bench(
     # Before anything is measured, and where it can be seen.
     directory = loads.wanted_image().build()
     if "scenarios" in options.groups:
-        image.ensure()
+        image.Image().build()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     machine, begun, begin = host.machine(), host.now(), time.monotonic()
     console.print(

@@ -17,9 +17,13 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import VmError
 from . import loads, processes
+
+if TYPE_CHECKING:
+    from .._vm import VmImage
 
 #: simulated time until which a driven guest must have ended, ns
 _LIMIT = 10**15
@@ -33,9 +37,6 @@ _HEADER, _PROCESS_START, _START = struct.Struct("<IHHIi"), 0x50, struct.Struct("
 #: what the driver says of a guest that has done so
 OFF = "the guest has switched itself off"
 
-#: what only booting needs, as VmSnapshot::BuildRestoreCommand knows it
-_BOOT = frozenset(("-kernel", "-initrd", "-append"))
-
 
 def compare(*, load: str, short: int, long: int, samples: int) -> dict[str, dict[str, list[float]]]:
     """Case: return CPU s by way ("driven", "alone") and length ("short", "long") of a load.
@@ -46,44 +47,44 @@ def compare(*, load: str, short: int, long: int, samples: int) -> dict[str, dict
     # QEMU alone is to end, too, if somebody ends this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     directory = loads.wanted_image().build()
-    command = loads.command(directory)
+    machine = loads.machine(directory)
     with tempfile.TemporaryDirectory(prefix="ns3-qemu-bench-") as work:
-        saved = _save(command, Path(work) / "snapshots")
+        saved = _save(machine, Path(work) / "snapshots")
         result: dict[str, dict[str, list[float]]] = {
             way: {"short": [], "long": []} for way in ("driven", "alone")
         }
         for _ in range(samples):
             for length, number in (("short", short), ("long", long)):
                 arguments = [loads.PROGRAM, load, str(number)]
-                result["driven"][length].append(_drive(command, saved, arguments))
-                result["alone"][length].append(_run_alone(command, saved, arguments))
+                result["driven"][length].append(_drive(machine, saved, arguments))
+                result["alone"][length].append(_run_alone(machine, saved, arguments))
         return result
 
 
-def _save(command: list[str], store: Path) -> Path:
+def _save(machine: VmImage, store: Path) -> Path:
     """Save a machine without NICs; return its directory."""
     from .._vm import Vm
 
-    vm = Vm(command, snapshots=str(store))
+    vm = Vm(machine, snapshots=str(store))
     vm.finish_boot()
     vm.end()
     (saved,) = store.glob("*/manifest")
     return saved.parent
 
 
-def _drive(command: list[str], saved: Path, arguments: Sequence[str]) -> float:
+def _drive(machine: VmImage, saved: Path, arguments: Sequence[str]) -> float:
     """Drive a machine to the end of its load, with a turn at each deadline; return CPU s."""
-    from .. import _vm
+    from .._vm import Vm
 
     before = processes.own_cpu_s()
-    vm = _vm.Vm(command, snapshots=str(saved.parent))
+    vm = Vm(machine, snapshots=str(saved.parent))
     try:
         vm.finish_boot()
         vm.relay.start_process(arguments)
         vm.run_until(_LIMIT)
-    except _vm.VmError as error:
-        if OFF not in str(error):
-            raise VmError(str(error)) from error
+    except VmError as error:
+        if OFF not in error.message:
+            raise
     else:
         message = "the guest's load has not ended"
         raise VmError(message)
@@ -92,7 +93,7 @@ def _drive(command: list[str], saved: Path, arguments: Sequence[str]) -> float:
     return processes.own_cpu_s() - before
 
 
-def _run_alone(command: list[str], saved: Path, arguments: Sequence[str]) -> float:
+def _run_alone(machine: VmImage, saved: Path, arguments: Sequence[str]) -> float:
     """Let QEMU run a saved machine by itself to the end of its load; return CPU s."""
     with tempfile.TemporaryDirectory(prefix="ns3-qemu-bench-") as work, contextlib.ExitStack() as e:
         # Not a file: the guest would see its end, and wake for it again and again.
@@ -105,7 +106,7 @@ def _run_alone(command: list[str], saved: Path, arguments: Sequence[str]) -> flo
         os.write(requests, start_request(arguments))
         before = processes.own_cpu_s()
         run = subprocess.run(
-            restore_command(command, saved, port),
+            restore_command(machine, saved, port),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -126,22 +127,17 @@ def start_request(arguments: Sequence[str]) -> bytes:
     return _HEADER.pack(len(body), _PROCESS_START, 0, 1, 0) + body
 
 
-def restore_command(command: Sequence[str], saved: Path, port: Path) -> list[str]:
+def restore_command(machine: VmImage, saved: Path, port: Path) -> list[str]:
     """Return QEMU's command for a saved machine that runs by itself.
 
     `port`: its relay's port is the pipes `port`.in and `port`.out.
     """
-    words = iter(command)
-    kept = []
-    for word in words:
-        if word in _BOOT:
-            next(words)
-        else:
-            kept.append(word)
-    memory = command[command.index("-m") + 1]
-    files = f"size={memory}M,reserve=off,mem-path={saved}/ram,share=off,readonly=on,rom=off"
+    files = (
+        f"size={machine.memory_mib}M,reserve=off,mem-path={saved}/ram,share=off,readonly=on,rom=off"
+    )
     return [
-        *kept,
+        *machine.command,
+        *("-m", str(machine.memory_mib)),
         *("-chardev", f"pipe,id=relay,path={port}"),
         *("-chardev", "null,id=console"),
         *("-object", f"memory-backend-file,id=ram,{files}"),

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What guests do while they are measured: a small program (python/bench-guest) and its image."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .. import image
 from ..errors import ImageError
+
+if TYPE_CHECKING:
+    from .._vm import VmImage
 
 #: where the program is in a guest
 PROGRAM = "/usr/bin/ns3-qemu-bench-guest"
@@ -29,8 +35,8 @@ def wanted_image() -> image.Image:
     return wanted
 
 
-def command(directory: Path) -> list[str]:
-    """Return the QEMU command of an image."""
+def machine(directory: Path) -> VmImage:
+    """Return what an image says of its machines."""
     from .._vm import read_image
 
-    return read_image(str(directory)).command
+    return read_image(str(directory))

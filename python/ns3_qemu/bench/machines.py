@@ -21,7 +21,7 @@ def _start(directory: Path, number: int = 0) -> Vm:
     from .._vm import Vm
 
     vm = Vm(
-        loads.command(directory),
+        loads.machine(directory),
         nics=[f"02:00:00:00:01:{number:02x}"],
         snapshots=str(directory / "snapshots"),
     )

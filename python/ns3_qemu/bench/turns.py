@@ -45,7 +45,7 @@ def machine(*, spin_ns: int = 0) -> Iterator[Vm]:
 
     directory = loads.wanted_image().build()
     vm = Vm(
-        loads.command(directory),
+        loads.machine(directory),
         nics=[_GUEST_MAC],
         spin=spin_ns,
         snapshots=str(directory / "snapshots"),

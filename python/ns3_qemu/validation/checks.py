@@ -47,18 +47,28 @@ REFERENCE_SERIES = "2.6.26"
 #: how far cwnd at the first drop may be from the reference's, segments
 _CWND_AT_DROP = 2
 
-#: scenarios whose narrow link is never idle once slow start has filled the queue, and how far their
-#: goodput may be from the reference's
-_NEVER_IDLE = {"A1_q20_sack": 0.005, "A4_q100_sack": 0.005, "C1_access2M": 0.001}
-_GOODPUT = 0.03
+#: how far goodput may be from the reference's, and why: by why the scenario's link is never idle
+_GOODPUT: dict[str | None, tuple[float, str]] = {
+    None: (
+        0.03,
+        (
+            "Goodput is what the narrow link carries. It is idle only while a recovery has emptied "
+            "the queue, which takes each kernel's recovery another share of time."
+        ),
+    ),
+    "queue": (
+        0.005,
+        (
+            "The queue never runs empty once slow start has filled it: goodput is the link's rate, "
+            "whatever TCP does."
+        ),
+    ),
+    "sender": (0.001, "The narrow link is the sender's own and never idle: goodput is its rate."),
+}
 
 #: how far a timeout may be from twice the one before: kernel timers are late by up to a tick of
 #: 4 ms (HZ=250) and, in a timer wheel's upper levels, by an eighth
 _BACK_OFF = 0.125
-
-
-#: scenarios in which timers send packets, which NSC does a tick late
-_LATE_TIMERS = ("A2_q20_nosack", "B4_rto2_sack")
 
 #: a tick of the reference's kernel (HZ=1000), ns
 _MS = 1_000_000
@@ -289,15 +299,7 @@ def invariant(run: Evidence, reference: Evidence, network: Network) -> Iterator[
 
 def _goodput(run: Evidence, reference: Evidence, network: Network) -> Check:
     mine, theirs = run.summary, reference.summary
-    name = network.scenario.name
-    goodput = _NEVER_IDLE.get(name, _GOODPUT)
-    reasons = {
-        _GOODPUT: "Goodput is what the narrow link carries. It is idle only while a recovery has "
-        "emptied the queue, which takes each kernel's recovery another share of time.",
-        0.005: "The queue never runs empty once slow start has filled it: goodput is the link's "
-        "rate, whatever TCP does.",
-        0.001: "The narrow link is the sender's own and never idle: goodput is its rate.",
-    }
+    goodput, reason = _GOODPUT[network.scenario.validation.never_idle]
     return _near(
         "goodput",
         theirs.goodput_bps_over_60s / 1e6,
@@ -305,7 +307,7 @@ def _goodput(run: Evidence, reference: Evidence, network: Network) -> Check:
         goodput * theirs.goodput_bps_over_60s / 1e6,
         f"{goodput:.1%}",
         "Mbit/s",
-        reasons[goodput],
+        reason,
     )
 
 
@@ -498,7 +500,7 @@ def _ruled(
 def equal(run: Evidence, reference: Evidence, network: Network) -> Iterator[Check]:
     """Yield the checks that a run with the reference's kernel is the reference."""
     result = compare(run.packets, reference.packets)
-    late = network.scenario.name in _LATE_TIMERS
+    late = network.scenario.validation.late_timers
     early = late and _is_early_timer(result, reference, network)
     measured = agreement(result)
     if early:

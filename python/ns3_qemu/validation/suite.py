@@ -17,7 +17,7 @@ import msgspec
 
 from .. import scenario as scenarios
 from ..errors import ScenarioError
-from ..image import ImageSpec
+from ..image_spec import ImageSpec
 from ..results import compare
 from ..results.errors import ResultError
 from ..results.summary import INFINITE_SSTHRESH
