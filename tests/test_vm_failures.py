@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ns3_qemu._vm import Vm, VmImage, read_image
+from ns3_qemu._vm import Vm, VmError, VmImage, read_image
 from vm_tools import GUEST_MAC, SECOND, other_machine, watched
 
 # How long anything may take that happens at once; a limit for defects, not a measurement.

@@ -68,12 +68,13 @@ class Vm:
     ) -> None:
         """Prepare a machine.
 
-        `image`: of `read_image`. `nics`: a MAC address for each NIC. `console_log`: a file, or "". `spin`: ns
-        of wall time to poll before sleeping. `tick_phase`: ns after a full ms of simulated time at
-        which the guest's timer ticks; its uptime at time 0 is up to 1 ms more then. Negative:
-        wherever it happens to. `link_options`: more properties of the sim-link object, such as
-        "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit
-        rings. `snapshots`: directory of saved machines to start from; "": it boots.
+        `image`: of `read_image`. `nics`: a MAC address for each NIC. `console_log`: a file, or "".
+        `spin`: ns of wall time to poll before sleeping. `tick_phase`: ns after a full ms of
+        simulated time at which the guest's timer ticks; its uptime at time 0 is up to 1 ms more
+        then. Negative: wherever it happens to. `link_options`: more properties of the sim-link
+        object, such as "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors
+        of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
+        boots.
         """
 
     def start(self) -> None:
