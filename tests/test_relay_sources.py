@@ -67,3 +67,11 @@ def test_the_readme_says_who_calls_whom() -> None:
     assert said.pop("main") == set()
     assert said == {name: calls for name, calls in CALLS.items() if name != "main"}
     assert CALLS["main"] == set(SOURCES) - {"main"}
+
+
+def test_every_parameter_that_the_relay_reads_is_passed_by_the_package() -> None:
+    sources = "".join(path.read_text() for path in RELAY.glob("*.c"))
+    package = "".join(path.read_text() for path in (TREE / "python" / "ns3_qemu").glob("*.py"))
+    read = re.findall(r'InitParameter\("([^"]+)"\)', sources)
+    assert read
+    assert [name for name in read if f"{name}=" not in package] == []
