@@ -4,6 +4,9 @@
  * ns3_qemu._vm: the part of the C++ code below ns-3, for Python. Tests drive a VM with it turn by
  * turn; its types are declared in python/ns3_qemu/_vm.pyi.
  */
+#include "guest-netlink.h"
+#include "guest-prefix.h"
+#include "guest-routes.h"
 #include "relay-client.h"
 #include "vm-driver.h"
 #include "vm-error.h"
@@ -58,37 +61,15 @@ EndpointTuple(const GuestEndpoint& endpoint)
     return py::make_tuple(endpoint.address.Print() + scope, endpoint.port);
 }
 
-/* "10.0.0.0/8" */
-std::pair<GuestAddress, uint8_t>
-Prefix(const std::string& text)
-{
-    const size_t slash = text.find('/');
-    if (slash == std::string::npos)
-    {
-        throw std::invalid_argument("'" + text + "' has no prefix length, as in 10.0.0.0/8");
-    }
-    const auto address = GuestAddress::Parse(text.substr(0, slash));
-    const std::string digits = text.substr(slash + 1);
-    const bool number = !digits.empty() && digits.size() <= 3 &&
-                        digits.find_first_not_of("0123456789") == std::string::npos;
-    if (!number || std::stoi(digits) > (address.family == RELAY_INET ? 32 : 128))
-    {
-        throw std::invalid_argument("'" + text + "' has no valid prefix length");
-    }
-    return {address, static_cast<uint8_t>(std::stoi(digits))};
-}
-
+/* Without its attributes. */
 GuestRoute
-Route(const std::string& destination, uint32_t nic, const std::optional<std::string>& gateway)
+Route(RelayClient& relay,
+      const std::string& destination,
+      uint32_t nic,
+      const std::optional<std::string>& gateway)
 {
-    GuestRoute route;
-    std::tie(route.destination, route.prefix) = Prefix(destination);
-    route.nic = nic;
-    route.hasGateway = gateway.has_value();
-    if (gateway)
-    {
-        route.gateway = GuestAddress::Parse(*gateway);
-    }
+    GuestRoute route = GuestRoute::Parse(destination, gateway.value_or(""));
+    route.interface = relay.GetLink(nic).index;
     return route;
 }
 
@@ -557,7 +538,7 @@ PYBIND11_MODULE(_vm, m)
         .def(
             "add_address",
             [](RelayClient& relay, uint32_t nic, const std::string& address) {
-                const auto [bytes, prefix] = Prefix(address);
+                const auto [bytes, prefix] = GuestPrefix::Parse(address);
                 relay.AddAddress(nic, bytes, prefix);
             },
             py::arg("nic"),
@@ -565,7 +546,7 @@ PYBIND11_MODULE(_vm, m)
         .def(
             "delete_address",
             [](RelayClient& relay, uint32_t nic, const std::string& address) {
-                const auto [bytes, prefix] = Prefix(address);
+                const auto [bytes, prefix] = GuestPrefix::Parse(address);
                 relay.DeleteAddress(nic, bytes, prefix);
             },
             py::arg("nic"),
@@ -585,7 +566,7 @@ PYBIND11_MODULE(_vm, m)
                uint32_t hopLimit,
                uint32_t minimumRto,
                std::string congestionControl) {
-                GuestRoute route = Route(destination, nic, gateway);
+                GuestRoute route = Route(relay, destination, nic, gateway);
                 route.initialWindow = initialWindow;
                 route.initialReceiveWindow = initialReceiveWindow;
                 route.mtu = mtu;
@@ -595,7 +576,7 @@ PYBIND11_MODULE(_vm, m)
                 route.hopLimit = hopLimit;
                 route.minimumRto = minimumRto;
                 route.congestionControl = std::move(congestionControl);
-                relay.AddRoute(route);
+                AddGuestRoute(relay, route);
             },
             py::arg("destination"),
             py::kw_only(),
@@ -616,7 +597,7 @@ PYBIND11_MODULE(_vm, m)
                const std::string& destination,
                uint32_t nic,
                const std::optional<std::string>& gateway) {
-                relay.DeleteRoute(Route(destination, nic, gateway));
+                DeleteGuestRoute(relay, Route(relay, destination, nic, gateway));
             },
             py::arg("destination"),
             py::kw_only(),
@@ -625,7 +606,7 @@ PYBIND11_MODULE(_vm, m)
         .def(
             "netlink",
             [](RelayClient& relay, uint32_t protocol, const py::bytes& request) {
-                return ToBytes(relay.Netlink(protocol, FromBytes(request)));
+                return ToBytes(PassNetlink(relay, protocol, FromBytes(request)));
             },
             py::arg("protocol"),
             py::arg("request"))
@@ -681,12 +662,6 @@ PYBIND11_MODULE(_vm, m)
             "getsockname",
             [](RelayClient& relay, uint32_t handle) {
                 return EndpointTuple(relay.GetSocketName(handle));
-            },
-            py::arg("handle"))
-        .def(
-            "getpeername",
-            [](RelayClient& relay, uint32_t handle) {
-                return EndpointTuple(relay.GetPeerName(handle));
             },
             py::arg("handle"))
         .def("shutdown", &RelayClient::Shutdown, py::arg("handle"), py::arg("how"))

@@ -8,7 +8,11 @@
  * are queued and written together. The queue has a fixed size; as long as it has no room for one
  * more message, no request is read, and the simulator's own writes begin to wait.
  */
-#include "relay.h"
+#include "channel.h"
+
+#include "console.h"
+#include "files.h"
+#include "wait.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,8 +20,8 @@
 #include <linux/serial.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -32,10 +36,18 @@
  * gives up for good on an interrupt that stays: old ones after 256 rounds. */
 #define LINE_WRITE 1024u
 
+/* How often to look for a port that does not appear, and how long to wait in between. */
+#define PAUSES 1000
+#define PAUSE 10 /* ms */
+
 static int g_fd = -1;
 static bool g_line;         /* it is a terminal line */
-static bool g_endIsFatal;   /* an inherited descriptor; a port only loses its other side */
+static bool g_inherited;    /* its end is that of the simulator; a port only loses its other side */
+static bool g_ended;        /* and it has ended */
 static bool g_disconnected; /* nobody is at the port's other side */
+
+static bool g_listens;
+static uint32_t g_events; /* that wake us */
 
 static uint8_t g_in[2 * MESSAGE_MAX];
 static size_t g_inStart; /* of what has not been handed out */
@@ -45,12 +57,19 @@ static uint8_t g_out[4 * MESSAGE_MAX];
 static size_t g_outStart; /* of what has not been written */
 static size_t g_outEnd;
 
-/* The simulator has ended. */
-static _Noreturn void
+/* What is still to be carried out or sent is of no use any more. */
+static void
 End(void)
 {
-    ProcessEndAll();
-    _exit(0);
+    g_ended = true;
+    g_inStart = g_inEnd = 0;
+    g_outStart = g_outEnd = 0;
+}
+
+bool
+ChannelHasEnded(void)
+{
+    return g_ended;
 }
 
 static void
@@ -81,10 +100,10 @@ OpenVirtioPort(void)
         char path[320];
         char name[128];
         (void)snprintf(path, sizeof(path), "%s/%s/name", ports, entry->d_name);
-        if (entry->d_name[0] != '.' && ReadText(path, name, sizeof(name)) &&
+        if (entry->d_name[0] != '.' && FileReadText(path, name, sizeof(name)) &&
             strcmp(name, RELAY_PORT_NAME) == 0)
         {
-            fd = InitOpenDevice("virtio-ports", entry->d_name, O_RDWR | O_CLOEXEC | O_NOCTTY);
+            fd = FileOpenDevice("virtio-ports", entry->d_name, O_RDWR | O_CLOEXEC | O_NOCTTY);
         }
     }
     (void)closedir(directory);
@@ -120,42 +139,43 @@ SetRaw(int fd, const char* name)
     struct serial_struct serial;
     if (ioctl(fd, TIOCGSERIAL, &serial) == 0)
     {
-        serial.flags |= ASYNC_LOW_LATENCY;
+        serial.flags = (int)((unsigned int)serial.flags | ASYNC_LOW_LATENCY);
         (void)ioctl(fd, TIOCSSERIAL, &serial);
     }
 }
 
 void
-ChannelOpenPort(void)
+ChannelOpenPort(const char* device)
 {
-    char device[128] = "";
-    const char* parameter = InitParameter("ns3_qemu.port");
-    if (parameter)
+    char name[128] = "";
+    if (device)
     {
-        const char* name = strncmp(parameter, "/dev/", 5) == 0 ? parameter + 5 : parameter;
-        (void)snprintf(device, sizeof(device), "%s", name);
+        (void)snprintf(name,
+                       sizeof(name),
+                       "%s",
+                       strncmp(device, "/dev/", 5) == 0 ? device + 5 : device);
     }
     for (int pause = 0; g_fd < 0; ++pause)
     {
-        g_fd = device[0] ? InitOpenDevice("tty", device, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-                         : OpenVirtioPort();
+        g_fd = name[0] ? FileOpenDevice("tty", name, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+                       : OpenVirtioPort();
         if (g_fd >= 0)
         {
             break;
         }
-        if (pause >= INIT_PAUSES)
+        if (pause >= PAUSES)
         {
             Fatal("no relay port: %s%s does not appear%s",
-                  device[0] ? "/dev/" : "a virtio-serial port named ",
-                  device[0] ? device : RELAY_PORT_NAME,
-                  device[0] ? "" : " (a kernel without virtio-serial needs an image with a UART)");
+                  name[0] ? "/dev/" : "a virtio-serial port named ",
+                  name[0] ? name : RELAY_PORT_NAME,
+                  name[0] ? "" : " (a kernel without virtio-serial needs an image with a UART)");
         }
-        InitPause();
+        (void)poll(NULL, 0, PAUSE);
     }
     SetFlags(g_fd);
-    if (device[0])
+    if (name[0])
     {
-        SetRaw(g_fd, device);
+        SetRaw(g_fd, name);
         g_line = true;
     }
 }
@@ -164,14 +184,8 @@ void
 ChannelOpenDescriptor(int fd)
 {
     g_fd = fd;
-    g_endIsFatal = true;
+    g_inherited = true;
     SetFlags(fd);
-}
-
-int
-ChannelDescriptor(void)
-{
-    return g_fd;
 }
 
 static size_t
@@ -186,21 +200,35 @@ ChannelHasRoom(void)
     return OutRoom() >= MESSAGE_MAX;
 }
 
-uint32_t
-ChannelConditions(bool* edges)
+void
+ChannelListen(void)
 {
-    /* A port without its other side hangs up for as long as that lasts: hear changes only. */
-    *edges = g_disconnected;
-    uint32_t conditions = 0;
+    uint32_t events = 0;
     if (ChannelHasRoom() || g_disconnected)
     {
-        conditions |= POLLIN;
+        events |= EPOLLIN;
     }
     if (g_outEnd > g_outStart)
     {
-        conditions |= POLLOUT;
+        events |= EPOLLOUT;
     }
-    return conditions;
+    if (g_disconnected)
+    {
+        /* A port without its other side hangs up for as long as that lasts: hear changes only. */
+        events |= (uint32_t)EPOLLET;
+    }
+    if (g_listens && events == g_events)
+    {
+        return;
+    }
+    const int error = g_listens ? WaitChange(g_fd, events, WAIT_CHANNEL, 0)
+                                : WaitAdd(g_fd, events, WAIT_CHANNEL, 0);
+    if (error != 0)
+    {
+        Fatal("cannot wait for the relay port: %s", strerror(error));
+    }
+    g_listens = true;
+    g_events = events;
 }
 
 bool
@@ -235,13 +263,14 @@ ChannelRead(void)
         g_disconnected = false;
         return false;
     }
-    if (g_endIsFatal)
+    if (g_inherited)
     {
         if (got < 0 && errno != ECONNRESET)
         {
             Fatal("cannot read from the simulator: %s", strerror(errno));
         }
         End();
+        return false;
     }
     /* What comes after the other side's return does not continue what it sent before. */
     g_disconnected = true;
@@ -322,11 +351,16 @@ ChannelFlush(void)
         {
             continue;
         }
-        if (written < 0 && g_endIsFatal && errno != EAGAIN)
+        if (written < 0 && g_inherited && errno != EAGAIN)
         {
-            End(); /* what the simulator would have read is of no use any more */
+            End();
+            return;
         }
-        if (written <= 0)
+        if (written == 0)
+        {
+            Fatal("the relay port takes nothing"); /* and says for ever that it would */
+        }
+        if (written < 0)
         {
             return;
         }

@@ -4,7 +4,7 @@
  * What people are told: one line when the relay is ready, one when it cannot go on, and nothing
  * else, for every line on a console costs a simulation time.
  */
-#include "relay.h"
+#include "console.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -4,7 +4,12 @@
  * Data through sockets that the simulation itself sends and receives, a call for each request. Bulk
  * data that nobody looks at is stream.c's business.
  */
-#include "relay.h"
+#include "data.h"
+
+#include "handles.h"
+#include "ready.h"
+#include "relay-protocol.h"
+#include "sockets.h"
 
 #include <errno.h>
 #include <string.h>
@@ -29,13 +34,13 @@ BeginConnect(Socket* socket)
 }
 
 int
-SocketSend(Request* request)
+DataSend(Request* request)
 {
     RelaySend wanted;
     SocketAddress to;
     socklen_t size = 0;
     memcpy(&wanted, request->body, sizeof(wanted));
-    Socket* socket = SocketFind(wanted.to.handle);
+    Socket* socket = HandleFind(wanted.to.handle);
     if (!socket)
     {
         return EBADF;
@@ -167,11 +172,11 @@ ReceiveError(Socket* socket, int error)
 }
 
 int
-SocketReceive(Request* request)
+DataReceive(Request* request)
 {
     RelayReceive wanted;
     memcpy(&wanted, request->body, sizeof(wanted));
-    Socket* socket = SocketFind(wanted.handle);
+    Socket* socket = HandleFind(wanted.handle);
     if (!socket)
     {
         return EBADF;
@@ -244,11 +249,11 @@ SocketReceive(Request* request)
 }
 
 int
-SocketIoctl(Request* request)
+DataIoctl(Request* request)
 {
     RelayIoctl wanted;
     memcpy(&wanted, request->body, sizeof(wanted));
-    const Socket* socket = SocketFind(wanted.handle);
+    const Socket* socket = HandleFind(wanted.handle);
     if (!socket)
     {
         return EBADF;

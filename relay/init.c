@@ -1,39 +1,26 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * What the first process of a machine owes it: file systems, device nodes, kernel modules, the
- * loopback interface, and the burial of children. It must not know the protocol.
+ * What the first process of a machine owes it: file systems, device nodes, kernel modules. It does
+ * not know the protocol.
  */
-#include "relay.h"
+#include "init.h"
+
+#include "console.h"
+#include "files.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MODULE_LIST "/etc/ns3-qemu/modules"
-
-static int g_childPipe[2] = {-1, -1};
-static bool g_inMachine;
-static struct rlimit g_files; /* before they were raised */
-static bool g_limitsRaised;
-
-void
-InitPause(void)
-{
-    (void)poll(NULL, 0, 10);
-}
 
 /* A directory that cannot be made shows when something is mounted or opened there. */
 static void
@@ -115,61 +102,11 @@ OpenConsole(void)
     }
 }
 
-/* The contents of a file in allocated memory, terminated; NULL: errno. */
-static char*
-ReadWhole(const char* path, size_t* length)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-    {
-        return NULL;
-    }
-    char* data = NULL;
-    size_t used = 0;
-    size_t size = 0;
-    int error = 0;
-    for (;;)
-    {
-        if (size - used < 65536)
-        {
-            size = size * 2 + 131072;
-            char* larger = realloc(data, size);
-            if (!larger)
-            {
-                error = ENOMEM;
-                break;
-            }
-            data = larger;
-        }
-        ssize_t got = read(fd, data + used, size - used - 1);
-        if (got < 0 && errno == EINTR)
-        {
-            continue;
-        }
-        if (got <= 0)
-        {
-            error = got < 0 ? errno : 0;
-            break;
-        }
-        used += (size_t)got;
-    }
-    (void)close(fd);
-    if (error != 0)
-    {
-        free(data);
-        errno = error;
-        return NULL;
-    }
-    data[used] = '\0';
-    *length = used;
-    return data;
-}
-
 static void
 LoadModule(const char* path, const char* parameters)
 {
     size_t length = 0;
-    char* image = ReadWhole(path, &length);
+    char* image = FileReadWhole(path, &length);
     if (!image)
     {
         Fatal("cannot read module %s: %s", path, strerror(errno));
@@ -183,11 +120,11 @@ LoadModule(const char* path, const char* parameters)
 }
 
 /* One module a line: its path and, after it, its parameters. The order is that of the file. */
-static void
-LoadModules(void)
+void
+InitLoadModules(void)
 {
     size_t length = 0;
-    char* list = ReadWhole(MODULE_LIST, &length);
+    char* list = FileReadWhole(MODULE_LIST, &length);
     if (!list)
     {
         if (errno != ENOENT)
@@ -211,79 +148,11 @@ LoadModules(void)
     free(list);
 }
 
-static void
-OnChild(int signal)
-{
-    (void)signal;
-    int error = errno;
-    /* Full means that it is readable, which is all that is needed. */
-    (void)!write(g_childPipe[1], "", 1);
-    errno = error;
-}
-
-void
-InitHearChildren(void)
-{
-    if (pipe(g_childPipe) != 0)
-    {
-        Fatal("cannot make a pipe: %s", strerror(errno));
-    }
-    for (int i = 0; i < 2; ++i)
-    {
-        (void)fcntl(g_childPipe[i], F_SETFD, FD_CLOEXEC);
-        (void)fcntl(g_childPipe[i], F_SETFL, O_NONBLOCK);
-    }
-    struct sigaction action;
-    memset(&action, 0, sizeof(action));
-    action.sa_handler = OnChild;
-    action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
-    (void)sigaction(SIGCHLD, &action, NULL);
-}
-
-int
-InitChildPipe(void)
-{
-    return g_childPipe[0];
-}
-
-void
-InitReap(void)
-{
-    char discarded[64];
-    while (read(g_childPipe[0], discarded, sizeof(discarded)) > 0)
-    {
-    }
-    pid_t pid;
-    int status;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-    {
-        ProcessEnded(pid, status);
-    }
-}
-
-/* The simulation may want many sockets. */
-static void
-RaiseLimits(void)
-{
-    const struct rlimit files = {65536, 65536};
-    g_limitsRaised = getrlimit(RLIMIT_NOFILE, &g_files) == 0;
-    (void)setrlimit(RLIMIT_NOFILE, &files);
-}
-
-void
-InitRestoreLimits(void)
-{
-    if (g_limitsRaised)
-    {
-        (void)setrlimit(RLIMIT_NOFILE, &g_files);
-    }
-}
-
 const char*
 InitParameter(const char* name)
 {
     static char line[4096];
-    if (!ReadText("/proc/cmdline", line, sizeof(line)))
+    if (!FileReadText("/proc/cmdline", line, sizeof(line)))
     {
         return NULL;
     }
@@ -300,63 +169,9 @@ InitParameter(const char* name)
     return found;
 }
 
-int
-InitOpenDevice(const char* class, const char* name, int flags)
-{
-    char path[320];
-    (void)snprintf(path, sizeof(path), "/dev/%s", name);
-    int fd = open(path, flags);
-    if (fd >= 0 || errno != ENOENT)
-    {
-        return fd;
-    }
-    char numberPath[320];
-    char number[32];
-    (void)snprintf(numberPath, sizeof(numberPath), "/sys/class/%s/%s/dev", class, name);
-    unsigned int major = 0;
-    unsigned int minor = 0;
-    if (!ReadText(numberPath, number, sizeof(number)) ||
-        sscanf(number, "%u:%u", &major, &minor) != 2)
-    {
-        errno = ENOENT;
-        return -1;
-    }
-    if (mknod(path, S_IFCHR | 0600, makedev(major, minor)) != 0)
-    {
-        return -1;
-    }
-    return open(path, flags);
-}
-
-void
-InitSchedule(pid_t pid, int priority)
-{
-    if (!g_inMachine)
-    {
-        return;
-    }
-    const struct sched_param parameter = {.sched_priority = priority};
-    /* musl's own function says that there is none. */
-    (void)syscall(SYS_sched_setscheduler, pid, priority > 0 ? SCHED_FIFO : SCHED_OTHER, &parameter);
-}
-
-/* Without a limit to real-time processes, the kernel needs no timer to watch over them: each would
- * be a turn. */
-static void
-AllowRealTime(void)
-{
-    const int fd = open("/proc/sys/kernel/sched_rt_runtime_us", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0)
-    {
-        (void)!write(fd, "-1\n", 3);
-        (void)close(fd);
-    }
-}
-
 void
 InitMachine(void)
 {
-    g_inMachine = true;
     (void)umask(022);
     (void)chdir("/");
     int proc = Mount("proc", "/proc", NULL);
@@ -383,10 +198,4 @@ InitMachine(void)
     (void)symlink("/proc/self/fd/2", "/dev/stderr");
     (void)Mount("tmpfs", "/tmp", "mode=1777");
     (void)Mount("tmpfs", "/run", "mode=0755");
-
-    RaiseLimits();
-    AllowRealTime();
-    InitSchedule(0, INIT_PRIORITY_RELAY);
-    LoadModules();
-    LoopbackUp();
 }

@@ -4,7 +4,20 @@
  * The relay: it serves the relay protocol, as the first process of a virtual machine, or with
  * "--fd N" as an ordinary program on a descriptor that it has inherited, on the kernel at hand.
  */
-#include "relay.h"
+#include "channel.h"
+#include "console.h"
+#include "data.h"
+#include "files.h"
+#include "handles.h"
+#include "init.h"
+#include "interfaces.h"
+#include "machine.h"
+#include "process.h"
+#include "ready.h"
+#include "relay-protocol.h"
+#include "sockets.h"
+#include "stream.h"
+#include "wait.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -44,15 +57,12 @@ static const Operation g_operations[] = {
     [RELAY_RNG_SEED] = {MachineRngSeed, 0, true, LOOKS},
     [RELAY_SYSCTL_GET] = {MachineSysctlGet, 0, true, LOOKS},
     [RELAY_SYSCTL_SET] = {MachineSysctlSet, sizeof(RelaySysctlSet), true, LOOKS},
-    [RELAY_FILE_GET] = {MachineFileGet, sizeof(RelayFileGet), true, LOOKS},
-    [RELAY_FILE_PUT] = {MachineFilePut, sizeof(RelayFilePut), true, LOOKS},
+    [RELAY_FILE_GET] = {FileGet, sizeof(RelayFileGet), true, LOOKS},
+    [RELAY_FILE_PUT] = {FilePut, sizeof(RelayFilePut), true, LOOKS},
     [RELAY_LINK_GET] = {LinkGet, sizeof(RelayNic), false, LOOKS},
     [RELAY_LINK_SET] = {LinkSet, sizeof(RelayLinkSet), false, LOOKS},
     [RELAY_ADDRESS_ADD] = {AddressAdd, sizeof(RelayAddress), false, LOOKS},
-    [RELAY_ROUTE_ADD] = {RouteAdd, sizeof(RelayRoute), false, LOOKS},
     [RELAY_ADDRESS_DELETE] = {AddressDelete, sizeof(RelayAddress), false, LOOKS},
-    [RELAY_ROUTE_DELETE] = {RouteDelete, sizeof(RelayRoute), false, LOOKS},
-    [RELAY_NETLINK] = {NetlinkPass, sizeof(RelayNetlink), true, LOOKS},
     [RELAY_SOCKET] = {SocketOpen, sizeof(RelaySocket), false, LOOKS},
     [RELAY_BIND] = {SocketBind, sizeof(RelaySocketAddress), false, ACTS},
     [RELAY_LISTEN] = {SocketListen, sizeof(RelayListen), false, ACTS},
@@ -61,13 +71,12 @@ static const Operation g_operations[] = {
     [RELAY_SETSOCKOPT] = {SocketSetOption, sizeof(RelaySocketOption), true, ACTS},
     [RELAY_GETSOCKOPT] = {SocketGetOption, sizeof(RelaySocketOption), false, LOOKS},
     [RELAY_GETSOCKNAME] = {SocketGetName, sizeof(RelayHandle), false, LOOKS},
-    [RELAY_GETPEERNAME] = {SocketGetPeerName, sizeof(RelayHandle), false, LOOKS},
     [RELAY_SHUTDOWN] = {SocketShutdown, sizeof(RelayShutdown), false, ACTS},
     [RELAY_CLOSE] = {SocketClose, sizeof(RelayHandle), false, ACTS},
     [RELAY_WATCH] = {SocketWatch, sizeof(RelayWatch), false, RENEWS},
-    [RELAY_SEND] = {SocketSend, sizeof(RelaySend), true, SENDS},
-    [RELAY_RECEIVE] = {SocketReceive, sizeof(RelayReceive), false, RECEIVES},
-    [RELAY_IOCTL] = {SocketIoctl, sizeof(RelayIoctl), true, LOOKS},
+    [RELAY_SEND] = {DataSend, sizeof(RelaySend), true, SENDS},
+    [RELAY_RECEIVE] = {DataReceive, sizeof(RelayReceive), false, RECEIVES},
+    [RELAY_IOCTL] = {DataIoctl, sizeof(RelayIoctl), true, LOOKS},
     [RELAY_STREAM] = {SocketStream, sizeof(RelayStream), false, ACTS},
     [RELAY_STREAM_STAT] = {SocketStreamStat, sizeof(RelayHandle), false, LOOKS},
     [RELAY_PROCESS_START] = {ProcessStart, sizeof(RelayProcessStart), true, LOOKS},
@@ -97,7 +106,7 @@ CarryOut(const RelayHeader* header, Request* request)
     {
         uint32_t handle;
         memcpy(&handle, request->body, sizeof(handle));
-        Socket* socket = SocketFind(handle);
+        Socket* socket = HandleFind(handle);
         if (socket)
         {
             ReadyRearm(socket, g_rearmed[operation->effect], operation->effect == RENEWS);
@@ -142,24 +151,6 @@ SayHello(void)
     ChannelCommit(RELAY_HELLO, 0, 0, (uint32_t)sizeof(hello) + length);
 }
 
-/* The drivers find their devices in their own time. */
-static void
-WaitForNics(void)
-{
-    const char* parameter = InitParameter("ns3_qemu.nics");
-    const uint32_t expected = parameter ? (uint32_t)strtoul(parameter, NULL, 10) : 0;
-    uint32_t found = NicsFind();
-    for (int pause = 0; found < expected; ++pause)
-    {
-        if (pause >= INIT_PAUSES)
-        {
-            Fatal("%u of %u network interfaces found", (unsigned int)found, (unsigned int)expected);
-        }
-        InitPause();
-        found = NicsFind();
-    }
-}
-
 static void
 TakeArguments(int count, char** arguments)
 {
@@ -186,34 +177,87 @@ TakeArguments(int count, char** arguments)
     ChannelOpenDescriptor(fd);
 }
 
+/* Takes the wake-ups to whom they are for, and if there is nothing else to do, waits for one.
+ * Returns whether the channel is ready. */
+static bool
+TakeWakeups(void)
+{
+    static Wakeup wakeups[WAIT_BATCH];
+    bool channel = false;
+    size_t count;
+    ChannelListen();
+    /* Without room nothing can be served, however much there is to do: the channel comes first. */
+    const bool work = ReadyHasWork() || ProcessHasWork() || ChannelHasRequest();
+    bool sleep = !work || !ChannelHasRoom();
+    do
+    {
+        count = WaitTake(wakeups, sleep);
+        for (size_t i = 0; i < count; ++i)
+        {
+            switch (wakeups[i].kind)
+            {
+            case WAIT_CHANNEL:
+                channel = true;
+                break;
+            case WAIT_CHILDREN:
+                ProcessReap();
+                break;
+            case WAIT_PROCESS:
+                ProcessWake(wakeups[i].number);
+                break;
+            case WAIT_SOCKET:
+                ReadyWake(wakeups[i].number, wakeups[i].events);
+                break;
+            }
+        }
+        sleep = false;
+    } while (count == WAIT_BATCH); /* an edge is returned once, so this comes to an end */
+    return channel;
+}
+
+/* Serves what has something to tell: sockets first, in the order of their handles, then programs,
+ * in that of their numbers. */
+static void
+ServeEvents(void)
+{
+    ReadyServe();
+    ProcessServe();
+}
+
 int
 main(int count, char** arguments)
 {
     (void)signal(SIGPIPE, SIG_IGN);
-    InitHearChildren();
-    StreamPrepare();
     if (getpid() == 1)
     {
         /* What the kernel does not know of its command line it passes on to us; it means nothing.
          */
         InitMachine();
-        ChannelOpenPort();
-        WaitForNics();
+        ProcessRuleMachine();
+        InitLoadModules();
+        LoopbackUp();
+        ChannelOpenPort(InitParameter("ns3_qemu.port"));
+        NicsFind();
         ConsoleLine("ready");
     }
     else
     {
         TakeArguments(count, arguments);
     }
-    ReadyPrepare();
+    /* Not earlier: until there is a console, what is opened may become a standard descriptor. */
+    WaitPrepare();
+    ProcessPrepare();
+    StreamPrepare();
     SayHello();
     ChannelFlush();
-    for (;;)
+    while (!ChannelHasEnded())
     {
-        const bool channelReady = ReadyWait();
-        ReadyServe();
+        const bool channelReady = TakeWakeups();
+        ServeEvents();
         ServeRequests(channelReady);
-        ReadyServe();
+        ServeEvents();
         ChannelFlush();
     }
+    ProcessEndAll();
+    return 0;
 }

@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * Programs: the processes that the simulator has started, by number, and the pipes to them.
+ * Programs: the processes that the simulator has started, by number, and the pipes to them. And all
+ * other children, which the first process of a machine inherits: they are buried.
  *
  * Output
  *     What a program writes is read as soon as it is there, for as long as the channel has room;
@@ -16,16 +17,25 @@
  *     Nothing is kept here. What the pipe does not take stays with the simulator, which is told
  *     when it takes more.
  */
-#include "relay.h"
+#include "process.h"
+
+#include "channel.h"
+#include "console.h"
+#include "files.h"
+#include "relay-protocol.h"
+#include "wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +63,20 @@ static size_t g_count;
 static size_t g_capacity;
 static uint32_t g_lastNumber;
 static size_t g_queued;
+
+static int g_childPipe[2] = {-1, -1};
+static bool g_inMachine;
+static struct rlimit g_files; /* before they were raised */
+static bool g_limitsRaised;
+
+/* Real-time priorities. A program that never sleeps must not keep the simulation from being
+ * answered, nor another from being started. */
+enum
+{
+    PRIORITY_PROGRAM = 0, /* none: what programs run with */
+    PRIORITY_START = 1,   /* until the program is executed */
+    PRIORITY_RELAY = 2,
+};
 
 static Process*
 Find(uint32_t number)
@@ -92,6 +116,61 @@ Queue(Process* process)
         process->queued = true;
         ++g_queued;
     }
+}
+
+/* ---- what the relay has for itself, and a program must not inherit ---- */
+
+/* The simulation may want many sockets. */
+static void
+RaiseLimits(void)
+{
+    const struct rlimit files = {65536, 65536};
+    g_limitsRaised = getrlimit(RLIMIT_NOFILE, &g_files) == 0;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static void
+RestoreLimits(void)
+{
+    if (g_limitsRaised)
+    {
+        (void)setrlimit(RLIMIT_NOFILE, &g_files);
+    }
+}
+
+/* Only in a machine; elsewhere it does nothing. 0: oneself. */
+static void
+Schedule(pid_t pid, int priority)
+{
+    if (!g_inMachine)
+    {
+        return;
+    }
+    const struct sched_param parameter = {.sched_priority = priority};
+    /* musl's own function says that there is none. */
+    (void)syscall(SYS_sched_setscheduler, pid, priority > 0 ? SCHED_FIFO : SCHED_OTHER, &parameter);
+}
+
+/* Without a limit to real-time processes, the kernel needs no timer to watch over them: each would
+ * be a turn. */
+static void
+AllowRealTime(void)
+{
+    const int fd = open("/proc/sys/kernel/sched_rt_runtime_us", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0)
+    {
+        (void)!write(fd, "-1\n", 3);
+        (void)close(fd);
+    }
+}
+
+void
+ProcessRuleMachine(void)
+{
+    g_inMachine = true;
+    RaiseLimits();
+    AllowRealTime();
+    Schedule(0, PRIORITY_RELAY);
 }
 
 /* ---- starting ---- */
@@ -243,8 +322,8 @@ Become(const Program* program, int input, int output, int errors, int report)
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)setsid();
-    InitSchedule(0, INIT_PRIORITY_START);
-    InitRestoreLimits();
+    Schedule(0, PRIORITY_START);
+    RestoreLimits();
     /* The pipes' ends are above the standard descriptors, so none of these closes another. */
     int error = 0;
     if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
@@ -310,7 +389,7 @@ TakeEnd(int fd, uint32_t number, uint32_t events)
     {
         return errno;
     }
-    return ReadyRegisterProcess(fd, number, events);
+    return WaitAdd(fd, events | (uint32_t)EPOLLET, WAIT_PROCESS, number);
 }
 
 static int
@@ -335,7 +414,7 @@ Start(const Program* program, uint32_t* number)
     MakePipe(pipes[REPORT], true, &error);
     if (error == 0 && !input)
     {
-        pipes[INPUT][0] = InitOpenDevice("mem", "null", O_RDONLY | O_CLOEXEC);
+        pipes[INPUT][0] = FileOpenDevice("mem", "null", O_RDONLY | O_CLOEXEC);
         error = pipes[INPUT][0] < 0 ? errno : 0;
     }
     const uint32_t next = g_lastNumber + 1;
@@ -364,7 +443,7 @@ Start(const Program* program, uint32_t* number)
         if (error == 0)
         {
             /* It has not executed an instruction of its own: our priority is the higher one. */
-            InitSchedule(pid, INIT_PRIORITY_PROGRAM);
+            Schedule(pid, PRIORITY_PROGRAM);
             g_processes[g_count++] = (Process){
                 .number = next,
                 .pid = pid,
@@ -432,6 +511,10 @@ ProcessWrite(Request* request)
         {
             written = write(process->input, request->body + sizeof(wanted), length);
         } while (written < 0 && errno == EINTR);
+        if (written == 0)
+        {
+            return EIO; /* the simulator would try again for ever */
+        }
         if (written < 0 && errno != EAGAIN)
         {
             return errno;
@@ -472,8 +555,45 @@ ProcessWake(uint32_t number)
     }
 }
 
+/* ---- its end ---- */
+
+static void
+OnChild(int signal)
+{
+    (void)signal;
+    int error = errno;
+    /* Full means that it is readable, which is all that is needed. */
+    (void)!write(g_childPipe[1], "", 1);
+    errno = error;
+}
+
 void
-ProcessEnded(pid_t pid, int status)
+ProcessPrepare(void)
+{
+    if (pipe(g_childPipe) != 0)
+    {
+        Fatal("cannot make a pipe: %s", strerror(errno));
+    }
+    for (int i = 0; i < 2; ++i)
+    {
+        (void)fcntl(g_childPipe[i], F_SETFD, FD_CLOEXEC);
+        (void)fcntl(g_childPipe[i], F_SETFL, O_NONBLOCK);
+    }
+    const int error = WaitAdd(g_childPipe[0], EPOLLIN, WAIT_CHILDREN, 0);
+    if (error != 0)
+    {
+        Fatal("cannot hear of children: %s", strerror(error));
+    }
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = OnChild;
+    action.sa_flags = SA_RESTART | SA_NOCLDSTOP;
+    (void)sigaction(SIGCHLD, &action, NULL);
+}
+
+/* A child has ended, one of these or not; `status` is wait(2)'s. */
+static void
+End(pid_t pid, int status)
 {
     for (size_t i = 0; i < g_count; ++i)
     {
@@ -499,6 +619,23 @@ ProcessEnded(pid_t pid, int status)
         return;
     }
 }
+
+void
+ProcessReap(void)
+{
+    char discarded[64];
+    while (read(g_childPipe[0], discarded, sizeof(discarded)) > 0)
+    {
+    }
+    pid_t pid;
+    int status;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    {
+        End(pid, status);
+    }
+}
+
+/* ---- what is told of it ---- */
 
 /* Tells what there is, one message at most. Returns whether there may be more. */
 static bool

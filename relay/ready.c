@@ -1,48 +1,40 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * Which sockets have something to tell, or a stream to go on with. It sleeps here, and only here.
+ * Which sockets have something to tell, or a stream to go on with.
  *
- * Sockets are heard edge-triggered, by epoll(7), which is older than any kernel that this is for:
- * an edge is an arrival, and that is the wake-up that a stream's `perWake` counts (stream.c). A
- * socket is registered once, for everything, and never modified, for a modification would be
- * another edge. What has become true is told once. After a request on the handle what is still true
- * is told again: that is looked up by poll(2), which makes no edge. Requests that only look at a
- * socket (sampling TCP_INFO many thousand times) do not count as such, or each sample would be
- * followed by an event; and data in one direction says nothing of the other one.
+ * Sockets are heard edge-triggered: an edge is an arrival, and that is the wake-up that a stream's
+ * `perWake` counts (stream.c). A socket is registered once, for everything, and never modified, for
+ * a modification would be another edge. What has become true is told once. After a request on the
+ * handle what is still true is told again: that is looked up by poll(2), which makes no edge.
+ * Requests that only look at a socket (sampling TCP_INFO many thousand times) do not count as such,
+ * or each sample would be followed by an event; and data in one direction says nothing of the other
+ * one.
  *
  * To tell an error is to take it from the socket. As poll(2) does not, the call that would have
  * returned it still does so (`held`).
  *
  * Whatever is ready at the same time is served in the order of the handles, not in the kernel's.
  */
-#include "relay.h"
+#include "ready.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "channel.h"
+#include "handles.h"
+#include "relay-protocol.h"
+#include "stream.h"
+#include "wait.h"
+
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 _Static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR &&
                    EPOLLHUP == POLLHUP && EPOLLRDHUP == POLLRDHUP,
                "one set of conditions serves for both calls");
 
 #define SOCKET_CONDITIONS (POLLIN | POLLOUT | POLLRDHUP | POLLERR | POLLHUP)
-
-#define BATCH 256
-
-/* What epoll(7) knows descriptors by; sockets by their handles, which begin with 1. */
-#define KEY_CHANNEL 0
-#define KEY_PROCESS (UINT64_C(1) << 32) /* and its number */
-#define KEY_CHILDREN UINT64_MAX
-
-static int g_epoll = -1;
-static bool g_channelKnown;
-static uint32_t g_channelEvents; /* what the channel is registered for */
 
 /* Sockets to be served. There is room for all that there are, twice: those of one round and of the
  * next. */
@@ -51,31 +43,6 @@ static size_t g_queued;
 static Socket** g_round;
 static size_t g_roundLength;
 static size_t g_capacity;
-
-static void
-Register(int fd, int operation, uint32_t events, uint64_t key)
-{
-    struct epoll_event event = {.events = events, .data = {.u64 = key}};
-    if (epoll_ctl(g_epoll, operation, fd, &event) != 0)
-    {
-        Fatal("cannot wait for the relay port: %s", strerror(errno));
-    }
-}
-
-void
-ReadyPrepare(void)
-{
-    g_epoll = epoll_create(64);
-    if (g_epoll < 0)
-    {
-        Fatal("the kernel has no epoll: %s", strerror(errno));
-    }
-    (void)fcntl(g_epoll, F_SETFD, FD_CLOEXEC);
-    if (InitChildPipe() >= 0)
-    {
-        Register(InitChildPipe(), EPOLL_CTL_ADD, EPOLLIN, KEY_CHILDREN);
-    }
-}
 
 bool
 ReadyReserve(size_t sockets)
@@ -110,26 +77,10 @@ ReadyRegister(Socket* socket)
     {
         return 0;
     }
-    struct epoll_event event = {
-        .events = SOCKET_CONDITIONS | (uint32_t)EPOLLET,
-        .data = {.u64 = socket->handle},
-    };
-    if (epoll_ctl(g_epoll, EPOLL_CTL_ADD, socket->fd, &event) != 0)
-    {
-        return errno;
-    }
-    socket->registered = true;
-    return 0;
-}
-
-int
-ReadyRegisterProcess(int fd, uint32_t process, uint32_t events)
-{
-    struct epoll_event event = {
-        .events = events | (uint32_t)EPOLLET,
-        .data = {.u64 = KEY_PROCESS | process},
-    };
-    return epoll_ctl(g_epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : errno;
+    const uint32_t events = SOCKET_CONDITIONS | (uint32_t)EPOLLET;
+    const int error = WaitAdd(socket->fd, events, WAIT_SOCKET, socket->handle);
+    socket->registered = error == 0;
+    return error;
 }
 
 void
@@ -140,6 +91,23 @@ ReadyQueue(Socket* socket)
         socket->queued = true;
         g_queue[g_queued++] = socket;
     }
+}
+
+void
+ReadyWake(uint32_t handle, uint32_t events)
+{
+    Socket* socket = HandleFind(handle);
+    if (socket)
+    {
+        socket->arrived |= events;
+        ReadyQueue(socket);
+    }
+}
+
+bool
+ReadyHasWork(void)
+{
+    return g_queued > 0;
 }
 
 void
@@ -165,75 +133,6 @@ ReadyForget(Socket* socket)
             break;
         }
     }
-    /* close(2) takes it out of the epoll set. */
-}
-
-static void
-ListenToChannel(void)
-{
-    bool edges = false;
-    uint32_t events = ChannelConditions(&edges);
-    if (edges)
-    {
-        events |= (uint32_t)EPOLLET;
-    }
-    if (!g_channelKnown || events != g_channelEvents)
-    {
-        Register(ChannelDescriptor(),
-                 g_channelKnown ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
-                 events,
-                 KEY_CHANNEL);
-        g_channelKnown = true;
-        g_channelEvents = events;
-    }
-}
-
-bool
-ReadyWait(void)
-{
-    ListenToChannel();
-    bool channel = false;
-    /* Without room nothing can be served, however much there is to do: the channel comes first. */
-    const bool work = g_queued > 0 || ProcessHasWork() || ChannelHasRequest();
-    int timeout = ChannelHasRoom() && work ? 0 : -1;
-    int count;
-    do
-    {
-        struct epoll_event events[BATCH];
-        count = epoll_wait(g_epoll, events, BATCH, timeout);
-        if (count < 0 && errno == EINTR)
-        {
-            return false;
-        }
-        if (count < 0)
-        {
-            Fatal("cannot wait: %s", strerror(errno));
-        }
-        for (int i = 0; i < count; ++i)
-        {
-            const uint64_t key = events[i].data.u64;
-            Socket* socket = NULL;
-            if (key == KEY_CHANNEL)
-            {
-                channel = true;
-            }
-            else if (key == KEY_CHILDREN)
-            {
-                InitReap();
-            }
-            else if (key & KEY_PROCESS)
-            {
-                ProcessWake((uint32_t)key);
-            }
-            else if ((socket = SocketFind((uint32_t)key)) != NULL)
-            {
-                socket->arrived |= events[i].events;
-                ReadyQueue(socket);
-            }
-        }
-        timeout = 0;
-    } while (count == BATCH); /* an edge is returned once, so this comes to an end */
-    return channel;
 }
 
 /* What is true now. */
@@ -408,8 +307,8 @@ CompareSockets(const void* a, const void* b)
     return (first > second) - (first < second);
 }
 
-static void
-ServeSockets(void)
+void
+ReadyServe(void)
 {
     if (g_queued == 0)
     {
@@ -437,11 +336,4 @@ ServeSockets(void)
             ReadyQueue(round[i]);
         }
     }
-}
-
-void
-ReadyServe(void)
-{
-    ServeSockets();
-    ProcessServe();
 }

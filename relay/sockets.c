@@ -1,96 +1,40 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * Sockets: the handles that the simulator knows them by, and the POSIX calls on them. When a socket
- * is ready, and for what, is ready.c's business.
+ * The POSIX calls on sockets. When a socket is ready, and for what, is ready.c's business.
  */
-#include "relay.h"
+#include "sockets.h"
+
+#include "handles.h"
+#include "ready.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
 
-/* In the order of the handles, which is that in which they were made. */
-static Socket** g_sockets;
-static size_t g_count;
-static size_t g_capacity;
-static uint32_t g_lastHandle;
-
-/* Where the handle is, or would be. */
-static size_t
-Position(uint32_t handle)
-{
-    size_t low = 0;
-    size_t high = g_count;
-    while (low < high)
-    {
-        const size_t middle = low + (high - low) / 2;
-        if (g_sockets[middle]->handle < handle)
-        {
-            low = middle + 1;
-        }
-        else
-        {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-Socket*
-SocketFind(uint32_t handle)
-{
-    const size_t at = Position(handle);
-    return at < g_count && g_sockets[at]->handle == handle ? g_sockets[at] : NULL;
-}
-
-/* Takes the descriptor into the table; closes it if that fails. NULL: errno */
+/* Gives the descriptor a handle; closes it if that fails. NULL: errno */
 static Socket*
 AddSocket(int fd, SocketNature nature)
 {
-    int error = 0;
-    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0)
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) == 0)
     {
-        error = errno;
-    }
-    if (error == 0 && g_lastHandle == UINT32_MAX)
-    {
-        error = ENFILE; /* handles are not used twice */
-    }
-    if (error == 0 && g_count == g_capacity)
-    {
-        const size_t capacity = g_capacity * 2 + 16;
-        Socket** larger = realloc(g_sockets, capacity * sizeof(g_sockets[0]));
-        if (larger)
+        errno = ENOMEM;
+        Socket* added = ReadyReserve(HandleCount() + 1) ? HandleAdd(fd, nature) : NULL;
+        if (added)
         {
-            g_sockets = larger;
-            g_capacity = capacity;
-        }
-        else
-        {
-            error = ENOMEM;
+            return added;
         }
     }
-    Socket* added = error == 0 && ReadyReserve(g_count + 1) ? calloc(1, sizeof(Socket)) : NULL;
-    if (!added)
-    {
-        (void)close(fd);
-        errno = error != 0 ? error : ENOMEM;
-        return NULL;
-    }
-    added->handle = ++g_lastHandle;
-    added->fd = fd;
-    added->nature = nature;
-    g_sockets[g_count++] = added;
-    return added;
+    const int error = errno;
+    (void)close(fd);
+    errno = error;
+    return NULL;
 }
 
 /* A socket that is to linger would keep close(2) waiting, even if it does not block. What it still
@@ -113,12 +57,9 @@ CloseDescriptor(int fd)
 static void
 RemoveSocket(Socket* socket)
 {
-    const size_t at = Position(socket->handle);
     ReadyForget(socket);
-    CloseDescriptor(socket->fd);
-    free(socket);
-    --g_count;
-    memmove(g_sockets + at, g_sockets + at + 1, (g_count - at) * sizeof(g_sockets[0]));
+    CloseDescriptor(socket->fd); /* its wake-ups end with it */
+    HandleRemove(socket);
 }
 
 /* The socket that a request is about: every body here begins with its handle. */
@@ -127,7 +68,7 @@ RequestSocket(const Request* request)
 {
     uint32_t handle;
     memcpy(&handle, request->body, sizeof(handle));
-    return SocketFind(handle);
+    return HandleFind(handle);
 }
 
 socklen_t
@@ -238,7 +179,7 @@ SocketBind(Request* request)
     RelaySocketAddress wanted;
     SocketAddress address;
     memcpy(&wanted, request->body, sizeof(wanted));
-    const Socket* socket = SocketFind(wanted.handle);
+    const Socket* socket = HandleFind(wanted.handle);
     if (!socket)
     {
         return EBADF;
@@ -256,7 +197,7 @@ SocketListen(Request* request)
 {
     RelayListen wanted;
     memcpy(&wanted, request->body, sizeof(wanted));
-    Socket* socket = SocketFind(wanted.handle);
+    Socket* socket = HandleFind(wanted.handle);
     if (!socket)
     {
         return EBADF;
@@ -308,7 +249,7 @@ SocketConnect(Request* request)
     RelaySocketAddress wanted;
     SocketAddress address;
     memcpy(&wanted, request->body, sizeof(wanted));
-    Socket* socket = SocketFind(wanted.handle);
+    Socket* socket = HandleFind(wanted.handle);
     if (!socket)
     {
         return EBADF;
@@ -339,7 +280,7 @@ SocketSetOption(Request* request)
     {
         return EBADMSG;
     }
-    const Socket* socket = SocketFind(option.handle);
+    const Socket* socket = HandleFind(option.handle);
     if (!socket)
     {
         return EBADF;
@@ -376,7 +317,7 @@ SocketGetOption(Request* request)
 {
     RelaySocketOption option;
     memcpy(&option, request->body, sizeof(option));
-    Socket* socket = SocketFind(option.handle);
+    Socket* socket = HandleFind(option.handle);
     if (!socket)
     {
         return EBADF;
@@ -394,8 +335,8 @@ SocketGetOption(Request* request)
     return 0;
 }
 
-static int
-ReplyName(Request* request, int (*lookUp)(int, struct sockaddr*, socklen_t*))
+int
+SocketGetName(Request* request)
 {
     const Socket* socket = RequestSocket(request);
     SocketAddress address;
@@ -405,7 +346,7 @@ ReplyName(Request* request, int (*lookUp)(int, struct sockaddr*, socklen_t*))
     {
         return EBADF;
     }
-    if (lookUp(socket->fd, &address.any, &size) != 0)
+    if (getsockname(socket->fd, &address.any, &size) != 0)
     {
         return errno;
     }
@@ -413,23 +354,11 @@ ReplyName(Request* request, int (*lookUp)(int, struct sockaddr*, socklen_t*))
 }
 
 int
-SocketGetName(Request* request)
-{
-    return ReplyName(request, getsockname);
-}
-
-int
-SocketGetPeerName(Request* request)
-{
-    return ReplyName(request, getpeername);
-}
-
-int
 SocketShutdown(Request* request)
 {
     RelayShutdown wanted;
     memcpy(&wanted, request->body, sizeof(wanted));
-    const Socket* socket = SocketFind(wanted.handle);
+    const Socket* socket = HandleFind(wanted.handle);
     if (!socket)
     {
         return EBADF;
@@ -458,7 +387,7 @@ SocketWatch(Request* request)
 {
     RelayWatch wanted;
     memcpy(&wanted, request->body, sizeof(wanted));
-    Socket* socket = SocketFind(wanted.handle);
+    Socket* socket = HandleFind(wanted.handle);
     if (!socket)
     {
         return EBADF;
@@ -477,13 +406,13 @@ SocketStream(Request* request)
 {
     RelayStream wanted;
     memcpy(&wanted, request->body, sizeof(wanted));
-    Socket* socket = SocketFind(wanted.handle);
+    Socket* socket = HandleFind(wanted.handle);
     if (!socket)
     {
         return EBADF;
     }
-    int error = StreamStart(&socket->stream, &wanted);
-    if (error == 0 && socket->stream.active)
+    const int error = StreamStart(&socket->stream, &wanted);
+    if (error == 0)
     {
         ReadyQueue(socket);
     }

@@ -15,7 +15,7 @@
  *     A number of calls that is not limited so is carried out in slices, between which requests are
  *     heard: nothing that is under way in a guest may keep the simulator from stopping it.
  */
-#include "relay.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,11 +44,6 @@ StreamPrepare(void)
 int
 StreamStart(Stream* stream, const RelayStream* wanted)
 {
-    if (wanted->direction == RELAY_STREAM_STOP)
-    {
-        stream->active = false; /* its counters stay */
-        return 0;
-    }
     if (wanted->direction < RELAY_STREAM_SOURCE || wanted->direction > RELAY_STREAM_VERIFY ||
         wanted->chunk > STREAM_CHUNK_MAX)
     {
@@ -128,9 +123,10 @@ StreamServe(Stream* stream, int fd, SocketNature nature, bool closed, int* error
             stream->runnable = false;
             return STREAM_CONTINUES;
         }
-        if (moved < 0 || (moved == 0 && !source && nature.connection))
+        if (moved < 0 || (moved == 0 && (source || nature.connection)))
         {
-            *error = moved < 0 ? errno : 0;
+            /* A write that takes nothing may do so for ever, and says no errno. */
+            *error = moved < 0 ? errno : (source ? EIO : 0);
             stream->active = false;
             return STREAM_ENDED;
         }

@@ -18,32 +18,21 @@ from pathlib import Path
 
 HELLO = 0x01
 CLOCK_GET, CLOCK_SET, RNG_SEED, SYSCTL_GET, SYSCTL_SET, FILE_GET, FILE_PUT = range(0x10, 0x17)
-LINK_GET, LINK_SET, ADDRESS_ADD, ROUTE_ADD = range(0x20, 0x24)
-ADDRESS_DELETE, ROUTE_DELETE, NETLINK = range(0x24, 0x27)
+LINK_GET, LINK_SET, ADDRESS_ADD, ADDRESS_DELETE = range(0x20, 0x24)
 FILE_CREATE, FILE_TRUNCATE, FILE_PARENTS = 1, 2, 4
 SOCKET, BIND, LISTEN, ACCEPT, CONNECT, SETSOCKOPT = range(0x30, 0x36)
-GETSOCKOPT, GETSOCKNAME, GETPEERNAME, SHUTDOWN, CLOSE, WATCH = range(0x36, 0x3C)
-SEND, RECEIVE, IOCTL = range(0x3C, 0x3F)
+GETSOCKOPT, GETSOCKNAME, SHUTDOWN, CLOSE, WATCH = range(0x36, 0x3B)
+SEND, RECEIVE, IOCTL = range(0x3B, 0x3E)
 STREAM, STREAM_STAT = 0x48, 0x49
 PROCESS_START, PROCESS_WRITE, PROCESS_SIGNAL = range(0x50, 0x53)
 EVENT_READY, EVENT_STREAM, EVENT_OUTPUT, EVENT_EXIT, EVENT_INPUT = range(0x80, 0x85)
 
 READABLE, WRITABLE, ERROR, HANGUP = 1, 2, 4, 8
-SOURCE, SINK, VERIFY, STOP = 1, 2, 3, 4
+SOURCE, SINK, VERIFY = 1, 2, 3
 PROCESS_INPUT, PROCESS_MERGE = 1, 2
 HAS_LOCAL, HAS_TOS, HAS_TTL = 1, 2, 4
-LINK_UP, LINK_ARP, LINK_MTU, LINK_ADDRESS, LINK_GSO, LINK_GRO = (1 << bit for bit in range(6))
-
-ROUTE_ATTRIBUTES = (
-    "initcwnd",
-    "initrwnd",
-    "mtu",
-    "quickack",
-    "advmss",
-    "window",
-    "hoplimit",
-    "rto_min",
-)
+LINK_UP, LINK_ARP, LINK_MTU, LINK_ADDRESS, LINK_GSO = (1 << bit for bit in range(5))
+NLMSG_ERROR, NLMSG_DONE = 2, 3
 
 BODY_MAX = 69632
 HEADER = struct.Struct("<IHHIi")
@@ -242,7 +231,6 @@ class RelayPeer:
         mtu: int | None = None,
         address: bytes | None = None,
         gso_max_segments: int | None = None,
-        gro: bool | None = None,
     ) -> None:
         values = {
             LINK_UP: up,
@@ -250,20 +238,18 @@ class RelayPeer:
             LINK_MTU: mtu,
             LINK_ADDRESS: address,
             LINK_GSO: gso_max_segments,
-            LINK_GRO: gro,
         }
         which = sum(bit for bit, value in values.items() if value is not None)
         self.request(
             LINK_SET,
             struct.pack(
-                "<IIIIBBBx6s2x",
+                "<IIIIBB2x6s2x",
                 nic,
                 which,
                 mtu or 0,
                 gso_max_segments or 0,
                 bool(up),
                 bool(arp),
-                bool(gro),
                 address or b"",
             ),
         )
@@ -279,67 +265,6 @@ class RelayPeer:
 
     def address_delete(self, nic: int, address: str) -> None:
         self._address_change(ADDRESS_DELETE, nic, address)
-
-    def _route_change(
-        self,
-        kind: int,
-        nic: int,
-        destination: str,
-        gateway: str | None,
-        attributes: dict[str, int],
-        congestion: str = "",
-    ) -> None:
-        network = ipaddress.ip_network(destination, strict=False)
-        family = socket.AF_INET if network.version == 4 else socket.AF_INET6
-        names = [
-            "initcwnd",
-            "initrwnd",
-            "mtu",
-            "quickack",
-            "advmss",
-            "window",
-            "hoplimit",
-            "rto_min",
-        ]
-        assert set(attributes) <= set(names)
-        self.request(
-            kind,
-            struct.pack(
-                "<IBBBx16s16sIIIB3xIIII16s",
-                nic,
-                family,
-                network.prefixlen,
-                gateway is not None,
-                network.network_address.packed,
-                ipaddress.ip_address(gateway).packed if gateway else b"",
-                *(attributes.get(name, 0) for name in ROUTE_ATTRIBUTES),
-                congestion.encode(),
-            ),
-        )
-
-    def route_add(
-        self,
-        nic: int,
-        destination: str,
-        gateway: str | None = None,
-        *,
-        congestion: str = "",
-        **attributes: int,
-    ) -> None:
-        """Add a route; `attributes`: initcwnd, initrwnd, mtu, quickack, advmss and others."""
-        self._route_change(ROUTE_ADD, nic, destination, gateway, attributes, congestion)
-
-    def route_delete(self, nic: int, destination: str, gateway: str | None = None) -> None:
-        self._route_change(ROUTE_DELETE, nic, destination, gateway, {})
-
-    def netlink(self, message: bytes, protocol: int = 0) -> tuple[int, bytes]:
-        """Pass one netlink message on; whether there is more, and the answer."""
-        body = self.request(NETLINK, struct.pack("<II", protocol, 0) + message)
-        return struct.unpack_from("<I", body)[0], body[4:]
-
-    def netlink_more(self) -> tuple[int, bytes]:
-        body = self.request(NETLINK, struct.pack("<II", 0, 1))
-        return struct.unpack_from("<I", body)[0], body[4:]
 
     # --- sockets
 
@@ -372,9 +297,6 @@ class RelayPeer:
 
     def name(self, handle: int) -> tuple[str, int]:
         return self._address(self.request(GETSOCKNAME, struct.pack("<I", handle)))[1]
-
-    def peer_name(self, handle: int) -> tuple[str, int]:
-        return self._address(self.request(GETPEERNAME, struct.pack("<I", handle)))[1]
 
     @staticmethod
     def _address(body: bytes) -> tuple[int, tuple[str, int]]:
@@ -436,6 +358,31 @@ class RelayPeer:
     def stream_stat(self, handle: int) -> tuple[int, int]:
         """Bytes so far, and how many of them differ from the pattern."""
         return struct.unpack("<QQ", self.request(STREAM_STAT, struct.pack("<I", handle)))
+
+    def netlink(self, message: bytes, protocol: int = 0) -> bytes:
+        """Ask the kernel by a socket of netlink's; the messages of its whole answer."""
+        length, kind, flags = struct.unpack_from("<IHH", message)
+        acknowledged = 0x5
+        header = struct.pack("<IHHII", length, kind, flags | acknowledged, 1, 0)
+        handle = self.open_socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        answer = b""
+        try:
+            self.send(handle, header + message[16:])
+            while True:
+                part = self.receive_from(handle, 65536).data
+                while part:
+                    length, kind, _, number = struct.unpack_from("<IHHI", part)
+                    assert number == 1
+                    if kind in (NLMSG_ERROR, NLMSG_DONE):
+                        error = struct.unpack_from("<i", part, 16)[0]
+                        if error:
+                            raise RelayError(-error)
+                        return answer
+                    length = (length + 3) & ~3
+                    answer += part[:length]
+                    part = part[length:]
+        finally:
+            self.close(handle)
 
     # --- programs
 

@@ -70,8 +70,6 @@ class Kernel(ABC):
     def getsockname(self, handle: Any) -> Endpoint: ...
 
     @abstractmethod
-    def getpeername(self, handle: Any) -> Endpoint: ...
-
     @abstractmethod
     def shutdown(self, handle: Any, how: int) -> None: ...
 
@@ -140,9 +138,6 @@ class Plain(Kernel):
 
     def getsockname(self, handle: socket.socket) -> Endpoint:
         return handle.getsockname()[:2]
-
-    def getpeername(self, handle: socket.socket) -> Endpoint:
-        return handle.getpeername()[:2]
 
     def shutdown(self, handle: socket.socket, how: int) -> None:
         handle.shutdown(how)
@@ -214,9 +209,6 @@ class _Told(Kernel):
     def getsockname(self, handle: int) -> Endpoint:
         return self._relay.getsockname(handle)
 
-    def getpeername(self, handle: int) -> Endpoint:
-        return self._relay.getpeername(handle)
-
     def shutdown(self, handle: int, how: int) -> None:
         self._relay.shutdown(handle, how)
 
@@ -269,7 +261,6 @@ class _PeerCalls:
         self.socket = peer.open_socket
         self.receive = peer.receive_from
         self.getsockname = peer.name
-        self.getpeername = peer.peer_name
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._peer, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Interfaces, addresses, routes, neighbours and qdiscs, over the relay's netlink.
+"""Interfaces, addresses, routes, neighbours and qdiscs, over a relay's sockets.
 
 The kernel is this machine's, in a network namespace of its own; iproute2 says what is so.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Machine:
-    """What stands for a machine: a relay that passes netlink on."""
+    """What stands for a machine: a relay with a socket of netlink's."""
 
     process: RelayProcess
 
@@ -31,11 +31,7 @@ class Machine:
         return self
 
     def netlink(self, protocol: int, request: bytes) -> bytes:
-        more, answer = self.process.netlink(request, protocol)
-        while more:
-            more, part = self.process.netlink_more()
-            answer += part
-        return answer
+        return self.process.netlink(request, protocol)
 
     def run(self, *command: str) -> str:
         enter = ["nsenter", "-t", str(self.process.process.pid), "-n"]
@@ -75,8 +71,12 @@ def test_addresses(machine: Machine):
 
 
 def test_routes(machine: Machine):
-    machine.process.route_add(0, "10.9.0.0/16", "10.1.2.1", initcwnd=4, mtu=1200, congestion="reno")
-    machine.process.route_add(0, "::/0", "fd00::1", quickack=1)
+    attributes = ("initcwnd", "4", "mtu", "1200", "congctl", "reno")
+    static = ("proto", "static")
+    machine.run("ip", "route", "add", "10.9.0.0/16", "via", "10.1.2.1", *static, *attributes)
+    machine.run(
+        "ip", "route", "add", "default", "via", "fd00::1", "metric", "128", *static, "quickack", "1"
+    )
     found = guest.routes(machine)
     assert Route("10.1.2.0/24", None, "probe0", 0, "kernel", {}) in found
     metrics = {"initcwnd": 4, "mtu": 1200, "cc_algo": "reno"}

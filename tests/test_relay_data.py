@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+import relay_peer
 from relay_peer import (
     BODY_MAX,
     ERROR,
@@ -346,18 +347,20 @@ def test_data_requests_check_their_bodies(relay: RelayProcess) -> None:
     with_errno(errno.EBADF, relay.send, handle + 1, b"x")
     with_errno(errno.EBADF, relay.receive_from, handle + 1)
     with_errno(errno.EBADF, relay.ioctl, handle + 1, SIOCINQ, bytes(4))
-    for kind, length in ((0x3C, 31), (0x3D, 13), (0x3E, 7)):
+    for kind, length in ((relay_peer.SEND, 31), (relay_peer.RECEIVE, 13), (relay_peer.IOCTL, 7)):
         with_errno(errno.EBADMSG, relay.request, kind, bytes(length))
     unknown_family = struct.pack("<IHHI16sI", handle, 99, 1, 0, b"", 0)
-    with_errno(errno.EAFNOSUPPORT, relay.request, 0x3C, unknown_family)
+    with_errno(errno.EAFNOSUPPORT, relay.request, relay_peer.SEND, unknown_family)
 
 
 def test_several_sends_may_be_under_way(relay: RelayProcess) -> None:
     here, there = bound(relay), bound(relay)
     _, port = relay.name(here)
     address = struct.pack("<IHHI16sI", there, socket.AF_INET, port, 0, bytes([127, 0, 0, 1]), 0)
-    sends = [relay.frame(0x3C, address + bytes([number])) for number in range(20)]
-    receives = [relay.frame(0x3D, struct.pack("<III", here, 0, BODY_MAX)) for _ in range(20)]
+    sends = [relay.frame(relay_peer.SEND, address + bytes([number])) for number in range(20)]
+    receives = [
+        relay.frame(relay_peer.RECEIVE, struct.pack("<III", here, 0, BODY_MAX)) for _ in range(20)
+    ]
     relay.send_bytes(b"".join(data for _, data in sends + receives))
     replies = [relay.receive() for _ in sends + receives]
     assert [reply.id for reply in replies] == [number for number, _ in sends + receives]

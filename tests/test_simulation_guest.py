@@ -94,6 +94,16 @@ try:
     guest.set_qdisc(vm, name, "no_such")
 except OSError as error:
     RESULT["refusal"] = [error.errno, str(error), error.__notes__]
+interface = struct.pack("=I", guest.interfaces(vm)[1].index)
+on_link = struct.pack("=8BI", 2, 16, 0, 0, 254, 4, 253, 1, 0)
+netlink(vm, 0, 24, 0x401, on_link + attribute(1, bytes([10, 7, 0, 0])) + attribute(4, interface))
+RESULT["made"] = [route.destination for route in guest.routes(vm)]
+vm.DeleteRoute("10.7.0.0/16", "", devices.Get(0))
+RESULT["left"] = [route.destination for route in guest.routes(vm)]
+try:
+    vm.DeleteRoute("10.7.0.0/16", "", devices.Get(0))
+except Exception as error:
+    RESULT["nothing left"] = str(error)
 ns.Simulator.Destroy()
 finish()
 """
@@ -126,6 +136,11 @@ def test_addresses_and_routes_are_taken_away(result: dict[str, Any]):
     assert "fd00::1/64" not in result["addresses"]
     assert result["routes"]["10.9.0.0/16"] == {"initcwnd": 7}
     assert "10.8.0.0/16" not in result["routes"]
+
+
+def test_a_route_that_the_guest_has_made_itself_is_deleted(result: dict[str, Any]):
+    assert set(result["made"]) - set(result["left"]) == {"10.7.0.0/16"}
+    assert "deleting the route 10.7.0.0/16: No such process" in result["nothing left"]
 
 
 def test_qdiscs_are_set_and_refusals_told(result: dict[str, Any]):

@@ -3,12 +3,13 @@
 
 import errno
 import socket
+import struct
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ns3_qemu import guest, image
-from ns3_qemu._vm import Vm, read_image
+from ns3_qemu._vm import GuestError, Vm, read_image
 from ns3_qemu.guest import Address, Neighbour, Route
 from vm_tools import GUEST_MAC, MILLISECOND
 
@@ -22,6 +23,16 @@ def vm(boot: Callable[..., Vm]) -> Iterator[Vm]:
     machine.relay.add_address(0, "10.0.0.1/24")
     yield machine
     machine.end()
+
+
+@pytest.fixture
+def ipv6(vm: Vm) -> Iterator[Vm]:
+    """The machine with an address of IPv6, too. Afterwards it has the kernel's own routes again."""
+    vm.relay.add_address(0, "fd00::1/64")
+    yield vm
+    for address in ("fd00::1/64", "10.0.0.1/24"):
+        vm.relay.delete_address(0, address)
+    vm.relay.add_address(0, "10.0.0.1/24")
 
 
 @pytest.fixture
@@ -70,13 +81,98 @@ def test_route_with_its_attributes(vm: Vm, name: str):
     assert all(route.destination != "10.9.0.0/16" for route in guest.routes(vm))
 
 
+def attributes_of(vm: Vm, destination: str) -> dict[str, int | str] | None:
+    """Return those of the guest's first route to there; None: it has none."""
+    return next(
+        (dict(r.attributes) for r in guest.routes(vm) if r.destination == destination), None
+    )
+
+
+@pytest.mark.parametrize(
+    ("destination", "gateway"),
+    [
+        pytest.param("10.9.0.0/16", "10.0.0.2", id="IPv4"),
+        pytest.param("0.0.0.0/0", "10.0.0.2", id="IPv4-default"),
+        pytest.param("10.8.0.0/16", None, id="IPv4-link"),
+        pytest.param("fd09::/16", "fd00::2", id="IPv6"),
+        pytest.param("::/0", "fd00::2", id="IPv6-default"),
+        pytest.param("fd08::/16", None, id="IPv6-link"),
+    ],
+)
+def test_route_comes_and_goes(ipv6: Vm, destination: str, gateway: str | None):
+    ipv6.relay.add_route(destination, nic=0, gateway=gateway, initial_window=3)
+    assert attributes_of(ipv6, destination) == {"initcwnd": 3}
+    with pytest.raises(GuestError, match=f"adding the route {destination}") as raised:
+        ipv6.relay.add_route(destination, nic=0, gateway=gateway)
+    assert raised.value.errno == errno.EEXIST
+    ipv6.relay.delete_route(destination, nic=0, gateway=gateway)
+    assert attributes_of(ipv6, destination) is None
+    with pytest.raises(GuestError, match=f"deleting the route {destination}") as raised:
+        ipv6.relay.delete_route(destination, nic=0, gateway=gateway)
+    assert raised.value.errno == errno.ESRCH
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/24", "fd00::/64"])
+def test_route_to_the_own_network_comes_before_the_kernels(ipv6: Vm, network: str):
+    ipv6.relay.add_route(network, nic=0, initial_window=2)
+    routes = [route for route in guest.routes(ipv6) if route.destination == network]
+    first = min(routes, key=lambda route: route.metric)
+    assert (first.protocol, first.attributes) == ("static", {"initcwnd": 2})
+    ipv6.relay.delete_route(network, nic=0)
+    left = [route.protocol for route in guest.routes(ipv6) if route.destination == network]
+    assert left == (["kernel"] if ":" in network else [])
+
+
+def test_the_kernels_own_route_is_deleted(vm: Vm):
+    vm.relay.add_address(0, "10.7.0.1/16")
+    assert attributes_of(vm, "10.7.0.0/16") == {}
+    vm.relay.delete_route("10.7.0.0/16", nic=0)
+    assert attributes_of(vm, "10.7.0.0/16") is None
+    vm.relay.delete_address(0, "10.7.0.1/16")
+
+
+def test_destination_is_masked(vm: Vm):
+    vm.relay.add_route("10.6.5.4/16", nic=0)
+    assert attributes_of(vm, "10.6.0.0/16") == {}
+    vm.relay.delete_route("10.6.7.8/16", nic=0)
+    assert attributes_of(vm, "10.6.0.0/16") is None
+
+
+def test_gateway_and_destination_have_one_family(vm: Vm):
+    turns = vm.turns
+    for destination, gateway in (("10.9.0.0/16", "fd00::2"), ("::/0", "10.0.0.2")):
+        for call in (vm.relay.add_route, vm.relay.delete_route):
+            with pytest.raises(ValueError, match="must both be IPv4 or IPv6"):
+                call(destination, nic=0, gateway=gateway)
+    assert vm.turns == turns
+
+
+def netlink(vm: Vm, kind: int, flags: int, body: bytes, protocol: int = 0) -> bytes:
+    message = struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body
+    return vm.relay.netlink(protocol, message)
+
+
+def test_netlink_errors_are_the_guests(vm: Vm):
+    get_link, nobody = 18, struct.pack("=BxHiII", 0, 0, 9999, 0, 0)
+    for kind, protocol, number in (
+        (get_link, 0, errno.ENODEV),
+        (9999, 0, errno.EOPNOTSUPP),
+        (get_link, 31, errno.EPROTONOSUPPORT),
+    ):
+        with pytest.raises(GuestError, match="a netlink request") as raised:
+            netlink(vm, kind, 0, nobody, protocol)
+        assert raised.value.errno == number
+    with pytest.raises(ValueError, match="one message with its header"):
+        vm.relay.netlink(0, bytes(15))
+
+
 def test_answer_that_comes_in_parts(vm: Vm):
-    for number in range(1500):
+    for number in range(1000):
         vm.relay.add_route(f"10.{20 + number // 250}.{number % 250}.0/24", nic=0)
     static = {route.destination for route in guest.routes(vm) if route.protocol == "static"}
-    assert len(static) == 1500
-    for destination in static:
-        vm.relay.delete_route(destination, nic=0)
+    assert len(static) == 1000  # some 60 bytes each, and a part has 32 KiB
+    for up in (False, True):
+        vm.relay.set_link(0, up=up)  # they go with it
 
 
 def test_neighbour_that_is_known_is_not_asked_for(vm: Vm, name: str):

@@ -129,8 +129,8 @@ def test_two_sockets_of_a_guest_talk_to_each_other(vm: Vm):
     vm.run_until(vm.time + MILLISECOND)
     assert (server, READABLE, 0) in vm.take_ready()
     connection, peer = vm.relay.accept(server)
-    assert vm.relay.getpeername(client) == ("127.0.0.1", 5001)
-    assert vm.relay.getsockname(client) == peer == vm.relay.getpeername(connection)
+    assert vm.relay.getsockname(client) == peer
+    assert vm.relay.getsockname(connection) == ("127.0.0.1", 5001)
     vm.relay.stream(connection, VERIFY, 200_000)
     vm.relay.stream(client, SOURCE, 200_000)
     vm.run_until(vm.time + 100 * MILLISECOND)

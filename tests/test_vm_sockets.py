@@ -137,8 +137,7 @@ def test_each_end_names_the_other(kernel: Kernel, opened: Opened, family: int):
     assert kernel.connected(client) == 0
     server, peer = kernel.accept(listener)
     opened.keep(server)  # type: ignore[attr-defined]
-    assert peer == kernel.getsockname(client) == kernel.getpeername(server)
-    assert kernel.getpeername(client) == kernel.getsockname(server)
+    assert peer == kernel.getsockname(client)
     assert kernel.getsockname(server) == kernel.getsockname(listener)
     assert peer[0] == LOCAL[family]
 
@@ -218,7 +217,6 @@ def test_not_connected(kernel: Kernel, opened: Opened):
     refused(errno.ENOTCONN, kernel.receive, handle)
     refused(errno.EPIPE, kernel.send, handle, b"x")
     refused(errno.ENOTCONN, kernel.shutdown, handle, socket.SHUT_WR)
-    refused(errno.ENOTCONN, kernel.getpeername, handle)
     refused(errno.EINVAL, kernel.accept, handle)
     assert kernel.getsockname(handle) == ("0.0.0.0", 0)
 
@@ -243,7 +241,7 @@ def test_backlog(kernel: Kernel, opened: Opened):
         kernel.connect(client, *kernel.getsockname(listener))
     # Linux takes one more than it is told; the next one's SYN it drops.
     assert [kernel.connected(client) for client in clients[:2]] == [0, 0]
-    refused(errno.ENOTCONN, kernel.getpeername, clients[2])
+    refused(errno.EAGAIN, kernel.send, clients[2], b"x")
     for client in clients[:2]:
         server, peer = kernel.accept(listener)
         opened.keep(server)  # type: ignore[attr-defined]
@@ -423,7 +421,6 @@ def test_datagram_to_nobody(kernel: Kernel, opened: Opened, family: int):
     handle = opened(family, DGRAM)
     refused(errno.EDESTADDRREQ, kernel.send, handle, b"x")
     kernel.connect(handle, *address)
-    assert kernel.getpeername(handle) == address
     kernel.send(handle, b"x")
     kernel.wait(handle, READABLE)
     refused(errno.ECONNREFUSED, kernel.receive, handle)

@@ -14,6 +14,9 @@
 #include "ns3/bridge-net-device.h"
 #include "ns3/fnv-hash.h"
 #include "ns3/global-value.h"
+#include "ns3/guest-netlink.h"
+#include "ns3/guest-prefix.h"
+#include "ns3/guest-routes.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/ipv6-l3-protocol.h"
 #include "ns3/log.h"
@@ -31,7 +34,6 @@
 #include <cerrno>
 #include <net/if.h>
 #include <stdexcept>
-#include <tuple>
 
 namespace ns3
 {
@@ -48,26 +50,6 @@ constexpr uint32_t AHEAD_LIMIT = 256;
 
 /* All machines of this simulation, so that they boot side by side. */
 std::vector<VirtualMachine*> g_machines;
-
-std::pair<ns3qemu::GuestAddress, uint8_t>
-ParsePrefix(const std::string& text)
-{
-    const size_t slash = text.find('/');
-    int prefix = -1;
-    if (slash != std::string::npos && slash + 1 < text.size() &&
-        text.find_first_not_of("0123456789", slash + 1) == std::string::npos &&
-        text.size() - slash <= 4)
-    {
-        prefix = std::stoi(text.substr(slash + 1));
-    }
-    const auto address = ns3qemu::GuestAddress::Parse(text.substr(0, slash));
-    if (prefix < 0 || prefix > (address.family == RELAY_INET ? 32 : 128))
-    {
-        throw std::invalid_argument("'" + text + "' needs a prefix length, as in " +
-                                    (address.family == RELAY_INET ? "10.0.1.1/24" : "fd00::1/64"));
-    }
-    return {address, static_cast<uint8_t>(prefix)};
-}
 
 /* Whether a device of a node is a port of one of its bridges: frames are the bridge's, then. */
 bool
@@ -101,30 +83,17 @@ HasSysctl(ns3qemu::RelayClient& relay, const std::string& name)
     return true;
 }
 
-/* Without the NIC. */
-ns3qemu::GuestRoute
-ParseRoute(const std::string& destination, const std::string& gateway)
-{
-    ns3qemu::GuestRoute route;
-    std::tie(route.destination, route.prefix) = ParsePrefix(destination);
-    route.gateway.family = route.destination.family;
-    route.hasGateway = !gateway.empty();
-    if (route.hasGateway)
-    {
-        route.gateway = ns3qemu::GuestAddress::Parse(gateway);
-    }
-    if (route.gateway.family != route.destination.family)
-    {
-        throw std::invalid_argument("the gateway '" + gateway + "' and the destination '" +
-                                    destination + "' must both be IPv4 or IPv6");
-    }
-    return route;
-}
-
 Ipv4Mask
 ToMask(uint8_t prefix)
 {
     return Ipv4Mask(prefix == 0 ? 0 : UINT32_MAX << (32 - prefix));
+}
+
+/* The all-zero address of the destination's family stands for none, as in ns-3. */
+ns3qemu::GuestAddress
+GatewayOrNone(const ns3qemu::GuestRoute& route)
+{
+    return route.gateway.value_or(ns3qemu::GuestAddress{route.destination.address.family});
 }
 
 } // namespace
@@ -400,7 +369,7 @@ void
 VirtualMachine::AddAddress(Ptr<NetDevice> device, const std::string& address)
 {
     NS_LOG_FUNCTION(this << device << address);
-    const auto [parsed, prefix] = ParsePrefix(address);
+    const auto [parsed, prefix] = ns3qemu::GuestPrefix::Parse(address);
     const auto own = GetOwnDevice(device);
     if (parsed.family == RELAY_INET)
     {
@@ -425,23 +394,25 @@ VirtualMachine::AddRoute(const std::string& destination,
                          uint32_t initialWindow)
 {
     NS_LOG_FUNCTION(this << destination << gateway << device << initialWindow);
-    const auto route = ParseRoute(destination, gateway);
+    const auto route = ns3qemu::GuestRoute::Parse(destination, gateway);
+    const auto& network = route.destination;
+    const auto via = GatewayOrNone(route);
     const auto own = GetOwnDevice(device);
-    if (route.destination.family == RELAY_INET)
+    if (network.address.family == RELAY_INET)
     {
         const auto ipv4 = GetStack<QemuIpv4>("IPv4");
-        ipv4->AddRoute(Ipv4Address::Deserialize(route.destination.bytes.data()),
-                       ToMask(route.prefix),
-                       Ipv4Address::Deserialize(route.gateway.bytes.data()),
+        ipv4->AddRoute(Ipv4Address::Deserialize(network.address.bytes.data()),
+                       ToMask(network.length),
+                       Ipv4Address::Deserialize(via.bytes.data()),
                        ipv4->GetOrAddInterface(own),
                        initialWindow);
     }
     else
     {
         const auto ipv6 = GetStack<QemuIpv6>("IPv6");
-        ipv6->AddRoute(Ipv6Address::Deserialize(route.destination.bytes.data()),
-                       Ipv6Prefix(route.prefix),
-                       Ipv6Address::Deserialize(route.gateway.bytes.data()),
+        ipv6->AddRoute(Ipv6Address::Deserialize(network.address.bytes.data()),
+                       Ipv6Prefix(network.length),
+                       Ipv6Address::Deserialize(via.bytes.data()),
                        ipv6->GetOrAddInterface(own),
                        initialWindow);
     }
@@ -451,7 +422,7 @@ void
 VirtualMachine::DeleteAddress(Ptr<NetDevice> device, const std::string& address)
 {
     NS_LOG_FUNCTION(this << device << address);
-    const auto [parsed, prefix] = ParsePrefix(address);
+    const auto [parsed, prefix] = ns3qemu::GuestPrefix::Parse(address);
     const auto own = GetOwnDevice(device);
     CheckDevice(own);
     bool known = false;
@@ -486,18 +457,20 @@ VirtualMachine::DeleteRoute(const std::string& destination,
                             Ptr<NetDevice> device)
 {
     NS_LOG_FUNCTION(this << destination << gateway << device);
-    auto route = ParseRoute(destination, gateway);
+    auto route = ns3qemu::GuestRoute::Parse(destination, gateway);
+    const auto& network = route.destination;
+    const auto via = GatewayOrNone(route);
     const auto own = GetOwnDevice(device);
     CheckDevice(own);
     bool known = false;
-    if (route.destination.family == RELAY_INET)
+    if (network.address.family == RELAY_INET)
     {
         const auto ipv4 = GetStack<QemuIpv4>("IPv4");
         const int32_t interface = ipv4->GetInterfaceForDevice(own);
         known = interface >= 0 &&
-                ipv4->DeleteRoute(Ipv4Address::Deserialize(route.destination.bytes.data()),
-                                  ToMask(route.prefix),
-                                  Ipv4Address::Deserialize(route.gateway.bytes.data()),
+                ipv4->DeleteRoute(Ipv4Address::Deserialize(network.address.bytes.data()),
+                                  ToMask(network.length),
+                                  Ipv4Address::Deserialize(via.bytes.data()),
                                   static_cast<uint32_t>(interface));
     }
     else
@@ -505,15 +478,17 @@ VirtualMachine::DeleteRoute(const std::string& destination,
         const auto ipv6 = GetStack<QemuIpv6>("IPv6");
         const int32_t interface = ipv6->GetInterfaceForDevice(own);
         known = interface >= 0 &&
-                ipv6->DeleteRoute(Ipv6Address::Deserialize(route.destination.bytes.data()),
-                                  Ipv6Prefix(route.prefix),
-                                  Ipv6Address::Deserialize(route.gateway.bytes.data()),
+                ipv6->DeleteRoute(Ipv6Address::Deserialize(network.address.bytes.data()),
+                                  Ipv6Prefix(network.length),
+                                  Ipv6Address::Deserialize(via.bytes.data()),
                                   static_cast<uint32_t>(interface));
     }
     if (!known)
     {
-        route.nic = GetNic(own)->GetNic();
-        Request([&](ns3qemu::RelayClient& relay) { relay.DeleteRoute(route); });
+        Request([&](ns3qemu::RelayClient& relay) {
+            route.interface = GetInterfaceIndices().at(GetNic(own)->GetNic());
+            ns3qemu::DeleteGuestRoute(relay, route);
+        });
     }
     else if (m_running)
     {
@@ -526,7 +501,7 @@ VirtualMachine::Netlink(uint32_t protocol, const std::string& request)
 {
     std::string answer;
     Request([&](ns3qemu::RelayClient& relay) {
-        const auto bytes = relay.Netlink(protocol, {request.begin(), request.end()});
+        const auto bytes = ns3qemu::PassNetlink(relay, protocol, {request.begin(), request.end()});
         answer.assign(bytes.begin(), bytes.end());
     });
     return answer;

@@ -4,104 +4,21 @@
  * The simulator's end of the relay's protocol, against a relay that keeps to it and against ones
  * that do not: what runs in a guest is not to be trusted.
  */
+#include "scripted-relay.h"
 #include "thrown.h"
 
 #include "ns3/relay-client.h"
 #include "ns3/test.h"
 #include "ns3/vm-error.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <deque>
 #include <functional>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 using namespace ns3;
 using namespace ns3qemu;
-
-namespace
-{
-
-/** @return the bytes of a struct, and what follows it */
-template <typename T>
-std::string
-Bytes(const T& head, const std::string& rest = "")
-{
-    static_assert(std::is_trivially_copyable_v<T>);
-    return std::string(reinterpret_cast<const char*>(&head), sizeof(head)) + rest;
-}
-
-/** A client, and a relay that answers as it is told to. */
-class Scripted
-{
-  public:
-    /** One answer: its status and its body. */
-    struct Answer
-    {
-        int32_t status;   //!< 0 or an errno
-        std::string body; //!< if 0
-    };
-
-    /** One request. */
-    struct Asked
-    {
-        uint16_t type;    //!< RELAY_...
-        std::string body; //!< all of it
-    };
-
-    Scripted()
-        : m_client([this](const uint8_t* data, size_t length) { Take(data, length); })
-    {
-    }
-
-    /** Tell the client something on the relay's own account. */
-    void Tell(uint16_t type, const std::string& body)
-    {
-        Send(type, 0, 0, body);
-    }
-
-    /** Put a message on the wire. */
-    void Send(uint16_t type, uint32_t id, int32_t status, const std::string& body)
-    {
-        RelayHeader header{};
-        header.length = static_cast<uint32_t>(body.size());
-        header.type = type;
-        header.id = id;
-        header.status = status;
-        const std::string message = Bytes(header, body);
-        m_client.Receive(reinterpret_cast<const uint8_t*>(message.data()), message.size());
-    }
-
-    std::deque<Answer> m_answers; //!< to come; without one the relay says nothing
-    std::vector<Asked> m_asked;   //!< what the client has asked for
-    RelayClient m_client;         //!< under test
-
-  private:
-    void Take(const uint8_t* data, size_t length)
-    {
-        RelayHeader header;
-        std::memcpy(&header, data, sizeof(header));
-        m_asked.push_back(
-            {header.type, {reinterpret_cast<const char*>(data) + sizeof(header), header.length}});
-        if (!m_answers.empty())
-        {
-            const Answer answer = m_answers.front();
-            m_answers.pop_front();
-            Send(header.type, header.id, answer.status, answer.body);
-        }
-    }
-};
-
-const uint8_t*
-Data(const std::string& text)
-{
-    return reinterpret_cast<const uint8_t*>(text.data());
-}
-
-} // namespace
 
 /** The relay's messages may come in any pieces. */
 class RelayFramingTestCase : public TestCase
@@ -225,10 +142,6 @@ class RelayHostileTestCase : public TestCase
         CheckReply("more data than was asked for", Bytes(RelayReceived{}, "data"), [](auto& c) {
             c.Receive(1, 3);
         });
-        CheckReply("no netlink", "xxx", [](auto& c) { c.Netlink(0, {}); });
-        CheckReply("parts without an end", Bytes(RelayNetlinkAnswer{1}), [](auto& c) {
-            c.Netlink(0, {});
-        });
         CheckReply("no process", "xxx", [](auto& c) { c.StartProcess({{"x"}, {}, "", {}, {}}); });
         CheckReply("more written than there was", Bytes(RelayCount{5}), [](auto& c) {
             c.WriteProcess(1, Data("data"), 4);
@@ -318,12 +231,12 @@ class RelaySendTestCase : public TestCase
     }
 };
 
-/** Files and netlink's answers may be longer than a message. */
+/** A file may be longer than a message. */
 class RelayPartsTestCase : public TestCase
 {
   public:
     RelayPartsTestCase()
-        : TestCase("Files and netlink's answers come and go in parts")
+        : TestCase("Files go in parts")
     {
     }
 
@@ -356,17 +269,6 @@ class RelayPartsTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ((written == std::string(content.begin(), content.end())),
                               true,
                               "the contents");
-
-        relay.m_asked.clear();
-        relay.m_answers = {{0, Bytes(RelayNetlinkAnswer{1}, "one,")},
-                           {0, Bytes(RelayNetlinkAnswer{1}, "two,")},
-                           {0, Bytes(RelayNetlinkAnswer{0}, "three")}};
-        const auto answer = relay.m_client.Netlink(16, {'q'});
-        NS_TEST_ASSERT_MSG_EQ(std::string(answer.begin(), answer.end()),
-                              "one,two,three",
-                              "the parts of an answer");
-        NS_TEST_ASSERT_MSG_EQ(relay.m_asked[0].body, Bytes(RelayNetlink{16, 0}, "q"), "request");
-        NS_TEST_ASSERT_MSG_EQ(relay.m_asked[2].body, Bytes(RelayNetlink{16, 1}), "go on");
     }
 };
 

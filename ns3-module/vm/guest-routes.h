@@ -1,24 +1,73 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * The routes that the simulation has given to a guest. What is wanted is compared with what the
- * guest has, and the difference is carried over as rtnetlink requests.
+ * The routes of a guest. Those that the simulation keeps there: what is wanted is compared with
+ * what the guest has, and the difference is carried over as rtnetlink requests. And single ones.
  */
 #ifndef NS3_QEMU_GUEST_ROUTES_H
 #define NS3_QEMU_GUEST_ROUTES_H
 
 #include "guest-netlink.h"
+#include "guest-prefix.h"
 #include "relay-client.h"
 
 #include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace ns3qemu
 {
+
+/** A route as the guest's kernel takes it. Zero leaves an attribute to the kernel. */
+struct GuestRoute
+{
+    GuestPrefix destination; //!< of length 0: the default route
+    std::optional<GuestAddress> gateway;
+    uint32_t interface{0};            //!< ifindex
+    uint8_t table{254};               //!< RT_TABLE_MAIN, ...
+    uint32_t metric{0};               //!< the least is preferred
+    bool onLink{false};               //!< the gateway is on the link, whatever the addresses say
+    uint32_t initialWindow{0};        //!< initcwnd, segments
+    uint32_t initialReceiveWindow{0}; //!< initrwnd, segments
+    uint32_t mtu{0};                  //!< bytes
+    bool quickAck{false};
+    uint32_t advertisedMss{0};     //!< advmss, bytes
+    uint32_t window{0};            //!< the largest window to advertise, bytes
+    uint32_t hopLimit{0};          //!< hoplimit
+    uint32_t minimumRto{0};        //!< rto_min, ms
+    std::string congestionControl; //!< congctl, the name of an algorithm
+
+    /**
+     * @param destination "10.0.2.0/24", or "0.0.0.0/0" or "::/0" for the default route
+     * @param gateway "10.0.1.2", or "" for a destination on the link
+     * @throw std::invalid_argument if one of them is no such thing, or they are of two families
+     */
+    static GuestRoute Parse(const std::string& destination, const std::string& gateway);
+
+    /** @return "10.0.2.0/24 via 10.0.1.2" */
+    std::string Print() const;
+
+    /** @return the body of a request of RTM_NEWROUTE, or of RTM_DELROUTE for exactly this one */
+    std::vector<uint8_t> Build() const;
+};
+
+/**
+ * Add a route. One to the network of an address takes the place of that which the kernel has made
+ * for it.
+ * @throw GuestError EEXIST if there is another one, or why else the guest's kernel refuses it
+ */
+void AddGuestRoute(RelayClient& relay, const GuestRoute& route);
+
+/**
+ * Delete a route, whoever has made it: one of AddGuestRoute first. Only its destination, its
+ * gateway and its interface matter.
+ * @throw GuestError ESRCH if there is none
+ */
+void DeleteGuestRoute(RelayClient& relay, const GuestRoute& route);
 
 /** By what a kernel tells routes apart. */
 struct RouteKey
@@ -72,10 +121,7 @@ class GuestRoutes
   private:
     void QueueAdd(const RouteKey& key, const RouteTarget& target, uint32_t interface);
     void QueueDelete(const RouteKey& key, const RouteTarget& target, uint32_t interface);
-    std::vector<uint8_t> Build(const RouteKey& key,
-                               const RouteTarget& target,
-                               uint32_t interface) const;
-    std::string Print(const RouteKey& key, const RouteTarget& target) const;
+    GuestRoute ToGuest(const RouteKey& key, const RouteTarget& target, uint32_t interface) const;
 
     uint8_t m_family;
     GuestNetlink m_netlink;

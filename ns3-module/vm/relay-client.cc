@@ -67,45 +67,10 @@ ToWire(uint32_t nic, const GuestAddress& address, uint8_t prefix)
     return wire;
 }
 
-RelayRoute
-ToWire(const GuestRoute& route)
-{
-    RelayRoute wire{};
-    if (route.congestionControl.size() >= sizeof(wire.congestion))
-    {
-        throw std::invalid_argument("'" + route.congestionControl +
-                                    "' is too long for a congestion control's name");
-    }
-    wire.nic = route.nic;
-    wire.family = route.destination.family;
-    wire.prefix = route.prefix;
-    wire.hasGateway = route.hasGateway;
-    std::copy(route.destination.bytes.begin(), route.destination.bytes.end(), wire.destination);
-    std::copy(route.gateway.bytes.begin(), route.gateway.bytes.end(), wire.gateway);
-    wire.initcwnd = route.initialWindow;
-    wire.initrwnd = route.initialReceiveWindow;
-    wire.mtu = route.mtu;
-    wire.quickack = route.quickAck;
-    wire.advmss = route.advertisedMss;
-    wire.window = route.window;
-    wire.hoplimit = route.hopLimit;
-    wire.rtoMin = route.minimumRto;
-    std::copy(route.congestionControl.begin(), route.congestionControl.end(), wire.congestion);
-    return wire;
-}
-
 std::string
 Name(const GuestAddress& address, uint8_t prefix)
 {
     return address.Print() + "/" + std::to_string(prefix);
-}
-
-std::string
-Name(const GuestRoute& route)
-{
-    return Name(route.destination, route.prefix) +
-           (route.hasGateway ? " via " + route.gateway.Print() : "") + " on NIC " +
-           std::to_string(route.nic);
 }
 
 GuestEndpoint
@@ -520,41 +485,6 @@ RelayClient::DeleteAddress(uint32_t nic, const GuestAddress& address, uint8_t pr
          "deleting address " + Name(address, prefix) + " of NIC " + std::to_string(nic));
 }
 
-void
-RelayClient::AddRoute(const GuestRoute& route)
-{
-    Call(RELAY_ROUTE_ADD, Body(ToWire(route)), "adding route " + Name(route));
-}
-
-void
-RelayClient::DeleteRoute(const GuestRoute& route)
-{
-    Call(RELAY_ROUTE_DELETE, Body(ToWire(route)), "deleting route " + Name(route));
-}
-
-std::vector<uint8_t>
-RelayClient::Netlink(uint32_t protocol, const std::vector<uint8_t>& request)
-{
-    const std::string what = "a netlink request";
-    auto body =
-        Call(RELAY_NETLINK, Body(RelayNetlink{protocol, 0}, request.data(), request.size()), what);
-    std::vector<uint8_t> messages;
-    for (;;)
-    {
-        const auto answer = Read<RelayNetlinkAnswer>(body, what);
-        messages.insert(messages.end(), body.begin() + sizeof(answer), body.end());
-        if (answer.more == 0)
-        {
-            return messages;
-        }
-        if (body.size() == sizeof(answer))
-        {
-            throw VmError("the relay broke its protocol: an empty part of an answer");
-        }
-        body = Call(RELAY_NETLINK, Body(RelayNetlink{protocol, 1}), what);
-    }
-}
-
 uint32_t
 RelayClient::Socket(uint32_t domain, uint32_t type, uint32_t protocol)
 {
@@ -620,14 +550,6 @@ RelayClient::GetSocketName(uint32_t handle)
     return FromWire(CallFor<RelaySocketAddress>(RELAY_GETSOCKNAME,
                                                 Body(RelayHandle{handle}),
                                                 "asking for a socket's name"));
-}
-
-GuestEndpoint
-RelayClient::GetPeerName(uint32_t handle)
-{
-    return FromWire(CallFor<RelaySocketAddress>(RELAY_GETPEERNAME,
-                                                Body(RelayHandle{handle}),
-                                                "asking for a socket's peer"));
 }
 
 void

@@ -78,25 +78,6 @@ struct GuestReceived
     uint8_t ttl{0};
 };
 
-/** Where packets go. Zero leaves an attribute to the kernel. */
-struct GuestRoute
-{
-    uint32_t nic{0};
-    GuestAddress destination; //!< all zero with prefix 0: the default route
-    uint8_t prefix{0};        //!< bits
-    bool hasGateway{false};
-    GuestAddress gateway;
-    uint32_t initialWindow{0};        //!< initcwnd, segments
-    uint32_t initialReceiveWindow{0}; //!< initrwnd, segments
-    uint32_t mtu{0};                  //!< bytes
-    bool quickAck{false};
-    uint32_t advertisedMss{0};     //!< advmss, bytes
-    uint32_t window{0};            //!< the largest window to advertise, bytes
-    uint32_t hopLimit{0};          //!< hoplimit
-    uint32_t minimumRto{0};        //!< rto_min, ms
-    std::string congestionControl; //!< congctl, the name of an algorithm
-};
-
 /** Bulk data that the relay itself sends or receives; fields as in RelayStream. */
 struct GuestStream
 {
@@ -181,20 +162,6 @@ class RelayClient
     void AddAddress(uint32_t nic, const GuestAddress& address, uint8_t prefix);
     /** @throw GuestError EADDRNOTAVAIL if the NIC has no such address */
     void DeleteAddress(uint32_t nic, const GuestAddress& address, uint8_t prefix);
-    void AddRoute(const GuestRoute& route);
-    /**
-     * Delete a route; its attributes do not matter.
-     * @throw GuestError ESRCH if there is no such route
-     */
-    void DeleteRoute(const GuestRoute& route);
-    /**
-     * Pass a request on to the kernel's netlink.
-     * @param protocol NETLINK_ROUTE, ...
-     * @param request one message, with its header; the sequence number is the relay's own
-     * @return the messages that answer it, one after the other
-     * @throw GuestError the error that the kernel answers with
-     */
-    std::vector<uint8_t> Netlink(uint32_t protocol, const std::vector<uint8_t>& request);
 
     uint32_t Socket(uint32_t domain, uint32_t type, uint32_t protocol);
     void Bind(uint32_t handle, const GuestEndpoint& local);
@@ -205,7 +172,6 @@ class RelayClient
     void SetOption(uint32_t handle, int level, int name, const std::vector<uint8_t>& value);
     std::vector<uint8_t> GetOption(uint32_t handle, int level, int name, uint32_t length);
     GuestEndpoint GetSocketName(uint32_t handle);
-    GuestEndpoint GetPeerName(uint32_t handle);
     void Shutdown(uint32_t handle, uint32_t how);
     /**
      * Send. What is too long for one request goes in several; of a datagram the kernel refuses the

@@ -254,15 +254,20 @@ class Relay:
         minimum_rto: int = 0,
         congestion_control: str = "",
     ) -> None:
-        """Add a route to "10.0.0.0/8".
+        """Add a route to "10.0.0.0/8"; EEXIST if there is one.
 
+        One to the network of an address takes the place of the kernel's own.
         0 leaves an attribute to the kernel. The first two windows are in segments, `window` (the
         largest to advertise), `mtu` and `advertised_mss` in bytes, `minimum_rto` in ms.
         """
     def delete_route(self, destination: str, *, nic: int, gateway: str | None = None) -> None:
-        """Delete a route; ESRCH if there is none."""
+        """Delete a route, whoever has made it; ESRCH if there is none."""
     def netlink(self, protocol: int, request: bytes) -> bytes:
-        """Pass one netlink message on to the kernel; return the messages that answer it."""
+        """Pass one netlink message on to the kernel; return the messages that answer it.
+
+        It needs its header; the sequence number and NLM_F_ACK are put into it. EPROTONOSUPPORT: the
+        kernel has no such protocol. ValueError if it is not one whole message.
+        """
     def socket(self, domain: int, type: int, protocol: int = 0) -> int:  # noqa: A002
         """Open a socket; return its handle. The guest's sockets do not block."""
     def bind(self, handle: int, address: str, port: int) -> None:
@@ -279,8 +284,6 @@ class Relay:
         """Return a socket option, at most `length` bytes."""
     def getsockname(self, handle: int) -> tuple[str, int]:
         """Return a socket's own address and port."""
-    def getpeername(self, handle: int) -> tuple[str, int]:
-        """Return the peer's address and port."""
     def shutdown(self, handle: int, how: int) -> None:
         """Close one direction of a connection, or both."""
     def send(

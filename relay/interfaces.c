@@ -1,11 +1,16 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * Network interfaces, addresses and routes: rtnetlink, and ioctl(2) where that is as old and as
- * good. The simulator names a NIC by its place among the machine's NICs, for names and interface
- * indices depend on the order in which drivers happened to find them.
+ * Network interfaces and their addresses: rtnetlink, and ioctl(2) where that is as old and as
+ * good. Routes are the simulator's business: it speaks rtnetlink itself, over a socket. The
+ * simulator names a NIC by its place among the machine's NICs, for names and interface indices
+ * depend on the order in which drivers happened to find them.
  */
-#include "relay.h"
+#include "interfaces.h"
+
+#include "console.h"
+#include "files.h"
+#include "relay-protocol.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,10 +31,6 @@
 #include <unistd.h>
 
 #define NICS_MAX 64
-
-/* IPv6 keeps routes of one destination apart by their metric: ours comes before those that the
- * kernel makes for an address (256). */
-#define IPV6_METRIC 128
 
 typedef struct Nic
 {
@@ -58,7 +59,7 @@ CompareNics(const void* a, const void* b)
     return strcmp(((const Nic*)a)->place, ((const Nic*)b)->place);
 }
 
-uint32_t
+void
 NicsFind(void)
 {
     static const char net[] = "/sys/class/net";
@@ -66,7 +67,7 @@ NicsFind(void)
     DIR* directory = opendir(net);
     if (!directory)
     {
-        return 0;
+        return;
     }
     const struct dirent* entry;
     while ((entry = readdir(directory)) != NULL && g_nicCount < NICS_MAX)
@@ -76,7 +77,7 @@ NicsFind(void)
         Nic* nic = &g_nics[g_nicCount];
         (void)snprintf(path, sizeof(path), "%s/%s/type", net, entry->d_name);
         if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(nic->name) ||
-            !ReadText(path, type, sizeof(type)) || atoi(type) != ARPHRD_ETHER)
+            !FileReadText(path, type, sizeof(type)) || atoi(type) != ARPHRD_ETHER)
         {
             continue;
         }
@@ -91,7 +92,6 @@ NicsFind(void)
     }
     (void)closedir(directory);
     qsort(g_nics, g_nicCount, sizeof(g_nics[0]), CompareNics);
-    return g_nicCount;
 }
 
 void
@@ -175,8 +175,8 @@ Begin(Message* message, uint16_t type, uint16_t flags, const void* fixed, size_t
     memcpy(message->u.bytes + NLMSG_HDRLEN, fixed, size);
 }
 
-/* Returns where the attribute is, for EndNest. All of a message's attributes fit: they are few. */
-static size_t
+/* All of a message's attributes fit: they are few. */
+static void
 Add(Message* message, uint16_t type, const void* data, size_t size)
 {
     size_t at = NLMSG_ALIGN(message->u.header.nlmsg_len);
@@ -184,28 +184,11 @@ Add(Message* message, uint16_t type, const void* data, size_t size)
     attribute.rta_len = (unsigned short)RTA_LENGTH(size);
     attribute.rta_type = type;
     memcpy(message->u.bytes + at, &attribute, sizeof(attribute));
-    if (size > 0)
-    {
-        memcpy(message->u.bytes + at + RTA_LENGTH(0), data, size);
-    }
+    memcpy(message->u.bytes + at + RTA_LENGTH(0), data, size);
     message->u.header.nlmsg_len = (uint32_t)(at + RTA_ALIGN(RTA_LENGTH(size)));
-    return at;
 }
 
-static void
-AddNumber(Message* message, uint16_t type, uint32_t value)
-{
-    (void)Add(message, type, &value, sizeof(value));
-}
-
-static void
-EndNest(Message* message, size_t at)
-{
-    const unsigned short length = (unsigned short)(message->u.header.nlmsg_len - at);
-    memcpy(message->u.bytes + at, &length, sizeof(length));
-}
-
-/* Sends a request and waits for the kernel's answer, which is there when send(2) returns. With
+/* Sends a request and takes the kernel's answer, which is there when send(2) returns. With
  * `answer`, that is a message of its own, of which at most `size` bytes are kept. */
 static int
 Exchange(Message* message, void* answer, size_t size)
@@ -229,7 +212,7 @@ Exchange(Message* message, void* answer, size_t size)
     }
     for (;;)
     {
-        ssize_t got = recv(g_netlink, in.bytes, sizeof(in.bytes), 0);
+        ssize_t got = recv(g_netlink, in.bytes, sizeof(in.bytes), MSG_DONTWAIT);
         if (got < 0 && errno == EINTR)
         {
             continue;
@@ -352,11 +335,11 @@ Ethtool(struct ifreq* interface, uint32_t command, uint32_t* value)
     return 0;
 }
 
-/* Switches a feature. One that the kernel does not know is off, and stays so. */
+/* Switches a feature off. One that the kernel does not know is off. */
 static int
-SetFeature(struct ifreq* interface, uint32_t get, uint32_t set, bool on)
+SwitchOff(struct ifreq* interface, uint32_t get, uint32_t set)
 {
-    uint32_t value = on;
+    uint32_t value = 0;
     int error = Ethtool(interface, set, &value);
     if (error == 0)
     {
@@ -367,7 +350,7 @@ SetFeature(struct ifreq* interface, uint32_t get, uint32_t set, bool on)
     {
         value = 0;
     }
-    return (value != 0) == on ? 0 : error;
+    return value == 0 ? 0 : error;
 }
 
 /* What the kernel says the most segments are; 0: it does not say. */
@@ -418,7 +401,7 @@ SetGsoMaxSegments(struct ifreq* interface, int index, uint32_t segments)
     Message message;
     struct ifinfomsg info = {.ifi_family = AF_UNSPEC, .ifi_index = index};
     Begin(&message, RTM_NEWLINK, 0, &info, sizeof(info));
-    AddNumber(&message, IFLA_GSO_MAX_SEGS, segments);
+    Add(&message, IFLA_GSO_MAX_SEGS, &segments, sizeof(segments));
     int error = Exchange(&message, NULL, 0);
     if (error == 0 && GetGsoMaxSegments(index) == segments)
     {
@@ -442,7 +425,7 @@ SetGsoMaxSegments(struct ifreq* interface, int index, uint32_t segments)
 
     for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); ++i)
     {
-        error = SetFeature(interface, features[i].get, features[i].set, false);
+        error = SwitchOff(interface, features[i].get, features[i].set);
         if (error != 0)
         {
             break;
@@ -459,7 +442,7 @@ LinkSet(Request* request)
     int index = 0;
     memcpy(&link, request->body, sizeof(link));
     const uint32_t known = RELAY_LINK_UP | RELAY_LINK_ARP | RELAY_LINK_MTU | RELAY_LINK_ADDRESS |
-                           RELAY_LINK_GSO_MAX_SEGMENTS | RELAY_LINK_GRO;
+                           RELAY_LINK_GSO_MAX_SEGMENTS;
     if ((link.set & ~known) != 0)
     {
         return EINVAL;
@@ -486,10 +469,6 @@ LinkSet(Request* request)
     if (error == 0 && (link.set & RELAY_LINK_GSO_MAX_SEGMENTS))
     {
         error = SetGsoMaxSegments(&interface, index, link.gsoMaxSegments);
-    }
-    if (error == 0 && (link.set & RELAY_LINK_GRO))
-    {
-        error = SetFeature(&interface, ETHTOOL_GGRO, ETHTOOL_SGRO, link.gro != 0);
     }
     if (error == 0 && (link.set & RELAY_LINK_UP) && link.up)
     {
@@ -518,14 +497,14 @@ AddAddress(int index, uint8_t family, uint8_t prefix, const uint8_t* address)
     };
     Message message;
     Begin(&message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
-    (void)Add(&message, IFA_LOCAL, address, size);
-    (void)Add(&message, IFA_ADDRESS, address, size);
+    Add(&message, IFA_LOCAL, address, size);
+    Add(&message, IFA_ADDRESS, address, size);
     if (family == AF_INET && prefix < 31)
     {
         uint32_t broadcast;
         memcpy(&broadcast, address, sizeof(broadcast));
         broadcast |= htonl(UINT32_MAX >> prefix);
-        (void)Add(&message, IFA_BROADCAST, &broadcast, sizeof(broadcast));
+        Add(&message, IFA_BROADCAST, &broadcast, sizeof(broadcast));
     }
     return Exchange(&message, NULL, 0);
 }
@@ -541,8 +520,8 @@ DeleteAddress(int index, uint8_t family, uint8_t prefix, const uint8_t* address)
     };
     Message message;
     Begin(&message, RTM_DELADDR, 0, &info, sizeof(info));
-    (void)Add(&message, IFA_LOCAL, address, size);
-    (void)Add(&message, IFA_ADDRESS, address, size);
+    Add(&message, IFA_LOCAL, address, size);
+    Add(&message, IFA_ADDRESS, address, size);
     return Exchange(&message, NULL, 0);
 }
 
@@ -606,201 +585,4 @@ LoopbackUp(void)
     {
         Fatal("cannot bring up the loopback interface: %s", strerror(error));
     }
-}
-
-/* The destination without the bits that its prefix leaves open: the kernel insists on it. */
-static void
-MaskAddress(uint8_t* address, size_t size, uint8_t prefix)
-{
-    for (size_t i = 0; i < size; ++i)
-    {
-        const size_t bits = prefix > i * 8 ? prefix - i * 8 : 0;
-        if (bits < 8)
-        {
-            address[i] &= (uint8_t)(0xff00u >> bits);
-        }
-    }
-}
-
-static void
-AddMetrics(Message* message, const RelayRoute* route)
-{
-    const struct
-    {
-        uint16_t type;
-        uint32_t value;
-    } metrics[] = {
-        {RTAX_MTU, route->mtu},
-        {RTAX_WINDOW, route->window},
-        {RTAX_ADVMSS, route->advmss},
-        {RTAX_HOPLIMIT, route->hoplimit},
-        {RTAX_INITCWND, route->initcwnd},
-        {RTAX_RTO_MIN, route->rtoMin},
-        {RTAX_INITRWND, route->initrwnd},
-        {RTAX_QUICKACK, route->quickack != 0},
-    };
-
-    const size_t nest = Add(message, RTA_METRICS, NULL, 0);
-    const size_t empty = message->u.header.nlmsg_len;
-    for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); ++i)
-    {
-        if (metrics[i].value != 0)
-        {
-            AddNumber(message, metrics[i].type, metrics[i].value);
-        }
-    }
-    if (route->congestion[0] != '\0')
-    {
-        /* Terminated, as the kernel wants it. */
-        char name[sizeof(route->congestion) + 1] = "";
-        memcpy(name, route->congestion, sizeof(route->congestion));
-        (void)Add(message, RTAX_CC_ALGO, name, strlen(name) + 1);
-    }
-    if (message->u.header.nlmsg_len == empty)
-    {
-        message->u.header.nlmsg_len = (uint32_t)nest; /* none: leave it out */
-        return;
-    }
-    EndNest(message, nest);
-}
-
-static int
-AddRoute(const RelayRoute* route, int index, const uint8_t* destination)
-{
-    const size_t size = AddressSize(route->family);
-    struct rtmsg info = {
-        .rtm_family = route->family,
-        .rtm_dst_len = route->prefix,
-        .rtm_table = RT_TABLE_MAIN,
-        .rtm_protocol = RTPROT_STATIC,
-        .rtm_scope = route->hasGateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
-        .rtm_type = RTN_UNICAST,
-    };
-    Message message;
-    Begin(&message, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
-    if (route->prefix > 0)
-    {
-        (void)Add(&message, RTA_DST, destination, size);
-    }
-    if (route->hasGateway)
-    {
-        (void)Add(&message, RTA_GATEWAY, route->gateway, size);
-    }
-    AddNumber(&message, RTA_OIF, (uint32_t)index);
-    if (route->family == AF_INET6)
-    {
-        AddNumber(&message, RTA_PRIORITY, IPV6_METRIC);
-    }
-    AddMetrics(&message, route);
-    return Exchange(&message, NULL, 0);
-}
-
-/* Deletes the route that the kernel has made for an address of this NIC. */
-static int
-DeleteKernelRoute(const RelayRoute* route, int index, const uint8_t* destination)
-{
-    struct rtmsg info = {
-        .rtm_family = route->family,
-        .rtm_dst_len = route->prefix,
-        .rtm_table = RT_TABLE_MAIN,
-        .rtm_protocol = RTPROT_KERNEL,
-        .rtm_scope = RT_SCOPE_LINK,
-        .rtm_type = RTN_UNICAST,
-    };
-    Message message;
-    Begin(&message, RTM_DELROUTE, 0, &info, sizeof(info));
-    (void)Add(&message, RTA_DST, destination, AddressSize(route->family));
-    AddNumber(&message, RTA_OIF, (uint32_t)index);
-    return Exchange(&message, NULL, 0);
-}
-
-/* A route of whatever protocol and scope. With an IPv6 metric of 0 it is of whatever metric. */
-static int
-DeleteRoute(const RelayRoute* route, int index, const uint8_t* destination, uint32_t metric)
-{
-    const size_t size = AddressSize(route->family);
-    struct rtmsg info = {
-        .rtm_family = route->family,
-        .rtm_dst_len = route->prefix,
-        .rtm_table = RT_TABLE_MAIN,
-        .rtm_scope = RT_SCOPE_NOWHERE,
-    };
-    Message message;
-    Begin(&message, RTM_DELROUTE, 0, &info, sizeof(info));
-    if (route->prefix > 0)
-    {
-        (void)Add(&message, RTA_DST, destination, size);
-    }
-    if (route->hasGateway)
-    {
-        (void)Add(&message, RTA_GATEWAY, route->gateway, size);
-    }
-    AddNumber(&message, RTA_OIF, (uint32_t)index);
-    if (metric != 0)
-    {
-        AddNumber(&message, RTA_PRIORITY, metric);
-    }
-    return Exchange(&message, NULL, 0);
-}
-
-/* What both requests begin with: `destination` has room for 16 bytes. */
-static int
-TakeRoute(const Request* request, RelayRoute* route, int* index, uint8_t* destination)
-{
-    struct ifreq interface;
-    memcpy(route, request->body, sizeof(*route));
-    const size_t size = AddressSize(route->family);
-    if (size == 0)
-    {
-        return EAFNOSUPPORT;
-    }
-    if (route->prefix > size * 8)
-    {
-        return EINVAL;
-    }
-    memcpy(destination, route->destination, sizeof(route->destination));
-    MaskAddress(destination, size, route->prefix);
-    return FindInterface(route->nic, &interface, index);
-}
-
-int
-RouteAdd(Request* request)
-{
-    RelayRoute route;
-    int index = 0;
-    uint8_t destination[16];
-    int error = TakeRoute(request, &route, &index, destination);
-    if (error != 0)
-    {
-        return error;
-    }
-    error = AddRoute(&route, index, destination);
-    /* With an IPv4 address came a route to its network. One of the simulator's own to the same
-     * network (with another initial window, say) takes its place. */
-    if (error == EEXIST && route.family == AF_INET && route.prefix > 0 && !route.hasGateway &&
-        DeleteKernelRoute(&route, index, destination) == 0)
-    {
-        error = AddRoute(&route, index, destination);
-    }
-    return error;
-}
-
-/* One of the simulator's own comes first, then any to that destination. */
-int
-RouteDelete(Request* request)
-{
-    RelayRoute route;
-    int index = 0;
-    uint8_t destination[16];
-    int error = TakeRoute(request, &route, &index, destination);
-    if (error == 0 && route.family == AF_INET6)
-    {
-        error = DeleteRoute(&route, index, destination, IPV6_METRIC);
-        if (error != ESRCH)
-        {
-            return error;
-        }
-        error = 0;
-    }
-    return error != 0 ? error : DeleteRoute(&route, index, destination, 0);
 }
