@@ -504,7 +504,8 @@ PYBIND11_MODULE(_vm, m)
                std::optional<bool> up,
                std::optional<bool> arp,
                std::optional<uint32_t> mtu,
-               std::optional<uint32_t> gsoMaxSegments) {
+               std::optional<uint32_t> gsoMaxSegments,
+               std::optional<uint32_t> speed) {
                 RelayLinkSet link{};
                 link.nic = nic;
                 if (up)
@@ -527,6 +528,11 @@ PYBIND11_MODULE(_vm, m)
                     link.set |= RELAY_LINK_GSO_MAX_SEGMENTS;
                     link.gsoMaxSegments = *gsoMaxSegments;
                 }
+                if (speed)
+                {
+                    link.set |= RELAY_LINK_SPEED;
+                    link.speed = *speed;
+                }
                 relay.SetLink(link);
             },
             py::arg("nic"),
@@ -534,7 +540,8 @@ PYBIND11_MODULE(_vm, m)
             py::arg("up") = std::nullopt,
             py::arg("arp") = std::nullopt,
             py::arg("mtu") = std::nullopt,
-            py::arg("gso_max_segments") = std::nullopt)
+            py::arg("gso_max_segments") = std::nullopt,
+            py::arg("speed") = std::nullopt)
         .def(
             "add_address",
             [](RelayClient& relay, uint32_t nic, const std::string& address) {

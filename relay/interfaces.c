@@ -434,6 +434,27 @@ SetGsoMaxSegments(struct ifreq* interface, int index, uint32_t segments)
     return error;
 }
 
+/* What a virtual NIC says of its link: ethtool(8), -s. One that has a link partner to negotiate
+ * with knows better, and old drivers cannot be told. */
+static int
+SetSpeed(struct ifreq* interface, uint32_t speed)
+{
+    struct ethtool_cmd settings = {.cmd = ETHTOOL_GSET};
+    interface->ifr_data = (void*)&settings;
+    if (ioctl(g_ioctl, SIOCETHTOOL, interface) != 0 || settings.autoneg != AUTONEG_DISABLE)
+    {
+        return 0;
+    }
+    settings.cmd = ETHTOOL_SSET;
+    settings.duplex = DUPLEX_FULL;
+    ethtool_cmd_speed_set(&settings, speed);
+    if (ioctl(g_ioctl, SIOCETHTOOL, interface) != 0)
+    {
+        return errno == EOPNOTSUPP || errno == EINVAL ? 0 : errno;
+    }
+    return 0;
+}
+
 int
 LinkSet(Request* request)
 {
@@ -442,7 +463,7 @@ LinkSet(Request* request)
     int index = 0;
     memcpy(&link, request->body, sizeof(link));
     const uint32_t known = RELAY_LINK_UP | RELAY_LINK_ARP | RELAY_LINK_MTU | RELAY_LINK_ADDRESS |
-                           RELAY_LINK_GSO_MAX_SEGMENTS;
+                           RELAY_LINK_GSO_MAX_SEGMENTS | RELAY_LINK_SPEED;
     if ((link.set & ~known) != 0)
     {
         return EINVAL;
@@ -469,6 +490,10 @@ LinkSet(Request* request)
     if (error == 0 && (link.set & RELAY_LINK_GSO_MAX_SEGMENTS))
     {
         error = SetGsoMaxSegments(&interface, index, link.gsoMaxSegments);
+    }
+    if (error == 0 && (link.set & RELAY_LINK_SPEED))
+    {
+        error = SetSpeed(&interface, link.speed);
     }
     if (error == 0 && (link.set & RELAY_LINK_UP) && link.up)
     {

@@ -31,7 +31,7 @@ READABLE, WRITABLE, ERROR, HANGUP = 1, 2, 4, 8
 SOURCE, SINK, VERIFY = 1, 2, 3
 PROCESS_INPUT, PROCESS_MERGE = 1, 2
 HAS_LOCAL, HAS_TOS, HAS_TTL = 1, 2, 4
-LINK_UP, LINK_ARP, LINK_MTU, LINK_ADDRESS, LINK_GSO = (1 << bit for bit in range(5))
+LINK_UP, LINK_ARP, LINK_MTU, LINK_ADDRESS, LINK_GSO, LINK_SPEED = (1 << bit for bit in range(6))
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 
 BODY_MAX = 69632
@@ -231,6 +231,7 @@ class RelayPeer:
         mtu: int | None = None,
         address: bytes | None = None,
         gso_max_segments: int | None = None,
+        speed: int | None = None,
     ) -> None:
         values = {
             LINK_UP: up,
@@ -238,16 +239,18 @@ class RelayPeer:
             LINK_MTU: mtu,
             LINK_ADDRESS: address,
             LINK_GSO: gso_max_segments,
+            LINK_SPEED: speed,
         }
         which = sum(bit for bit, value in values.items() if value is not None)
         self.request(
             LINK_SET,
             struct.pack(
-                "<IIIIBB2x6s2x",
+                "<IIIIIBB2x6s2x",
                 nic,
                 which,
                 mtu or 0,
                 gso_max_segments or 0,
+                speed or 0,
                 bool(up),
                 bool(arp),
                 address or b"",

@@ -109,6 +109,12 @@ def test_a_guest_without_carrier_knows_it(vm: Vm):
     assert (proc(vm, "carrier"), proc(vm, "operstate")) == ("0", "down")
 
 
+@pytest.mark.parametrize("speed", [10, 100, 1000, 400_000])
+def test_a_nic_says_the_speed_that_it_is_told(vm: Vm, speed: int):
+    vm.relay.set_link(0, speed=speed)
+    assert (proc(vm, "speed"), proc(vm, "duplex")) == (str(speed), "full")
+
+
 def test_frames_are_lost_while_the_link_is_down_and_pass_when_it_is_up(vm: Vm):
     vm.set_carrier(0, False)
     ask(vm, 3)

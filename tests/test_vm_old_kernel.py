@@ -137,6 +137,11 @@ def test_events_come_in_the_turn_of_their_cause(vm: Vm):
 # --- e1000 ----------------------------------------------------------------------------------------
 
 
+def test_a_nic_that_negotiates_keeps_its_speed(vm: Vm):
+    vm.relay.set_link(0, speed=10)
+    assert vm.relay.read_file("/sys/class/net/eth0/speed") == b"1000\n"
+
+
 def test_each_frame_is_answered_at_its_own_time(vm: Vm):
     """The NIC holds no interrupt back, however soon a frame follows another."""
     vm.run_until(vm.time + 3 * SECOND)  # its link is up

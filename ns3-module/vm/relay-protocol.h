@@ -239,6 +239,8 @@ enum
     RELAY_LINK_MTU = 1u << 2,              /* `mtu` */
     RELAY_LINK_ADDRESS = 1u << 3,          /* `address` */
     RELAY_LINK_GSO_MAX_SEGMENTS = 1u << 4, /* `gsoMaxSegments` */
+    RELAY_LINK_SPEED = 1u << 5,            /* `speed`, and full duplex; a NIC that negotiates them,
+                                            * or whose driver cannot be told, keeps what it has */
 };
 
 typedef struct RelayLinkSet
@@ -247,6 +249,7 @@ typedef struct RelayLinkSet
     uint32_t set;            /* RELAY_LINK_... */
     uint32_t mtu;            /* bytes */
     uint32_t gsoMaxSegments; /* 1: the stack builds no super-packets */
+    uint32_t speed;          /* Mbit/s */
     uint8_t up;              /* 0: down */
     uint8_t arp;             /* 0: IFF_NOARP */
     uint8_t pad[2];
@@ -525,7 +528,7 @@ static_assert(sizeof(RelayFileGet) == 8, "part of the protocol");
 static_assert(sizeof(RelayFilePut) == 24, "part of the protocol");
 static_assert(sizeof(RelayNic) == 4, "part of the protocol");
 static_assert(sizeof(RelayLink) == 20, "part of the protocol");
-static_assert(sizeof(RelayLinkSet) == 28, "part of the protocol");
+static_assert(sizeof(RelayLinkSet) == 32, "part of the protocol");
 static_assert(sizeof(RelayAddress) == 24, "part of the protocol");
 static_assert(sizeof(RelaySocket) == 12, "part of the protocol");
 static_assert(sizeof(RelayHandle) == 4, "part of the protocol");

@@ -232,8 +232,9 @@ class Relay:
         arp: bool | None = None,
         mtu: int | None = None,
         gso_max_segments: int | None = None,
+        speed: int | None = None,
     ) -> None:
-        """Configure an interface."""
+        """Configure an interface. `speed`: what it says of its link, in Mbit/s; full duplex."""
     def add_address(self, nic: int, address: str) -> None:
         """Add an address, "10.0.0.1/24"."""
     def delete_address(self, nic: int, address: str) -> None:
