@@ -29,6 +29,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <net/if.h>
 #include <stdexcept>
 #include <tuple>
@@ -99,6 +100,22 @@ HasSysctl(ns3qemu::RelayClient& relay, const std::string& name)
         return error.GetErrno() != ENOENT;
     }
     return true;
+}
+
+/* @return what the guest refuses of an action: its GuestError, or null */
+template <typename F>
+std::exception_ptr
+CatchRefusal(F&& action)
+{
+    try
+    {
+        action();
+    }
+    catch (const ns3qemu::GuestError&)
+    {
+        return std::current_exception();
+    }
+    return nullptr;
 }
 
 /* Without the NIC. */
@@ -1046,7 +1063,6 @@ VirtualMachine::BootMachine()
         }
         m_configured = true;
         CarryRoutes();
-        relay.DispatchEvents();
     });
     m_early = false;
     const auto actions = std::move(m_whenRunning);
@@ -1164,6 +1180,8 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     NS_ASSERT_MSG(!m_inTurn, "a VM got a turn within its turn");
     m_inTurn = true;
     m_framesSent = 0;
+    const uint64_t before = m_driver->GetInstructions();
+    std::exception_ptr refusal;
     try
     {
         m_driver->MoveTo(Simulator::Now().GetNanoSeconds());
@@ -1172,7 +1190,13 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
             m_driver->SetRoom(nic->GetNic(), nic->GetRoom());
         }
         CarryRoutes();
-        turn();
+        refusal = CatchRefusal(turn);
+        /* Also what has come with a request that was refused, or behind a handler's refused one. */
+        while (const auto another =
+                   CatchRefusal([this]() { m_driver->GetRelay().DispatchEvents(); }))
+        {
+            refusal = refusal ? refusal : another;
+        }
     }
     catch (const ns3qemu::VmError& error)
     {
@@ -1186,6 +1210,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
         m_inTurn = false;
         if (!RunMonitor::WasInterrupted())
         {
+            /* An error of the script's, perhaps of its interpreter's: nobody else is told now. */
             ScheduleDeadline();
             throw;
         }
@@ -1196,14 +1221,16 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     m_inTurn = false;
     ScheduleDeadline();
     NotifyRoom();
-    const uint64_t before = m_instructions;
-    m_instructions = m_driver->GetInstructions();
     const uint32_t frames = m_framesSent;
-    const uint64_t instructions = m_instructions - before;
+    const uint64_t instructions = m_driver->GetInstructions() - before;
     TellListeners(cause);
     m_turnTrace(cause, frames, instructions);
     RunMonitor::Poll();
     ParallelTurns::Schedule();
+    if (refusal)
+    {
+        std::rethrow_exception(refusal);
+    }
 }
 
 void
@@ -1415,10 +1442,7 @@ VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& reques
         request(m_driver->GetRelay());
         return;
     }
-    TakeTurn(REQUEST, [&]() {
-        request(m_driver->GetRelay());
-        m_driver->GetRelay().DispatchEvents();
-    });
+    TakeTurn(REQUEST, [&]() { request(m_driver->GetRelay()); });
 }
 
 void

@@ -183,7 +183,7 @@ class VirtualMachine : public Object
      * TracedCallback signature of a turn.
      * @param cause what it was for
      * @param frames how many frames the guest sent in it
-     * @param instructions how many the guest executed in it
+     * @param instructions how many the guest executed in it, of those since time 0
      */
     typedef void (*TurnTracedCallback)(TurnCause cause, uint32_t frames, uint64_t instructions);
 
@@ -199,7 +199,7 @@ class VirtualMachine : public Object
     /**
      * Ask something of the guest, now.
      * @param request gets the relay; what it throws ends up here
-     * @throw ns3qemu::GuestError if the guest refuses
+     * @throw ns3qemu::GuestError if the guest refuses: when the turn is over, like any other
      */
     void Request(const std::function<void(ns3qemu::RelayClient&)>& request);
 
@@ -396,7 +396,6 @@ class VirtualMachine : public Object
     EventId m_grant;
     EventId m_timer;
     int64_t m_timerAt{0};
-    uint64_t m_instructions{0};
     uint32_t m_framesSent{0}; // in this turn
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;
     std::vector<TurnListener*> m_listeners; // null: gone
