@@ -3,11 +3,10 @@
  */
 #include "run-monitor.h"
 
-#include "ns3/vm-error.h"
-
 #include "ns3/fatal-error.h"
 #include "ns3/log.h"
 #include "ns3/simulator.h"
+#include "ns3/vm-error.h"
 
 #include <chrono>
 #include <csignal>

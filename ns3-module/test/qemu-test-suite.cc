@@ -7,21 +7,18 @@
  */
 #include "../helper/qemu-helper.h"
 #include "../model/context-scheduler.h"
-#include "../model/device-room.h"
+#include "../model/device-credit.h"
 #include "../model/guest-address.h"
-#include "ns3/guest-tcp-info.h"
 #include "../model/qemu-net-device.h"
-#include "ns3/relay-client.h"
 #include "../model/tcp-segment-error-model.h"
 #include "../model/virtual-machine.h"
-#include "ns3/vm-error.h"
-#include "ns3/vm-link.h"
 #include "thrown.h"
 
 #include "ns3/boolean.h"
 #include "ns3/bridge-net-device.h"
 #include "ns3/drop-tail-queue.h"
 #include "ns3/error-model.h"
+#include "ns3/guest-tcp-info.h"
 #include "ns3/inet-socket-address.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/loopback-net-device.h"
@@ -30,11 +27,14 @@
 #include "ns3/node-container.h"
 #include "ns3/pointer.h"
 #include "ns3/queue.h"
+#include "ns3/relay-client.h"
 #include "ns3/simple-channel.h"
 #include "ns3/simple-net-device.h"
 #include "ns3/simulator.h"
 #include "ns3/test.h"
 #include "ns3/uinteger.h"
+#include "ns3/vm-error.h"
+#include "ns3/vm-link.h"
 
 #include <algorithm>
 #include <cstring>
@@ -775,16 +775,16 @@ class HelperErrorsTestCase : public TestCase
 };
 
 /** What a NIC's back-pressure goes by. */
-class DeviceRoomTestCase : public TestCase
+class DeviceCreditTestCase : public TestCase
 {
   public:
-    DeviceRoomTestCase()
+    DeviceCreditTestCase()
         : TestCase("A device's queue tells how many frames it takes")
     {
     }
 
   private:
-    void OnRoom()
+    void OnCredit()
     {
         m_calls++;
     }
@@ -796,31 +796,31 @@ class DeviceRoomTestCase : public TestCase
         auto queue = CreateObject<DropTailQueue<Packet>>();
         queue->SetMaxSize(QueueSize("3p"));
         device->SetAttribute("TxQueue", PointerValue(queue));
-        const DeviceRoom room(device, MakeCallback(&DeviceRoomTestCase::OnRoom, this));
-        NS_TEST_ASSERT_MSG_EQ(room.Get(), 3, "an empty queue");
+        const DeviceCredit credit(device, MakeCallback(&DeviceCreditTestCase::OnCredit, this));
+        NS_TEST_ASSERT_MSG_EQ(credit.Get(), 3, "an empty queue");
         for (uint32_t left : {2, 1, 0})
         {
             queue->Enqueue(Create<Packet>(100));
-            NS_TEST_ASSERT_MSG_EQ(room.Get(), left, "a queue with packets");
+            NS_TEST_ASSERT_MSG_EQ(credit.Get(), left, "a queue with packets");
         }
         NS_TEST_ASSERT_MSG_EQ(m_calls, 0, "nothing has become free");
         queue->Dequeue();
-        NS_TEST_ASSERT_MSG_EQ(room.Get(), 1, "after a packet has left");
+        NS_TEST_ASSERT_MSG_EQ(credit.Get(), 1, "after a packet has left");
         NS_TEST_ASSERT_MSG_EQ(m_calls, 1, "it is said");
         queue->Flush();
         queue->SetMaxSize(QueueSize("10000B"));
-        NS_TEST_ASSERT_MSG_EQ(room.Get(), 6, "packets of the MTU that fit for certain");
+        NS_TEST_ASSERT_MSG_EQ(credit.Get(), 6, "packets of the MTU that fit for certain");
 
         auto flowControl = CreateObject<NetDeviceQueueInterface>();
         auto other = CreateObject<RecordingDevice>();
         other->SetAttribute("TxQueue", PointerValue(queue));
         other->AggregateObject(flowControl);
-        const DeviceRoom stopped(other, MakeCallback(&DeviceRoomTestCase::OnRoom, this));
+        const DeviceCredit stopped(other, MakeCallback(&DeviceCreditTestCase::OnCredit, this));
         flowControl->GetTxQueue(0)->Stop();
         NS_TEST_ASSERT_MSG_EQ(stopped.Get(), 0, "the device has stopped its queue");
 
         NS_TEST_ASSERT_MSG_EQ(Thrown<std::invalid_argument>([]() {
-                                  DeviceRoom(CreateObject<LoopbackNetDevice>(), Callback<void>());
+                                  DeviceCredit(CreateObject<LoopbackNetDevice>(), Callback<void>());
                               }).empty(),
                               false,
                               "a device that cannot tell");
@@ -955,7 +955,7 @@ class QemuTestSuite : public TestSuite
         AddTestCase(new GuestAddressTestCase, Duration::QUICK);
         AddTestCase(new GuestTcpInfoTestCase, Duration::QUICK);
         AddTestCase(new NicTransmitTestCase, Duration::QUICK);
-        AddTestCase(new DeviceRoomTestCase, Duration::QUICK);
+        AddTestCase(new DeviceCreditTestCase, Duration::QUICK);
         AddTestCase(new PromiscuousTestCase, Duration::QUICK);
         AddTestCase(new BridgePortTestCase, Duration::QUICK);
         AddTestCase(new SegmentLossTestCase, Duration::QUICK);
