@@ -48,4 +48,21 @@ ToAddress(const ns3qemu::GuestEndpoint& endpoint)
     return InetSocketAddress(Ipv4Address::Deserialize(bytes), endpoint.port);
 }
 
+ns3qemu::GuestAddress
+ToGuestAddress(Ipv4Address address)
+{
+    ns3qemu::GuestAddress guest;
+    address.Serialize(guest.bytes.data());
+    return guest;
+}
+
+ns3qemu::GuestAddress
+ToGuestAddress(Ipv6Address address)
+{
+    ns3qemu::GuestAddress guest;
+    guest.family = RELAY_INET6;
+    address.Serialize(guest.bytes.data());
+    return guest;
+}
+
 } // namespace ns3

@@ -5,6 +5,8 @@
 #define NS3_QEMU_GUEST_ADDRESS_H
 
 #include "ns3/address.h"
+#include "ns3/ipv4-address.h"
+#include "ns3/ipv6-address.h"
 #include "ns3/relay-client.h"
 
 namespace ns3
@@ -24,6 +26,11 @@ ns3qemu::GuestEndpoint ToGuestEndpoint(const Address& address, const char* what)
  * @return it as an InetSocketAddress or Inet6SocketAddress
  */
 Address ToAddress(const ns3qemu::GuestEndpoint& endpoint);
+
+/** @return it as the guest takes it */
+ns3qemu::GuestAddress ToGuestAddress(Ipv4Address address);
+/** @return it as the guest takes it */
+ns3qemu::GuestAddress ToGuestAddress(Ipv6Address address);
 
 } // namespace ns3
 

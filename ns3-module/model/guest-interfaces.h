@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ns3
@@ -64,6 +65,32 @@ class GuestInterfaces
     Interface& At(uint32_t index)
     {
         return const_cast<Interface&>(std::as_const(*this).At(index));
+    }
+
+    /**
+     * Change an interface, and tell the guest of it. What the guest refuses is not so: if telling
+     * it throws, the interface is as it was before.
+     */
+    template <typename F>
+    void Change(uint32_t index, const Interface& changed, F&& tell)
+    {
+        const Interface before = std::exchange(At(index), changed);
+        try
+        {
+            tell();
+        }
+        catch (...)
+        {
+            At(index) = before;
+            throw;
+        }
+    }
+
+    /** @return false if an interface of the device must not be up */
+    bool WantsUp(Ptr<const NetDevice> device) const
+    {
+        const int32_t index = Find(device);
+        return index < 0 || !At(static_cast<uint32_t>(index)).heldDown;
     }
 
     /** @throw std::out_of_range if the interface or its address does not exist */

@@ -4,7 +4,7 @@
 #include "parallel-turns.h"
 
 #include "context-scheduler.h"
-#include "incoming-link.h"
+#include "link-look-ahead.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
 #include "virtual-machine.h"
@@ -50,14 +50,14 @@ ToNs(uint64_t timestamp)
     return TimeStep(timestamp).GetNanoSeconds();
 }
 
-std::deque<IncomingLink::Arrival>::const_iterator
-FirstFrom(const std::deque<IncomingLink::Arrival>& arrivals, int64_t time)
+std::deque<LinkLookAhead::Arrival>::const_iterator
+FirstFrom(const std::deque<LinkLookAhead::Arrival>& arrivals, int64_t time)
 {
     return std::lower_bound(
         arrivals.begin(),
         arrivals.end(),
         time,
-        [](const IncomingLink::Arrival& arrival, int64_t t) { return arrival.time < t; });
+        [](const LinkLookAhead::Arrival& arrival, int64_t t) { return arrival.time < t; });
 }
 
 /* An arrival at a NIC. */
@@ -128,6 +128,7 @@ ParallelTurns::Look()
     size_t going = 0;
     for (auto* machine : g_taking)
     {
+        machine->CollectAhead();
         if (machine->IsGoing())
         {
             going++;
@@ -166,8 +167,8 @@ ParallelTurns::FindNext(const VirtualMachine& machine)
     int64_t next = machine.GetNextTimer();
     for (const auto& nic : machine.GetNics())
     {
-        auto* link = nic->GetIncomingLink();
-        if (!link || nic->GetRoom() != SIM_LINK_CREDIT_UNLIMITED)
+        auto* link = nic->GetLookAhead();
+        if (!link || nic->GetCredit() != SIM_LINK_CREDIT_UNLIMITED)
         {
             return SIM_LINK_NO_DEADLINE;
         }
@@ -188,7 +189,7 @@ ParallelTurns::FindHorizon(const VirtualMachine& machine)
     int64_t horizon = SIM_LINK_NO_DEADLINE;
     for (const auto& nic : machine.GetNics())
     {
-        auto* link = nic->GetIncomingLink();
+        auto* link = nic->GetLookAhead();
         horizon = std::min(horizon, link->GetHorizon());
         const auto& arrivals = link->GetArrivals();
         if (!arrivals.empty() && (!link->IsReliable() || !nic->HasCarrier()))
@@ -218,7 +219,7 @@ ParallelTurns::FindUnknownEvent(const VirtualMachine& machine, int64_t until)
     known.push_back(machine.GetTimer());
     for (const auto& nic : machine.GetNics())
     {
-        auto* link = nic->GetIncomingLink();
+        auto* link = nic->GetLookAhead();
         /* What a device does when it has sent a frame is nothing to the machine. */
         if (link->GetTransmitEnd() == now)
         {
@@ -276,7 +277,7 @@ ParallelTurns::GoAhead(VirtualMachine& machine)
     inputs.clear();
     for (const auto& nic : machine.GetNics())
     {
-        const auto& arrivals = nic->GetIncomingLink()->GetArrivals();
+        const auto& arrivals = nic->GetLookAhead()->GetArrivals();
         for (auto arrival = FirstFrom(arrivals, begin);
              arrival != arrivals.end() && arrival->time < horizon;
              ++arrival)
@@ -308,7 +309,7 @@ ParallelTurns::GoAhead(VirtualMachine& machine)
         return false;
     }
     /* Only now: tables are read for the machine that is about to go, not for each candidate. */
-    if (machine.HaveRoutesChanged())
+    if (machine.CompareRoutes())
     {
         return false;
     }
@@ -317,8 +318,8 @@ ParallelTurns::GoAhead(VirtualMachine& machine)
     uint32_t queued = 0;
     for (const auto& input : inputs)
     {
-        if (queued == limit || !input.nic->GetIncomingLink()->BuildFrame(input.packet, frame) ||
-            !machine.QueueAhead(input.time, input.nic->GetNic(), frame))
+        if (queued == limit || !input.nic->GetLookAhead()->BuildFrame(input.packet, frame) ||
+            !machine.QueueAhead(input.time, input.nic->GetNicIndex(), frame))
         {
             horizon = input.time;
             break;

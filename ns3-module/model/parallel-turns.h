@@ -23,6 +23,25 @@ class VirtualMachine;
  * 2000). Its own timers it knows itself. No event of its own node, or of no node, may come before,
  * except for those that are known. Events of other nodes leave it alone.
  *
+ * A machine that takes part is in one of these states; times are simulated times:
+ *
+ *     state    what it has had               what may happen              left by
+ *     -------  ----------------------------  ---------------------------  ------------------------
+ *     PRESENT  its turns up to the present;  any turn; it may be asked    GoAhead() -> GOING
+ *              nothing is left to be taken   for anything
+ *     GOING    turns that are foreseen, and  the next of them is taken    CollectAhead() and the
+ *              it goes on                    when its event comes,        taking of a turn, once it
+ *                                            waiting for it if it must    has ended them: -> AHEAD,
+ *                                                                         or PRESENT if none is
+ * left AHEAD    turns up to its horizon; it   the next of them is taken    GoAhead() -> GOING; the
+ *              waits                         when its event comes         taking of the last turn
+ *                                                                         -> PRESENT
+ *
+ * Only Look() lets a machine go ahead, in an event of its own behind the present one, from PRESENT
+ * or AHEAD. Whatever else it is asked for in GOING or AHEAD was not foreseen: the driver waits
+ * until its turns have ended and, if results are left, ends the run. The same states seen from the
+ * driver are in vm-driver.h.
+ *
  * The result of each turn is taken when its event comes, so all that happens in ns-3 happens as
  * without parallel turns. That the turn was the one that had been foreseen is checked then; if it
  * was not, since an event of another node did not leave the machine alone, the run ends with an

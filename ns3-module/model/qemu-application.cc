@@ -261,10 +261,12 @@ QemuApplication::StartProgram()
     program.directory = m_directory;
     program.input = m_keepInput || !m_input.empty();
     program.mergeErrors = m_mergeErrors;
+    bool started = false;
     try
     {
         m_machine->Request([&](ns3qemu::RelayClient& relay) {
             m_process = relay.StartProcess(program);
+            started = true;
             m_state = State::RUNNING;
             m_machine->WatchProcess(m_process,
                                     MakeCallback(&QemuApplication::OnProgramOutput, this),
@@ -283,7 +285,7 @@ QemuApplication::StartProgram()
     }
     catch (const ns3qemu::GuestError& error)
     {
-        if (m_state == State::RUNNING)
+        if (started)
         {
             return; // it has ended before it took its input
         }

@@ -3,11 +3,11 @@
  */
 #include "qemu-ipv4.h"
 
+#include "guest-address.h"
 #include "qemu-net-device.h"
 #include "virtual-machine.h"
 
 #include "ns3/ip-l4-protocol.h"
-#include "ns3/ipv4-static-routing.h"
 #include "ns3/log.h"
 #include "ns3/node.h"
 
@@ -26,24 +26,18 @@ NS_OBJECT_ENSURE_REGISTERED(QemuIpv4);
 namespace
 {
 
-constexpr uint16_t MTU_MIN = 68;    // RFC 791
-constexpr uint8_t TABLE_MAIN = 254; // RT_TABLE_MAIN
-/* RT_TABLE_DEFAULT: a kernel asks it when it finds nothing in the main one, as ns-3's list routing
- * asks a protocol when it finds nothing with those before it. */
-constexpr uint8_t TABLE_DEFAULT = 253;
-
-ns3qemu::GuestAddress
-ToGuest(Ipv4Address address)
-{
-    ns3qemu::GuestAddress guest;
-    address.Serialize(guest.bytes.data());
-    return guest;
-}
+constexpr uint16_t MTU_MIN = 68; // RFC 791
 
 uint8_t
 GetPrefix(Ipv4Mask mask)
 {
     return static_cast<uint8_t>(mask.GetPrefixLength());
+}
+
+Ipv4Mask
+ToMask(uint8_t prefix)
+{
+    return Ipv4Mask(prefix == 0 ? 0 : UINT32_MAX << (32 - prefix));
 }
 
 } // namespace
@@ -57,7 +51,7 @@ QemuIpv4::GetTypeId()
 }
 
 QemuIpv4::QemuIpv4()
-    : m_routes(RELAY_INET)
+    : m_routes(m_interfaces)
 {
     NS_LOG_FUNCTION(this);
 }
@@ -72,9 +66,13 @@ QemuIpv4::DoDispose()
 {
     NS_LOG_FUNCTION(this);
     m_node = nullptr;
+    if (m_machine)
+    {
+        m_machine->RemoveStack(RELAY_INET);
+    }
     m_machine = nullptr;
     m_interfaces.Clear();
-    m_tables.SetProtocol(nullptr);
+    m_routes.SetProtocol(nullptr);
     m_routing = nullptr;
     Ipv4::DoDispose();
 }
@@ -95,6 +93,10 @@ QemuIpv4::NotifyNewAggregate()
         }
     }
     m_machine = PeekPointer(GetObject<VirtualMachine>());
+    if (m_machine)
+    {
+        m_machine->AddStack(RELAY_INET, this);
+    }
     Ipv4::NotifyNewAggregate();
 }
 
@@ -117,10 +119,9 @@ void
 QemuIpv4::SetRoutingProtocol(Ptr<Ipv4RoutingProtocol> routingProtocol)
 {
     NS_LOG_FUNCTION(this << routingProtocol);
-    m_tables.SetProtocol(routingProtocol);
+    m_routes.SetProtocol(routingProtocol);
     m_routing = routingProtocol;
     m_routing->SetIpv4(this);
-    m_stale = true;
 }
 
 Ptr<Ipv4RoutingProtocol>
@@ -223,18 +224,16 @@ void
 QemuIpv4::SetUp(uint32_t interface)
 {
     NS_LOG_FUNCTION(this << interface);
-    auto& its = m_interfaces.At(interface);
+    const auto& its = m_interfaces.At(interface);
     if (its.device->GetMtu() < MTU_MIN)
     {
         NS_LOG_WARN("The MTU of interface " << interface << " is too small for IPv4");
         return;
     }
-    its.up = true;
-    its.heldDown = false;
-    if (m_machine)
-    {
-        m_machine->UpdateNic(its.device);
-    }
+    auto changed = its;
+    changed.up = true;
+    changed.heldDown = false;
+    Apply(interface, changed);
     if (m_routing)
     {
         m_routing->NotifyInterfaceUp(interface);
@@ -245,32 +244,43 @@ void
 QemuIpv4::SetDown(uint32_t interface)
 {
     NS_LOG_FUNCTION(this << interface);
-    auto& its = m_interfaces.At(interface);
-    its.up = false;
-    its.heldDown = true;
-    if (m_machine)
-    {
-        m_machine->UpdateNic(its.device);
-    }
+    auto changed = m_interfaces.At(interface);
+    changed.up = false;
+    changed.heldDown = true;
+    Apply(interface, changed);
     if (m_routing)
     {
         m_routing->NotifyInterfaceDown(interface);
     }
 }
 
+void
+QemuIpv4::Apply(uint32_t interface, const Interface& changed)
+{
+    m_interfaces.Change(interface, changed, [&]() {
+        if (m_machine)
+        {
+            m_machine->UpdateNic(changed.device);
+        }
+    });
+}
+
 bool
 QemuIpv4::WantsUp(Ptr<NetDevice> device) const
 {
-    const int32_t interface = m_interfaces.Find(device);
-    return interface < 0 || !m_interfaces.At(static_cast<uint32_t>(interface)).heldDown;
+    return m_interfaces.WantsUp(device);
 }
 
 void
 QemuIpv4::NotifyNic(ns3qemu::RelayClient&, Ptr<NetDevice> device, bool)
 {
     /* Its addresses stay, its routes do not. */
-    m_routes.Forget(m_machine->GetNic(device)->GetNic());
-    m_stale = true;
+    m_routes.Forget(m_machine->GetNic(device)->GetNicIndex());
+}
+
+void
+QemuIpv4::PrepareNic(ns3qemu::RelayClient&, Ptr<NetDevice>)
+{
 }
 
 /* ---- forwarding ---- */
@@ -293,24 +303,26 @@ void
 QemuIpv4::SetForwarding(uint32_t interface, bool val)
 {
     NS_LOG_FUNCTION(this << interface << val);
-    auto& its = m_interfaces.At(interface);
-    if (IsRunning() && interface > 0)
-    {
-        m_machine->Request(
-            [&](ns3qemu::RelayClient& relay) { SetGuestForwarding(relay, interface, val); });
-    }
-    its.forwarding = val;
+    auto changed = m_interfaces.At(interface);
+    changed.forwarding = val;
+    m_interfaces.Change(interface, changed, [&]() {
+        if (IsRunning() && interface > 0)
+        {
+            m_machine->Request(
+                [&](ns3qemu::RelayClient& relay) { SetGuestForwarding(relay, interface, val); });
+        }
+    });
 }
 
 void
 QemuIpv4::SetIpForward(bool forward)
 {
     NS_LOG_FUNCTION(this << forward);
-    m_forward = forward;
     for (uint32_t i = 0; i < m_interfaces.GetN(); i++)
     {
         SetForwarding(i, forward);
     }
+    m_forward = forward;
 }
 
 bool
@@ -380,8 +392,8 @@ QemuIpv4::AddAddress(uint32_t interface, Ipv4InterfaceAddress address)
     if (IsRunning() && interface > 0)
     {
         m_machine->Request([&](ns3qemu::RelayClient& relay) {
-            relay.AddAddress(m_machine->GetNic(its.device)->GetNic(),
-                             ToGuest(address.GetLocal()),
+            relay.AddAddress(m_machine->GetNic(its.device)->GetNicIndex(),
+                             ToGuestAddress(address.GetLocal()),
                              GetPrefix(address.GetMask()));
         });
     }
@@ -390,7 +402,7 @@ QemuIpv4::AddAddress(uint32_t interface, Ipv4InterfaceAddress address)
     {
         m_routing->NotifyAddAddress(interface, address);
     }
-    m_stale = true;
+    m_routes.MarkStale();
     return true;
 }
 
@@ -403,8 +415,8 @@ QemuIpv4::CarryAddresses(ns3qemu::RelayClient& relay)
         const auto& its = m_interfaces.At(i);
         for (const auto& address : its.addresses)
         {
-            relay.AddAddress(m_machine->GetNic(its.device)->GetNic(),
-                             ToGuest(address.GetLocal()),
+            relay.AddAddress(m_machine->GetNic(its.device)->GetNicIndex(),
+                             ToGuestAddress(address.GetLocal()),
                              GetPrefix(address.GetMask()));
         }
     }
@@ -456,15 +468,19 @@ QemuIpv4::Remove(uint32_t interface, size_t index)
     others.erase(others.begin() + static_cast<ptrdiff_t>(index));
     if (IsRunning())
     {
-        const uint32_t nic = m_machine->GetNic(its.device)->GetNic();
+        const uint32_t nic = m_machine->GetNic(its.device)->GetNicIndex();
         m_machine->Request([&](ns3qemu::RelayClient& relay) {
-            relay.DeleteAddress(nic, ToGuest(address.GetLocal()), GetPrefix(address.GetMask()));
+            relay.DeleteAddress(nic,
+                                ToGuestAddress(address.GetLocal()),
+                                GetPrefix(address.GetMask()));
             /* With a network's first address the kernel drops its others. */
             for (const auto& other : others)
             {
                 try
                 {
-                    relay.AddAddress(nic, ToGuest(other.GetLocal()), GetPrefix(other.GetMask()));
+                    relay.AddAddress(nic,
+                                     ToGuestAddress(other.GetLocal()),
+                                     GetPrefix(other.GetMask()));
                 }
                 catch (const ns3qemu::GuestError& error)
                 {
@@ -482,7 +498,7 @@ QemuIpv4::Remove(uint32_t interface, size_t index)
     {
         m_routing->NotifyRemoveAddress(interface, address);
     }
-    m_stale = true;
+    m_routes.MarkStale();
     return true;
 }
 
@@ -523,169 +539,69 @@ QemuIpv4::SelectSourceAddress(Ptr<const NetDevice> device,
     return best ? best->GetLocal() : Ipv4Address("0.0.0.0");
 }
 
+/* ---- what a script says to the machine ---- */
+
+void
+QemuIpv4::AddGuestAddress(Ptr<NetDevice> device,
+                          const ns3qemu::GuestAddress& address,
+                          uint8_t prefix)
+{
+    AddAddress(
+        GetOrAddInterface(device),
+        Ipv4InterfaceAddress(Ipv4Address::Deserialize(address.bytes.data()), ToMask(prefix)));
+}
+
+bool
+QemuIpv4::DeleteGuestAddress(Ptr<NetDevice> device, const ns3qemu::GuestAddress& address)
+{
+    const int32_t interface = m_interfaces.Find(device);
+    return interface >= 0 && RemoveAddress(static_cast<uint32_t>(interface),
+                                           Ipv4Address::Deserialize(address.bytes.data()));
+}
+
+void
+QemuIpv4::AddGuestRoute(Ptr<NetDevice> device,
+                        const ns3qemu::GuestAddress& destination,
+                        uint8_t prefix,
+                        const ns3qemu::GuestAddress& gateway,
+                        uint32_t initialWindow)
+{
+    NS_LOG_FUNCTION(this << device << initialWindow);
+    m_routes.Add(*m_machine,
+                 Ipv4Address::Deserialize(destination.bytes.data()),
+                 ToMask(prefix),
+                 Ipv4Address::Deserialize(gateway.bytes.data()),
+                 GetOrAddInterface(device),
+                 initialWindow);
+}
+
+bool
+QemuIpv4::DeleteGuestRoute(Ptr<NetDevice> device,
+                           const ns3qemu::GuestAddress& destination,
+                           uint8_t prefix,
+                           const ns3qemu::GuestAddress& gateway)
+{
+    NS_LOG_FUNCTION(this << device);
+    const int32_t interface = m_interfaces.Find(device);
+    return interface >= 0 && m_routes.Delete(*m_machine,
+                                             Ipv4Address::Deserialize(destination.bytes.data()),
+                                             ToMask(prefix),
+                                             Ipv4Address::Deserialize(gateway.bytes.data()),
+                                             static_cast<uint32_t>(interface));
+}
+
 /* ---- routes ---- */
 
 bool
-QemuIpv4::IsNetworkOf(uint32_t interface, Ipv4Address network, Ipv4Mask mask) const
+QemuIpv4::CompareRoutes()
 {
-    const auto& addresses = m_interfaces.At(interface).addresses;
-    return std::any_of(addresses.begin(), addresses.end(), [&](const Ipv4InterfaceAddress& own) {
-        return own.GetMask() == mask && own.GetLocal().CombineMask(mask) == network;
-    });
-}
-
-bool
-QemuIpv4::IsReached(uint32_t interface, Ipv4Address address) const
-{
-    const auto& addresses = m_interfaces.At(interface).addresses;
-    return std::any_of(addresses.begin(), addresses.end(), [&](const Ipv4InterfaceAddress& own) {
-        return own.IsInSameSubnet(address);
-    });
-}
-
-QemuIpv4::Route
-QemuIpv4::MakeRoute(const Ipv4RoutingTableEntry& entry, uint32_t metric) const
-{
-    Route route;
-    auto& [key, target] = route;
-    const Ipv4Mask mask = entry.GetDestNetworkMask();
-    key.destination = ToGuest(entry.GetDest().CombineMask(mask)).bytes;
-    key.prefix = GetPrefix(mask);
-    key.metric = metric;
-    target.nic = m_machine->GetNic(m_interfaces.At(entry.GetInterface()).device)->GetNic();
-    target.hasGateway = entry.GetGateway() != Ipv4Address::GetZero();
-    if (target.hasGateway)
-    {
-        target.gateway = ToGuest(entry.GetGateway()).bytes;
-    }
-    return route;
-}
-
-ns3qemu::GuestRoutes::Routes
-QemuIpv4::CollectRoutes() const
-{
-    ns3qemu::GuestRoutes::Routes routes;
-    uint8_t kernelTable = TABLE_MAIN;
-    for (const auto& table : m_tables.Get())
-    {
-        ns3qemu::GuestRoutes::Routes found;
-        for (const auto& [entry, metric] : table.routes)
-        {
-            const uint32_t interface = entry.GetInterface();
-            if (interface == 0 || !m_machine->IsNicUp(m_interfaces.At(interface).device))
-            {
-                continue;
-            }
-            auto route = MakeRoute(entry, metric);
-            auto& [key, target] = route;
-            if (const auto options = m_options.find(route); options != m_options.end())
-            {
-                target.initialWindow = options->second;
-            }
-            else if (target.hasGateway)
-            {
-                /* In ns-3 the interface decides alone. */
-                target.onLink = !IsReached(interface, entry.GetGateway());
-            }
-            else if (metric == 0 &&
-                     IsNetworkOf(interface, entry.GetDest(), entry.GetDestNetworkMask()))
-            {
-                continue; // the kernel has made its own for the address
-            }
-            key.table = kernelTable;
-            if (table.firstWins)
-            {
-                found.emplace(key, target);
-            }
-            else
-            {
-                found[key] = target;
-            }
-        }
-        routes.merge(found); // what an earlier protocol has stays
-        kernelTable = TABLE_DEFAULT;
-    }
-    return routes;
-}
-
-bool
-QemuIpv4::HaveRoutesChanged()
-{
-    m_stale = m_tables.Read() || m_stale;
-    return m_stale;
+    return m_routes.Compare();
 }
 
 void
 QemuIpv4::CarryRoutes(ns3qemu::RelayClient& relay)
 {
-    if (!HaveRoutesChanged())
-    {
-        return;
-    }
-    NS_LOG_FUNCTION(this);
-    m_routes.Carry(relay, CollectRoutes(), m_machine->GetInterfaceIndices());
-    m_stale = false;
-}
-
-void
-QemuIpv4::AddRoute(Ipv4Address destination,
-                   Ipv4Mask mask,
-                   Ipv4Address gateway,
-                   uint32_t interface,
-                   uint32_t initialWindow)
-{
-    NS_LOG_FUNCTION(this << destination << mask << gateway << interface << initialWindow);
-    const auto routing = DynamicCast<Ipv4StaticRouting>(m_tables.GetStatic());
-    if (!routing)
-    {
-        throw std::logic_error("VM '" + m_machine->GetName() +
-                               "': its node has no ns3::Ipv4StaticRouting to add a route to");
-    }
-    const Ipv4Address network = destination.CombineMask(mask);
-    const auto entry =
-        gateway == Ipv4Address::GetZero()
-            ? Ipv4RoutingTableEntry::CreateNetworkRouteTo(network, mask, interface)
-            : Ipv4RoutingTableEntry::CreateNetworkRouteTo(network, mask, gateway, interface);
-    if (IsRunning())
-    {
-        auto [key, target] = MakeRoute(entry, 0);
-        target.initialWindow = initialWindow;
-        m_machine->Request([&](ns3qemu::RelayClient& relay) {
-            m_routes.Add(relay, key, target, m_machine->GetInterfaceIndices());
-        });
-    }
-    m_options[MakeRoute(entry, 0)] = initialWindow;
-    if (gateway == Ipv4Address::GetZero())
-    {
-        routing->AddNetworkRouteTo(network, mask, interface);
-    }
-    else
-    {
-        routing->AddNetworkRouteTo(network, mask, gateway, interface);
-    }
-    m_stale = true;
-}
-
-bool
-QemuIpv4::DeleteRoute(Ipv4Address destination,
-                      Ipv4Mask mask,
-                      Ipv4Address gateway,
-                      uint32_t interface)
-{
-    NS_LOG_FUNCTION(this << destination << mask << gateway << interface);
-    const auto routing = DynamicCast<Ipv4StaticRouting>(m_tables.GetStatic());
-    for (uint32_t i = 0; routing && i < routing->GetNRoutes(); i++)
-    {
-        const auto entry = routing->GetRoute(i);
-        if (entry.GetDest() == destination.CombineMask(mask) &&
-            entry.GetDestNetworkMask() == mask && entry.GetGateway() == gateway &&
-            entry.GetInterface() == interface)
-        {
-            routing->RemoveRoute(i);
-            return true;
-        }
-    }
-    return false;
+    m_routes.Carry(relay, *m_machine);
 }
 
 /* ---- what a guest's kernel has itself ---- */

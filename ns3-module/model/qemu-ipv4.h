@@ -5,14 +5,13 @@
 #define NS3_QEMU_IPV4_H
 
 #include "guest-interfaces.h"
-#include "routing-tables.h"
+#include "guest-stack.h"
+#include "node-routes.h"
 
-#include "ns3/guest-routes.h"
 #include "ns3/ipv4.h"
 
 #include <cstdint>
-#include <map>
-#include <utility>
+#include <string>
 
 namespace ns3
 {
@@ -34,7 +33,7 @@ class VirtualMachine;
  *
  * What the guest's kernel refuses is thrown as ns3qemu::GuestError by the method that asked for it.
  */
-class QemuIpv4 : public Ipv4
+class QemuIpv4 : public Ipv4, private GuestStack
 {
   public:
     /** @return the TypeId */
@@ -101,43 +100,6 @@ class QemuIpv4 : public Ipv4
     Ptr<IpL4Protocol> GetProtocol(int protocolNumber) const override;
     Ptr<IpL4Protocol> GetProtocol(int protocolNumber, int32_t interfaceIndex) const override;
 
-    /* ---- for VirtualMachine ---- */
-
-    /** @return the interface of a device; it is made and set up if there is none */
-    uint32_t GetOrAddInterface(Ptr<NetDevice> device);
-    /**
-     * Add a route to the node's static routing, with what that cannot express.
-     * @param destination its network
-     * @param mask its mask
-     * @param gateway 0.0.0.0 for a destination on the link
-     * @param interface over which it leads
-     * @param initialWindow initcwnd in segments; 0 leaves it to the kernel
-     */
-    void AddRoute(Ipv4Address destination,
-                  Ipv4Mask mask,
-                  Ipv4Address gateway,
-                  uint32_t interface,
-                  uint32_t initialWindow);
-
-    /** Delete a route of the node's static routing. @return false if it has no such route */
-    bool DeleteRoute(Ipv4Address destination,
-                     Ipv4Mask mask,
-                     Ipv4Address gateway,
-                     uint32_t interface);
-
-    /** @return false if the NIC of this device must not be up */
-    bool WantsUp(Ptr<NetDevice> device) const;
-    /** Tell the guest which interfaces forward. */
-    void CarryForwarding(ns3qemu::RelayClient& relay);
-    /** Give the guest all addresses. */
-    void CarryAddresses(ns3qemu::RelayClient& relay);
-    /** @return whether the tables have changed since they were given to the guest */
-    bool HaveRoutesChanged();
-    /** Give the guest the routes of the tables, if they have changed. */
-    void CarryRoutes(ns3qemu::RelayClient& relay);
-    /** The NIC of this device has been set up or down in the guest. */
-    void NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up);
-
   protected:
     void NotifyNewAggregate() override;
     void DoDispose() override;
@@ -150,26 +112,42 @@ class QemuIpv4 : public Ipv4
     void SetStrongEndSystemModel(bool model) override;
     bool GetStrongEndSystemModel() const override;
 
-    using Route = std::pair<ns3qemu::RouteKey, ns3qemu::RouteTarget>;
+    // Inherited from GuestStack
+    void AddGuestAddress(Ptr<NetDevice> device,
+                         const ns3qemu::GuestAddress& address,
+                         uint8_t prefix) override;
+    bool DeleteGuestAddress(Ptr<NetDevice> device, const ns3qemu::GuestAddress& address) override;
+    void AddGuestRoute(Ptr<NetDevice> device,
+                       const ns3qemu::GuestAddress& destination,
+                       uint8_t prefix,
+                       const ns3qemu::GuestAddress& gateway,
+                       uint32_t initialWindow) override;
+    bool DeleteGuestRoute(Ptr<NetDevice> device,
+                          const ns3qemu::GuestAddress& destination,
+                          uint8_t prefix,
+                          const ns3qemu::GuestAddress& gateway) override;
+    void CarryForwarding(ns3qemu::RelayClient& relay) override;
+    void PrepareNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device) override;
+    void CarryAddresses(ns3qemu::RelayClient& relay) override;
+    bool CompareRoutes() override;
+    void CarryRoutes(ns3qemu::RelayClient& relay) override;
+    bool WantsUp(Ptr<NetDevice> device) const override;
+    void NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up) override;
+
+    using Interface = GuestInterfaces<Ipv4InterfaceAddress>::Interface;
 
     [[noreturn]] void Refuse(const std::string& what) const;
+    uint32_t GetOrAddInterface(Ptr<NetDevice> device);
+    void Apply(uint32_t interface, const Interface& changed);
     bool Remove(uint32_t interface, size_t index);
     void SetGuestForwarding(ns3qemu::RelayClient& relay, uint32_t interface, bool forward);
-    bool IsNetworkOf(uint32_t interface, Ipv4Address network, Ipv4Mask mask) const;
-    bool IsReached(uint32_t interface, Ipv4Address address) const;
-    Route MakeRoute(const Ipv4RoutingTableEntry& entry, uint32_t metric) const;
-    ns3qemu::GuestRoutes::Routes CollectRoutes() const;
     bool IsRunning() const;
 
     Ptr<Node> m_node;
     VirtualMachine* m_machine{nullptr}; // beside this in the aggregate
     GuestInterfaces<Ipv4InterfaceAddress> m_interfaces;
     Ptr<Ipv4RoutingProtocol> m_routing; // that the script sees
-    RoutingTables<Ipv4RoutingProtocol> m_tables;
-    ns3qemu::GuestRoutes m_routes; // that the guest has
-    bool m_stale{true};            // they may differ from the tables' routes
-    /* The routes of VirtualMachine::AddRoute, and their initial window. */
-    std::map<Route, uint32_t> m_options;
+    NodeRoutes<Ipv4RoutingProtocol> m_routes;
     bool m_forward{true};
 };
 

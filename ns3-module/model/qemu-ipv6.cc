@@ -3,11 +3,11 @@
  */
 #include "qemu-ipv6.h"
 
+#include "guest-address.h"
 #include "qemu-net-device.h"
 #include "virtual-machine.h"
 
 #include "ns3/ip-l4-protocol.h"
-#include "ns3/ipv6-static-routing.h"
 #include "ns3/log.h"
 #include "ns3/mac48-address.h"
 #include "ns3/node.h"
@@ -27,30 +27,7 @@ NS_OBJECT_ENSURE_REGISTERED(QemuIpv6);
 namespace
 {
 
-constexpr uint16_t MTU_MIN = 1280;     // RFC 8200
-constexpr uint8_t TABLE_MAIN = 254;    // RT_TABLE_MAIN
-constexpr uint8_t TABLE_DEFAULT = 253; // RT_TABLE_DEFAULT, see qemu-ipv4.cc
-
-/* The metric that a kernel gives to the routes that come with addresses. In ns-3's static routing
- * those have 0, and of two with the same metric the later one counts. */
-constexpr uint32_t METRIC_OF_ADDRESSES = 256;
-constexpr uint32_t METRIC_FIRST = 128;
-
-uint32_t
-ToKernelMetric(uint32_t metric)
-{
-    return metric == 0 ? METRIC_FIRST
-                       : std::min(metric, UINT32_MAX - METRIC_OF_ADDRESSES) + METRIC_OF_ADDRESSES;
-}
-
-ns3qemu::GuestAddress
-ToGuest(Ipv6Address address)
-{
-    ns3qemu::GuestAddress guest;
-    guest.family = RELAY_INET6;
-    address.Serialize(guest.bytes.data());
-    return guest;
-}
+constexpr uint16_t MTU_MIN = 1280; // RFC 8200
 
 /* A route to the network comes with the address only where it is on the link. */
 uint8_t
@@ -86,7 +63,7 @@ QemuIpv6::GetTypeId()
 }
 
 QemuIpv6::QemuIpv6()
-    : m_routes(RELAY_INET6)
+    : m_routes(m_interfaces)
 {
     NS_LOG_FUNCTION(this);
 }
@@ -101,9 +78,13 @@ QemuIpv6::DoDispose()
 {
     NS_LOG_FUNCTION(this);
     m_node = nullptr;
+    if (m_machine)
+    {
+        m_machine->RemoveStack(RELAY_INET6);
+    }
     m_machine = nullptr;
     m_interfaces.Clear();
-    m_tables.SetProtocol(nullptr);
+    m_routes.SetProtocol(nullptr);
     m_routing = nullptr;
     Ipv6::DoDispose();
 }
@@ -124,6 +105,10 @@ QemuIpv6::NotifyNewAggregate()
         }
     }
     m_machine = PeekPointer(GetObject<VirtualMachine>());
+    if (m_machine)
+    {
+        m_machine->AddStack(RELAY_INET6, this);
+    }
     Ipv6::NotifyNewAggregate();
 }
 
@@ -146,10 +131,9 @@ void
 QemuIpv6::SetRoutingProtocol(Ptr<Ipv6RoutingProtocol> routingProtocol)
 {
     NS_LOG_FUNCTION(this << routingProtocol);
-    m_tables.SetProtocol(routingProtocol);
+    m_routes.SetProtocol(routingProtocol);
     m_routing = routingProtocol;
     m_routing->SetIpv6(this);
-    m_stale = true;
 }
 
 Ptr<Ipv6RoutingProtocol>
@@ -242,22 +226,20 @@ void
 QemuIpv6::SetUp(uint32_t interface)
 {
     NS_LOG_FUNCTION(this << interface);
-    auto& its = m_interfaces.At(interface);
+    const auto& its = m_interfaces.At(interface);
     if (its.device->GetMtu() < MTU_MIN)
     {
         NS_LOG_WARN("The MTU of interface " << interface << " is too small for IPv6");
         return;
     }
+    auto changed = its;
     if (!its.up && interface > 0)
     {
-        AddLinkLocal(its);
+        AddLinkLocal(changed);
     }
-    its.up = true;
-    its.heldDown = false;
-    if (m_machine)
-    {
-        m_machine->UpdateNic(its.device);
-    }
+    changed.up = true;
+    changed.heldDown = false;
+    Apply(interface, changed);
     if (m_routing)
     {
         m_routing->NotifyInterfaceUp(interface);
@@ -268,33 +250,39 @@ void
 QemuIpv6::SetDown(uint32_t interface)
 {
     NS_LOG_FUNCTION(this << interface);
-    auto& its = m_interfaces.At(interface);
-    its.up = false;
-    its.heldDown = true;
-    its.addresses.clear(); // as in ns-3, and as a kernel does it
-    if (m_machine)
-    {
-        m_machine->UpdateNic(its.device);
-    }
+    auto changed = m_interfaces.At(interface);
+    changed.up = false;
+    changed.heldDown = true;
+    changed.addresses.clear(); // as in ns-3, and as a kernel does it
+    Apply(interface, changed);
     if (m_routing)
     {
         m_routing->NotifyInterfaceDown(interface);
     }
 }
 
+void
+QemuIpv6::Apply(uint32_t interface, const Interface& changed)
+{
+    m_interfaces.Change(interface, changed, [&]() {
+        if (m_machine)
+        {
+            m_machine->UpdateNic(changed.device);
+        }
+    });
+}
+
 bool
 QemuIpv6::WantsUp(Ptr<NetDevice> device) const
 {
-    const int32_t interface = m_interfaces.Find(device);
-    return interface < 0 || !m_interfaces.At(static_cast<uint32_t>(interface)).heldDown;
+    return m_interfaces.WantsUp(device);
 }
 
 void
 QemuIpv6::NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up)
 {
     /* Its addresses have gone, and its routes with them. */
-    m_routes.Forget(m_machine->GetNic(device)->GetNic());
-    m_stale = true;
+    m_routes.Forget(m_machine->GetNic(device)->GetNicIndex());
     const int32_t interface = m_interfaces.Find(device);
     if (up && interface >= 0)
     {
@@ -303,7 +291,7 @@ QemuIpv6::NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up)
 }
 
 void
-QemuIpv6::AddLinkLocal(GuestInterfaces<Ipv6InterfaceAddress>::Interface& interface) const
+QemuIpv6::AddLinkLocal(Interface& interface) const
 {
     const auto address = MakeLinkLocal(interface.device);
     const auto& addresses = interface.addresses;
@@ -327,22 +315,20 @@ void
 QemuIpv6::SetForwarding(uint32_t interface, bool val)
 {
     NS_LOG_FUNCTION(this << interface << val);
-    auto& its = m_interfaces.At(interface);
-    if (its.forwarding == val)
-    {
-        return;
-    }
-    its.forwarding = val;
-    if (IsRunning() && interface > 0)
-    {
-        m_machine->Request([&](ns3qemu::RelayClient& relay) {
-            if (!val && !IsAnyForwarding())
-            {
-                relay.SetSysctl("net/ipv6/conf/all/forwarding", "0");
-            }
-            CarryForwarding(relay);
-        });
-    }
+    auto changed = m_interfaces.At(interface);
+    changed.forwarding = val;
+    m_interfaces.Change(interface, changed, [&]() {
+        if (IsRunning() && interface > 0)
+        {
+            m_machine->Request([&](ns3qemu::RelayClient& relay) {
+                if (!val && !IsAnyForwarding())
+                {
+                    relay.SetSysctl("net/ipv6/conf/all/forwarding", "0");
+                }
+                CarryForwarding(relay);
+            });
+        }
+    });
 }
 
 bool
@@ -390,11 +376,11 @@ void
 QemuIpv6::SetIpForward(bool forward)
 {
     NS_LOG_FUNCTION(this << forward);
-    m_forward = forward;
     for (uint32_t i = 0; i < m_interfaces.GetN(); i++)
     {
         SetForwarding(i, forward);
     }
+    m_forward = forward;
 }
 
 bool
@@ -450,8 +436,8 @@ QemuIpv6::AddAddress(uint32_t interface, Ipv6InterfaceAddress address, bool addO
     if (IsRunning() && interface > 0 && m_machine->IsNicUp(its.device))
     {
         m_machine->Request([&](ns3qemu::RelayClient& relay) {
-            relay.AddAddress(m_machine->GetNic(its.device)->GetNic(),
-                             ToGuest(own),
+            relay.AddAddress(m_machine->GetNic(its.device)->GetNicIndex(),
+                             ToGuestAddress(own),
                              GetPrefix(address));
         });
     }
@@ -467,7 +453,7 @@ QemuIpv6::AddAddress(uint32_t interface, Ipv6InterfaceAddress address, bool addO
                                       interface);
         }
     }
-    m_stale = true;
+    m_routes.MarkStale();
     return true;
 }
 
@@ -497,8 +483,8 @@ QemuIpv6::CarryAddresses(ns3qemu::RelayClient& relay, uint32_t interface)
         }
         try
         {
-            relay.AddAddress(m_machine->GetNic(its.device)->GetNic(),
-                             ToGuest(address.GetAddress()),
+            relay.AddAddress(m_machine->GetNic(its.device)->GetNicIndex(),
+                             ToGuestAddress(address.GetAddress()),
                              GetPrefix(address));
         }
         catch (const ns3qemu::GuestError& error)
@@ -556,9 +542,9 @@ QemuIpv6::Remove(uint32_t interface, size_t index)
     const Ipv6InterfaceAddress address = its.addresses[index];
     if (IsRunning() && m_machine->IsNicUp(its.device))
     {
-        const uint32_t nic = m_machine->GetNic(its.device)->GetNic();
+        const uint32_t nic = m_machine->GetNic(its.device)->GetNicIndex();
         m_machine->Request([&](ns3qemu::RelayClient& relay) {
-            relay.DeleteAddress(nic, ToGuest(address.GetAddress()), GetPrefix(address));
+            relay.DeleteAddress(nic, ToGuestAddress(address.GetAddress()), GetPrefix(address));
         });
         m_routes.Forget(nic); // with an address go routes
     }
@@ -567,7 +553,7 @@ QemuIpv6::Remove(uint32_t interface, size_t index)
     {
         m_routing->NotifyRemoveAddress(interface, address);
     }
-    m_stale = true;
+    m_routes.MarkStale();
     return true;
 }
 
@@ -595,170 +581,69 @@ QemuIpv6::SourceAddressSelection(uint32_t interface, Ipv6Address dest)
     return found;
 }
 
+/* ---- what a script says to the machine ---- */
+
+void
+QemuIpv6::AddGuestAddress(Ptr<NetDevice> device,
+                          const ns3qemu::GuestAddress& address,
+                          uint8_t prefix)
+{
+    AddAddress(
+        GetOrAddInterface(device),
+        Ipv6InterfaceAddress(Ipv6Address::Deserialize(address.bytes.data()), Ipv6Prefix(prefix)));
+}
+
+bool
+QemuIpv6::DeleteGuestAddress(Ptr<NetDevice> device, const ns3qemu::GuestAddress& address)
+{
+    const int32_t interface = m_interfaces.Find(device);
+    return interface >= 0 && RemoveAddress(static_cast<uint32_t>(interface),
+                                           Ipv6Address::Deserialize(address.bytes.data()));
+}
+
+void
+QemuIpv6::AddGuestRoute(Ptr<NetDevice> device,
+                        const ns3qemu::GuestAddress& destination,
+                        uint8_t prefix,
+                        const ns3qemu::GuestAddress& gateway,
+                        uint32_t initialWindow)
+{
+    NS_LOG_FUNCTION(this << device << initialWindow);
+    m_routes.Add(*m_machine,
+                 Ipv6Address::Deserialize(destination.bytes.data()),
+                 Ipv6Prefix(prefix),
+                 Ipv6Address::Deserialize(gateway.bytes.data()),
+                 GetOrAddInterface(device),
+                 initialWindow);
+}
+
+bool
+QemuIpv6::DeleteGuestRoute(Ptr<NetDevice> device,
+                           const ns3qemu::GuestAddress& destination,
+                           uint8_t prefix,
+                           const ns3qemu::GuestAddress& gateway)
+{
+    NS_LOG_FUNCTION(this << device);
+    const int32_t interface = m_interfaces.Find(device);
+    return interface >= 0 && m_routes.Delete(*m_machine,
+                                             Ipv6Address::Deserialize(destination.bytes.data()),
+                                             Ipv6Prefix(prefix),
+                                             Ipv6Address::Deserialize(gateway.bytes.data()),
+                                             static_cast<uint32_t>(interface));
+}
+
 /* ---- routes ---- */
 
 bool
-QemuIpv6::IsNetworkOf(uint32_t interface, Ipv6Address network, Ipv6Prefix prefix) const
+QemuIpv6::CompareRoutes()
 {
-    const auto& addresses = m_interfaces.At(interface).addresses;
-    return std::any_of(addresses.begin(), addresses.end(), [&](const Ipv6InterfaceAddress& own) {
-        return (own.GetOnLink() || prefix == Ipv6Prefix(128)) && own.GetPrefix() == prefix &&
-               own.GetAddress().CombinePrefix(prefix) == network;
-    });
-}
-
-bool
-QemuIpv6::IsReached(uint32_t interface, Ipv6Address address) const
-{
-    const auto& addresses = m_interfaces.At(interface).addresses;
-    return std::any_of(addresses.begin(), addresses.end(), [&](const Ipv6InterfaceAddress& own) {
-        return own.IsInSameSubnet(address);
-    });
-}
-
-QemuIpv6::Route
-QemuIpv6::MakeRoute(const Ipv6RoutingTableEntry& entry, uint32_t metric) const
-{
-    Route route;
-    auto& [key, target] = route;
-    const Ipv6Prefix prefix = entry.GetDestNetworkPrefix();
-    key.destination = ToGuest(entry.GetDest().CombinePrefix(prefix)).bytes;
-    key.prefix = prefix.GetPrefixLength();
-    key.metric = ToKernelMetric(metric);
-    target.nic = m_machine->GetNic(m_interfaces.At(entry.GetInterface()).device)->GetNic();
-    target.hasGateway = entry.GetGateway() != Ipv6Address::GetZero();
-    if (target.hasGateway)
-    {
-        target.gateway = ToGuest(entry.GetGateway()).bytes;
-    }
-    return route;
-}
-
-ns3qemu::GuestRoutes::Routes
-QemuIpv6::CollectRoutes() const
-{
-    ns3qemu::GuestRoutes::Routes routes;
-    uint8_t kernelTable = TABLE_MAIN;
-    for (const auto& table : m_tables.Get())
-    {
-        ns3qemu::GuestRoutes::Routes found;
-        for (const auto& [entry, metric] : table.routes)
-        {
-            const uint32_t interface = entry.GetInterface();
-            if (interface == 0 || !m_machine->IsNicUp(m_interfaces.At(interface).device))
-            {
-                continue;
-            }
-            auto route = MakeRoute(entry, metric);
-            auto& [key, target] = route;
-            if (const auto options = m_options.find(route); options != m_options.end())
-            {
-                target.initialWindow = options->second;
-            }
-            else if (target.hasGateway)
-            {
-                /* In ns-3 the interface decides alone. */
-                target.onLink = !IsReached(interface, entry.GetGateway());
-            }
-            else if (metric == 0 &&
-                     IsNetworkOf(interface, entry.GetDest(), entry.GetDestNetworkPrefix()))
-            {
-                continue; // the kernel has made its own for the address
-            }
-            key.table = kernelTable;
-            if (table.firstWins)
-            {
-                found.emplace(key, target);
-            }
-            else
-            {
-                found[key] = target;
-            }
-        }
-        routes.merge(found); // what an earlier protocol has stays
-        kernelTable = TABLE_DEFAULT;
-    }
-    return routes;
-}
-
-bool
-QemuIpv6::HaveRoutesChanged()
-{
-    m_stale = m_tables.Read() || m_stale;
-    return m_stale;
+    return m_routes.Compare();
 }
 
 void
 QemuIpv6::CarryRoutes(ns3qemu::RelayClient& relay)
 {
-    if (!HaveRoutesChanged())
-    {
-        return;
-    }
-    NS_LOG_FUNCTION(this);
-    m_routes.Carry(relay, CollectRoutes(), m_machine->GetInterfaceIndices());
-    m_stale = false;
-}
-
-void
-QemuIpv6::AddRoute(Ipv6Address destination,
-                   Ipv6Prefix prefix,
-                   Ipv6Address gateway,
-                   uint32_t interface,
-                   uint32_t initialWindow)
-{
-    NS_LOG_FUNCTION(this << destination << prefix << gateway << interface << initialWindow);
-    const auto routing = DynamicCast<Ipv6StaticRouting>(m_tables.GetStatic());
-    if (!routing)
-    {
-        throw std::logic_error("VM '" + m_machine->GetName() +
-                               "': its node has no ns3::Ipv6StaticRouting to add a route to");
-    }
-    const Ipv6Address network = destination.CombinePrefix(prefix);
-    const auto entry =
-        gateway == Ipv6Address::GetZero()
-            ? Ipv6RoutingTableEntry::CreateNetworkRouteTo(network, prefix, interface)
-            : Ipv6RoutingTableEntry::CreateNetworkRouteTo(network, prefix, gateway, interface);
-    if (IsRunning())
-    {
-        auto [key, target] = MakeRoute(entry, 0);
-        target.initialWindow = initialWindow;
-        m_machine->Request([&](ns3qemu::RelayClient& relay) {
-            m_routes.Add(relay, key, target, m_machine->GetInterfaceIndices());
-        });
-    }
-    m_options[MakeRoute(entry, 0)] = initialWindow;
-    if (gateway == Ipv6Address::GetZero())
-    {
-        routing->AddNetworkRouteTo(network, prefix, interface);
-    }
-    else
-    {
-        routing->AddNetworkRouteTo(network, prefix, gateway, interface);
-    }
-    m_stale = true;
-}
-
-bool
-QemuIpv6::DeleteRoute(Ipv6Address destination,
-                      Ipv6Prefix prefix,
-                      Ipv6Address gateway,
-                      uint32_t interface)
-{
-    NS_LOG_FUNCTION(this << destination << prefix << gateway << interface);
-    const auto routing = DynamicCast<Ipv6StaticRouting>(m_tables.GetStatic());
-    for (uint32_t i = 0; routing && i < routing->GetNRoutes(); i++)
-    {
-        const auto entry = routing->GetRoute(i);
-        if (entry.GetDest() == destination.CombinePrefix(prefix) &&
-            entry.GetDestNetworkPrefix() == prefix && entry.GetGateway() == gateway &&
-            entry.GetInterface() == interface)
-        {
-            routing->RemoveRoute(i);
-            return true;
-        }
-    }
-    return false;
+    m_routes.Carry(relay, *m_machine);
 }
 
 /* ---- what a guest's kernel has itself ---- */

@@ -3,9 +3,9 @@
  */
 #include "qemu-net-device.h"
 
-#include "device-room.h"
+#include "device-credit.h"
 #include "ethernet-frame.h"
-#include "incoming-link.h"
+#include "link-look-ahead.h"
 #include "parallel-turns.h"
 #include "virtual-machine.h"
 
@@ -121,8 +121,8 @@ QemuNetDevice::DoDispose()
     m_linkChange.Cancel();
     m_device = nullptr;
     m_machine = nullptr;
-    m_room.reset();
-    m_incoming.reset();
+    m_credit.reset();
+    m_lookAhead.reset();
     NetDevice::DoDispose();
 }
 
@@ -150,7 +150,7 @@ QemuNetDevice::Join(Ptr<VirtualMachine> machine, uint32_t nic, Ptr<NetDevice> de
 }
 
 uint32_t
-QemuNetDevice::GetNic() const
+QemuNetDevice::GetNicIndex() const
 {
     return m_nic;
 }
@@ -182,12 +182,13 @@ void
 QemuNetDevice::SetBackPressure(bool backPressure)
 {
     NS_LOG_FUNCTION(this << backPressure);
-    if (backPressure && m_device && !m_room)
+    if (backPressure && m_device && !m_credit)
     {
-        m_room = std::make_unique<DeviceRoom>(m_device, MakeCallback(&QemuNetDevice::OnRoom, this));
+        m_credit =
+            std::make_unique<DeviceCredit>(m_device, MakeCallback(&QemuNetDevice::OnCredit, this));
     }
     m_backPressure = backPressure;
-    OnRoom();
+    OnCredit();
 }
 
 bool
@@ -197,35 +198,35 @@ QemuNetDevice::HasBackPressure() const
 }
 
 uint32_t
-QemuNetDevice::GetRoom() const
+QemuNetDevice::GetCredit() const
 {
-    return m_backPressure && m_room ? m_room->Get() : SIM_LINK_CREDIT_UNLIMITED;
+    return m_backPressure && m_credit ? m_credit->Get() : SIM_LINK_CREDIT_UNLIMITED;
 }
 
 void
-QemuNetDevice::OnRoom()
+QemuNetDevice::OnCredit()
 {
     if (m_machine)
     {
-        m_machine->NotifyRoom();
+        m_machine->NotifyCredit();
     }
 }
 
 /* ---- look-ahead ---- */
 
 void
-QemuNetDevice::LookAhead()
+QemuNetDevice::EnableLookAhead()
 {
-    if (IncomingLink::IsPossible(m_device))
+    if (LinkLookAhead::IsPossible(m_device))
     {
-        m_incoming = std::make_unique<IncomingLink>(m_device, &ParallelTurns::Schedule);
+        m_lookAhead = std::make_unique<LinkLookAhead>(m_device, &ParallelTurns::Schedule);
     }
 }
 
-IncomingLink*
-QemuNetDevice::GetIncomingLink() const
+LinkLookAhead*
+QemuNetDevice::GetLookAhead() const
 {
-    return m_incoming.get();
+    return m_lookAhead.get();
 }
 
 /* ---- the link's state ---- */
@@ -337,9 +338,9 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
                                  NetDevice::PacketType type)
 {
     NS_LOG_FUNCTION(this << device << packet << protocol << from << to << type);
-    if (m_incoming)
+    if (m_lookAhead)
     {
-        m_incoming->Arrived();
+        m_lookAhead->Arrived();
     }
     const bool wanted = type != NetDevice::PACKET_OTHERHOST || m_promiscuous;
     if (!wanted && m_promiscSnifferTrace.IsEmpty())

@@ -23,8 +23,8 @@ struct VmNic;
 namespace ns3
 {
 
-class DeviceRoom;
-class IncomingLink;
+class DeviceCredit;
+class LinkLookAhead;
 class Node;
 class VirtualMachine;
 
@@ -69,7 +69,7 @@ class QemuNetDevice : public NetDevice
     void Join(Ptr<VirtualMachine> machine, uint32_t nic, Ptr<NetDevice> device);
 
     /** @return the number of the NIC */
-    uint32_t GetNic() const;
+    uint32_t GetNicIndex() const;
     /** @return the device that the NIC is joined to */
     Ptr<NetDevice> GetJoinedDevice() const;
 
@@ -80,12 +80,12 @@ class QemuNetDevice : public NetDevice
      * @return how many frames the guest may send now, or SIM_LINK_CREDIT_UNLIMITED without
      *         back-pressure
      */
-    uint32_t GetRoom() const;
+    uint32_t GetCredit() const;
 
     /** Know what is on its way to the device from now on, if its link lets one know. */
-    void LookAhead();
+    void EnableLookAhead();
     /** @return what is on its way to the device, or nullptr if one cannot know */
-    IncomingLink* GetIncomingLink() const;
+    LinkLookAhead* GetLookAhead() const;
 
     /** @return whether the guest's interface should have a carrier */
     bool HasCarrier() const;
@@ -150,7 +150,7 @@ class QemuNetDevice : public NetDevice
                            const Address& to,
                            NetDevice::PacketType type);
     bool CanBeFramed(uint16_t protocol) const;
-    void OnRoom();
+    void OnCredit();
     void OnLinkChange();
     void ApplyLink();
     void SetConnected(bool connected);
@@ -167,11 +167,11 @@ class QemuNetDevice : public NetDevice
     bool m_connected{true};
     bool m_backPressure{false};
     uint32_t m_txRing{256};
-    uint32_t m_mtuLimit{0};                   // of the guest's NIC; 0: there is none yet
-    bool m_carrier{true};                     // as the guest has it
-    std::unique_ptr<DeviceRoom> m_room;       // once there was back-pressure
-    std::unique_ptr<IncomingLink> m_incoming; // with parallel turns
-    std::vector<uint8_t> m_frame;             // that is being received
+    uint32_t m_mtuLimit{0};                     // of the guest's NIC; 0: there is none yet
+    bool m_carrier{true};                       // as the guest has it
+    std::unique_ptr<DeviceCredit> m_credit;     // once there was back-pressure
+    std::unique_ptr<LinkLookAhead> m_lookAhead; // with parallel turns
+    std::vector<uint8_t> m_frame;               // that is being received
     EventId m_linkChange;
 
     TracedCallback<Ptr<const Packet>> m_macTxTrace;

@@ -577,7 +577,7 @@ QemuSocket<Parent>::FindNic(Ptr<const NetDevice> device) const
         const auto nic = DynamicCast<QemuNetDevice>(m_node->GetDevice(i));
         if (nic && (nic == device || nic->GetJoinedDevice() == device))
         {
-            return nic->GetNic();
+            return nic->GetNicIndex();
         }
     }
     return -1;
@@ -605,7 +605,7 @@ QemuSocket<Parent>::GetDeviceIndex(uint32_t guestInterface) const
     for (uint32_t i = 0; i < m_node->GetNDevices(); i++)
     {
         const auto nic = DynamicCast<QemuNetDevice>(m_node->GetDevice(i));
-        if (nic && GetGuestInterface(nic->GetNic()) == guestInterface)
+        if (nic && GetGuestInterface(nic->GetNicIndex()) == guestInterface)
         {
             index = nic->GetJoinedDevice()->GetIfIndex();
         }

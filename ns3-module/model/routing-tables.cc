@@ -71,23 +71,11 @@ IsGlobal(Ptr<Routing6>)
     return false;
 }
 
-Ipv4Mask
-GetMask(const Ipv4RoutingTableEntry& entry)
-{
-    return entry.GetDestNetworkMask();
-}
-
-Ipv6Prefix
-GetMask(const Ipv6RoutingTableEntry& entry)
-{
-    return entry.GetDestNetworkPrefix();
-}
-
 template <typename Entry>
 bool
 AreSame(const Entry& a, const Entry& b)
 {
-    return a.GetDest() == b.GetDest() && GetMask(a) == GetMask(b) &&
+    return a.GetDest() == b.GetDest() && GetDestinationMask(a) == GetDestinationMask(b) &&
            a.GetGateway() == b.GetGateway() && a.GetInterface() == b.GetInterface();
 }
 
@@ -142,45 +130,67 @@ Visit(const Routing6& protocol, bool, F&& visit)
 
 } // namespace
 
-template <typename Protocol>
-void
-RoutingTables<Protocol>::SetProtocol(Ptr<Protocol> protocol)
+Ipv4Mask
+GetDestinationMask(const Ipv4RoutingTableEntry& entry)
 {
-    m_protocol = protocol;
-    FindProtocols();
+    return entry.GetDestNetworkMask();
+}
+
+Ipv6Prefix
+GetDestinationMask(const Ipv6RoutingTableEntry& entry)
+{
+    return entry.GetDestNetworkPrefix();
 }
 
 template <typename Protocol>
 void
-RoutingTables<Protocol>::FindProtocols()
+RoutingTables<Protocol>::SetProtocol(Ptr<Protocol> protocol)
+{
+    m_tables = FindTables(protocol);
+    m_protocol = protocol;
+    m_protocols = CountProtocols(protocol);
+}
+
+/* In the list; 0 for a protocol that is none. */
+template <typename Protocol>
+uint32_t
+RoutingTables<Protocol>::CountProtocols(Ptr<Protocol> protocol)
+{
+    const auto* list = dynamic_cast<ListRouting<Protocol>*>(PeekPointer(protocol));
+    return list ? list->GetNRoutingProtocols() : 0;
+}
+
+template <typename Protocol>
+std::vector<typename RoutingTables<Protocol>::Table>
+RoutingTables<Protocol>::FindTables(Ptr<Protocol> protocol)
 {
     std::vector<Ptr<Protocol>> protocols;
-    if (const auto list = DynamicCast<ListRouting<Protocol>>(m_protocol))
+    if (const auto list = DynamicCast<ListRouting<Protocol>>(protocol))
     {
-        m_protocols = list->GetNRoutingProtocols();
-        for (uint32_t i = 0; i < m_protocols; i++)
+        for (uint32_t i = 0; i < list->GetNRoutingProtocols(); i++)
         {
             int16_t priority = 0;
             protocols.push_back(list->GetRoutingProtocol(i, priority));
         }
     }
-    else if (m_protocol)
+    else if (protocol)
     {
-        protocols.push_back(m_protocol);
+        protocols.push_back(protocol);
     }
-    m_tables.clear();
-    for (const auto& protocol : protocols)
+    std::vector<Table> tables;
+    for (const auto& each : protocols)
     {
-        const bool global = IsGlobal(protocol);
-        if (!global && !DynamicCast<StaticRouting<Protocol>>(protocol))
+        const bool global = IsGlobal(each);
+        if (!global && !DynamicCast<StaticRouting<Protocol>>(each))
         {
             throw std::invalid_argument(
-                protocol->GetInstanceTypeId().GetName() +
+                each->GetInstanceTypeId().GetName() +
                 " routes packets of ns-3's own stack, not those of a virtual machine: its node can "
                 "have static and global routing, and lists of them");
         }
-        m_tables.push_back(Table{protocol, global, {}});
+        tables.push_back(Table{each, global, {}});
     }
+    return tables;
 }
 
 template <typename Protocol>
@@ -188,10 +198,9 @@ bool
 RoutingTables<Protocol>::Read()
 {
     bool changed = false;
-    if (const auto* list = dynamic_cast<ListRouting<Protocol>*>(PeekPointer(m_protocol));
-        list && list->GetNRoutingProtocols() != m_protocols)
+    if (CountProtocols(m_protocol) != m_protocols)
     {
-        FindProtocols();
+        SetProtocol(m_protocol);
         changed = true;
     }
     for (auto& table : m_tables)

@@ -19,6 +19,11 @@
 namespace ns3
 {
 
+/** @return the mask of a route's destination */
+Ipv4Mask GetDestinationMask(const Ipv4RoutingTableEntry& entry);
+/** @return the prefix of a route's destination */
+Ipv6Prefix GetDestinationMask(const Ipv6RoutingTableEntry& entry);
+
 /**
  * @ingroup qemu
  * @brief The routes of a routing protocol: of static or global routing, or of a list of them.
@@ -52,7 +57,8 @@ class RoutingTables
 
     /**
      * Read this protocol's tables from now on.
-     * @throw std::invalid_argument if it, or one in its list, is neither static nor global routing
+     * @throw std::invalid_argument if it, or one in its list, is neither static nor global routing;
+     * what was read before stays
      */
     void SetProtocol(Ptr<Protocol> protocol);
 
@@ -69,7 +75,8 @@ class RoutingTables
     Ptr<Protocol> GetStatic() const;
 
   private:
-    void FindProtocols();
+    static std::vector<Table> FindTables(Ptr<Protocol> protocol);
+    static uint32_t CountProtocols(Ptr<Protocol> protocol);
 
     Ptr<Protocol> m_protocol;
     uint32_t m_protocols{0}; // in the list, when it was last looked through

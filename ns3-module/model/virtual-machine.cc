@@ -3,9 +3,8 @@
  */
 #include "virtual-machine.h"
 
+#include "guest-stack.h"
 #include "parallel-turns.h"
-#include "qemu-ipv4.h"
-#include "qemu-ipv6.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
 
@@ -14,9 +13,6 @@
 #include "ns3/bridge-net-device.h"
 #include "ns3/fnv-hash.h"
 #include "ns3/global-value.h"
-#include "ns3/guest-netlink.h"
-#include "ns3/guest-prefix.h"
-#include "ns3/guest-routes.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/ipv6-l3-protocol.h"
 #include "ns3/log.h"
@@ -26,12 +22,10 @@
 #include "ns3/node.h"
 #include "ns3/rng-seed-manager.h"
 #include "ns3/simulator.h"
-#include "ns3/string.h"
-#include "ns3/uinteger.h"
 #include "ns3/vm-error.h"
 
 #include <algorithm>
-#include <cerrno>
+#include <exception>
 #include <net/if.h>
 #include <stdexcept>
 
@@ -39,8 +33,6 @@ namespace ns3
 {
 
 NS_LOG_COMPONENT_DEFINE("VirtualMachine");
-
-NS_OBJECT_ENSURE_REGISTERED(VirtualMachine);
 
 namespace
 {
@@ -69,140 +61,23 @@ IsBridgePort(Ptr<Node> node, Ptr<const NetDevice> device)
     return false;
 }
 
-bool
-HasSysctl(ns3qemu::RelayClient& relay, const std::string& name)
+/* @return what the guest refuses of an action: its GuestError, or null */
+template <typename F>
+std::exception_ptr
+CatchRefusal(F&& action)
 {
     try
     {
-        relay.GetSysctl(name);
+        action();
     }
-    catch (const ns3qemu::GuestError& error)
+    catch (const ns3qemu::GuestError&)
     {
-        return error.GetErrno() != ENOENT;
+        return std::current_exception();
     }
-    return true;
-}
-
-Ipv4Mask
-ToMask(uint8_t prefix)
-{
-    return Ipv4Mask(prefix == 0 ? 0 : UINT32_MAX << (32 - prefix));
-}
-
-/* The all-zero address of the destination's family stands for none, as in ns-3. */
-ns3qemu::GuestAddress
-GatewayOrNone(const ns3qemu::GuestRoute& route)
-{
-    return route.gateway.value_or(ns3qemu::GuestAddress{route.destination.address.family});
+    return nullptr;
 }
 
 } // namespace
-
-TypeId
-VirtualMachine::GetTypeId()
-{
-    static TypeId tid =
-        TypeId("ns3::VirtualMachine")
-            .SetParent<Object>()
-            .SetGroupName("Qemu")
-            .AddConstructor<VirtualMachine>()
-            .AddAttribute("Name",
-                          "The guest's host name. Empty: the node's name, or node0, node1, ...",
-                          StringValue(""),
-                          MakeStringAccessor(&VirtualMachine::m_name),
-                          MakeStringChecker())
-            .AddAttribute("Image",
-                          "Directory of the image that the machine is started from.",
-                          StringValue(""),
-                          MakeStringAccessor(&VirtualMachine::m_image),
-                          MakeStringChecker())
-            .AddAttribute("ConsoleLog",
-                          "File for the guest's console. Empty: none.",
-                          StringValue(""),
-                          MakeStringAccessor(&VirtualMachine::m_consoleLog),
-                          MakeStringChecker())
-            .AddAttribute(
-                "Uptime",
-                "The guest's uptime when the simulation begins. It must have booted by then.",
-                TimeValue(Seconds(20)),
-                MakeTimeAccessor(&VirtualMachine::m_uptime),
-                MakeTimeChecker(Seconds(0)))
-            .AddAttribute("Epoch",
-                          "The guest's date when the simulation begins, as time since 1970. The "
-                          "default is 2000-01-01 00:00:00 UTC.",
-                          TimeValue(Seconds(946684800)),
-                          MakeTimeAccessor(&VirtualMachine::m_epoch),
-                          MakeTimeChecker(Seconds(0)))
-            .AddAttribute("TickPhase",
-                          "When the guest's timer ticks: so long after a full millisecond of "
-                          "simulated time. Its uptime when the simulation begins is larger by up "
-                          "to 1 ms then. Negative: wherever it happens to.",
-                          TimeValue(NanoSeconds(-1)),
-                          MakeTimeAccessor(&VirtualMachine::m_tickPhase),
-                          MakeTimeChecker(NanoSeconds(-1), NanoSeconds(999999)))
-            .AddAttribute("TscStep",
-                          "How far the guest's TSC advances with each reading within a turn, "
-                          "during which all other clocks stand still.",
-                          TimeValue(MicroSeconds(1)),
-                          MakeTimeAccessor(&VirtualMachine::m_tscStep),
-                          MakeTimeChecker(NanoSeconds(1), MilliSeconds(1)))
-            .AddAttribute("SegmentationOffload",
-                          "Whether the guest's stack may build packets larger than the MTU and "
-                          "segment them when they leave it.",
-                          BooleanValue(false),
-                          MakeBooleanAccessor(&VirtualMachine::m_segmentationOffload),
-                          MakeBooleanChecker())
-            .AddAttribute("Snapshot",
-                          "Whether the machine starts from a saved one, which is kept with the "
-                          "image; the first of its kind is booted and saved. Otherwise it boots.",
-                          BooleanValue(true),
-                          MakeBooleanAccessor(&VirtualMachine::m_snapshot),
-                          MakeBooleanChecker())
-            .AddAttribute("Parallel",
-                          "Whether the machine's turns may be had while the simulation and other "
-                          "machines go on. The results are the same. All its devices must be "
-                          "point-to-point, and events of other nodes must leave it alone. Fixed "
-                          "once the simulation has begun.",
-                          BooleanValue(false),
-                          MakeBooleanAccessor(&VirtualMachine::m_parallel),
-                          MakeBooleanChecker())
-            .AddAttribute("Spin",
-                          "Wall time for which simulator and machine poll for their turn before "
-                          "they sleep. Only of use where each has a CPU of its own.",
-                          TimeValue(Seconds(0)),
-                          MakeTimeAccessor(&VirtualMachine::m_spin),
-                          MakeTimeChecker(Seconds(0)))
-            .AddAttribute("Watchdog",
-                          "A turn that lasts longer than this wall time is reported. It changes "
-                          "nothing in the simulation.",
-                          TimeValue(Seconds(30)),
-                          MakeTimeAccessor(&VirtualMachine::m_watchdog),
-                          MakeTimeChecker(MilliSeconds(1)))
-            .AddAttribute("BusyInstructions",
-                          "A guest that has executed so many instructions in a turn without going "
-                          "to sleep goes on BusyStep later.",
-                          UintegerValue(50'000'000),
-                          MakeUintegerAccessor(&VirtualMachine::m_busyInstructions),
-                          MakeUintegerChecker<uint64_t>(10'000))
-            .AddAttribute("BusyReads",
-                          "A guest that has read its clock so often in a turn without going to "
-                          "sleep goes on BusyStep later: a program that waits in a loop until it "
-                          "is late enough.",
-                          UintegerValue(20'000),
-                          MakeUintegerAccessor(&VirtualMachine::m_busyReads),
-                          MakeUintegerChecker<uint64_t>(100))
-            .AddAttribute("BusyStep",
-                          "How much later a guest goes on that has used up a turn, unless a timer "
-                          "of its own expires earlier.",
-                          TimeValue(MilliSeconds(10)),
-                          MakeTimeAccessor(&VirtualMachine::m_busyStep),
-                          MakeTimeChecker(NanoSeconds(1)))
-            .AddTraceSource("Turn",
-                            "The machine has had a turn.",
-                            MakeTraceSourceAccessor(&VirtualMachine::m_turnTrace),
-                            "ns3::VirtualMachine::TurnTracedCallback");
-    return tid;
-}
 
 VirtualMachine::VirtualMachine()
 {
@@ -345,264 +220,16 @@ VirtualMachine::CheckDevice(Ptr<const NetDevice> device) const
     }
 }
 
-Ptr<NetDevice>
-VirtualMachine::GetOwnDevice(Ptr<NetDevice> device)
+void
+VirtualMachine::AddStack(uint8_t family, GuestStack* stack)
 {
-    const auto nic = DynamicCast<QemuNetDevice>(device);
-    return nic ? nic->GetJoinedDevice() : device;
-}
-
-template <typename Stack>
-Ptr<Stack>
-VirtualMachine::GetStack(const char* name) const
-{
-    const auto stack = GetObject<Stack>();
-    if (!stack)
-    {
-        throw std::logic_error("VM '" + GetName() + "': its node has no " + name +
-                               "; QemuHelper installs it unless it is told not to");
-    }
-    return stack;
+    m_stacks[family] = stack;
 }
 
 void
-VirtualMachine::AddAddress(Ptr<NetDevice> device, const std::string& address)
+VirtualMachine::RemoveStack(uint8_t family)
 {
-    NS_LOG_FUNCTION(this << device << address);
-    const auto [parsed, prefix] = ns3qemu::GuestPrefix::Parse(address);
-    const auto own = GetOwnDevice(device);
-    if (parsed.family == RELAY_INET)
-    {
-        const auto ipv4 = GetStack<QemuIpv4>("IPv4");
-        ipv4->AddAddress(
-            ipv4->GetOrAddInterface(own),
-            Ipv4InterfaceAddress(Ipv4Address::Deserialize(parsed.bytes.data()), ToMask(prefix)));
-    }
-    else
-    {
-        const auto ipv6 = GetStack<QemuIpv6>("IPv6");
-        ipv6->AddAddress(ipv6->GetOrAddInterface(own),
-                         Ipv6InterfaceAddress(Ipv6Address::Deserialize(parsed.bytes.data()),
-                                              Ipv6Prefix(prefix)));
-    }
-}
-
-void
-VirtualMachine::AddRoute(const std::string& destination,
-                         const std::string& gateway,
-                         Ptr<NetDevice> device,
-                         uint32_t initialWindow)
-{
-    NS_LOG_FUNCTION(this << destination << gateway << device << initialWindow);
-    const auto route = ns3qemu::GuestRoute::Parse(destination, gateway);
-    const auto& network = route.destination;
-    const auto via = GatewayOrNone(route);
-    const auto own = GetOwnDevice(device);
-    if (network.address.family == RELAY_INET)
-    {
-        const auto ipv4 = GetStack<QemuIpv4>("IPv4");
-        ipv4->AddRoute(Ipv4Address::Deserialize(network.address.bytes.data()),
-                       ToMask(network.length),
-                       Ipv4Address::Deserialize(via.bytes.data()),
-                       ipv4->GetOrAddInterface(own),
-                       initialWindow);
-    }
-    else
-    {
-        const auto ipv6 = GetStack<QemuIpv6>("IPv6");
-        ipv6->AddRoute(Ipv6Address::Deserialize(network.address.bytes.data()),
-                       Ipv6Prefix(network.length),
-                       Ipv6Address::Deserialize(via.bytes.data()),
-                       ipv6->GetOrAddInterface(own),
-                       initialWindow);
-    }
-}
-
-void
-VirtualMachine::DeleteAddress(Ptr<NetDevice> device, const std::string& address)
-{
-    NS_LOG_FUNCTION(this << device << address);
-    const auto [parsed, prefix] = ns3qemu::GuestPrefix::Parse(address);
-    const auto own = GetOwnDevice(device);
-    CheckDevice(own);
-    bool known = false;
-    if (parsed.family == RELAY_INET)
-    {
-        const auto ipv4 = GetStack<QemuIpv4>("IPv4");
-        const int32_t interface = ipv4->GetInterfaceForDevice(own);
-        known =
-            interface >= 0 && ipv4->RemoveAddress(static_cast<uint32_t>(interface),
-                                                  Ipv4Address::Deserialize(parsed.bytes.data()));
-    }
-    else
-    {
-        const auto ipv6 = GetStack<QemuIpv6>("IPv6");
-        const int32_t interface = ipv6->GetInterfaceForDevice(own);
-        known =
-            interface >= 0 && ipv6->RemoveAddress(static_cast<uint32_t>(interface),
-                                                  Ipv6Address::Deserialize(parsed.bytes.data()));
-    }
-    if (!known)
-    {
-        /* One that the guest has made itself; or none, and the guest says so. */
-        Request([&, &parsed = parsed, prefix = prefix](ns3qemu::RelayClient& relay) {
-            relay.DeleteAddress(GetNic(own)->GetNic(), parsed, prefix);
-        });
-    }
-}
-
-void
-VirtualMachine::DeleteRoute(const std::string& destination,
-                            const std::string& gateway,
-                            Ptr<NetDevice> device)
-{
-    NS_LOG_FUNCTION(this << destination << gateway << device);
-    auto route = ns3qemu::GuestRoute::Parse(destination, gateway);
-    const auto& network = route.destination;
-    const auto via = GatewayOrNone(route);
-    const auto own = GetOwnDevice(device);
-    CheckDevice(own);
-    bool known = false;
-    if (network.address.family == RELAY_INET)
-    {
-        const auto ipv4 = GetStack<QemuIpv4>("IPv4");
-        const int32_t interface = ipv4->GetInterfaceForDevice(own);
-        known = interface >= 0 &&
-                ipv4->DeleteRoute(Ipv4Address::Deserialize(network.address.bytes.data()),
-                                  ToMask(network.length),
-                                  Ipv4Address::Deserialize(via.bytes.data()),
-                                  static_cast<uint32_t>(interface));
-    }
-    else
-    {
-        const auto ipv6 = GetStack<QemuIpv6>("IPv6");
-        const int32_t interface = ipv6->GetInterfaceForDevice(own);
-        known = interface >= 0 &&
-                ipv6->DeleteRoute(Ipv6Address::Deserialize(network.address.bytes.data()),
-                                  Ipv6Prefix(network.length),
-                                  Ipv6Address::Deserialize(via.bytes.data()),
-                                  static_cast<uint32_t>(interface));
-    }
-    if (!known)
-    {
-        Request([&](ns3qemu::RelayClient& relay) {
-            route.interface = GetInterfaceIndices().at(GetNic(own)->GetNic());
-            ns3qemu::DeleteGuestRoute(relay, route);
-        });
-    }
-    else if (m_running)
-    {
-        Request([](ns3qemu::RelayClient&) {}); // a turn, in which the tables are carried
-    }
-}
-
-std::string
-VirtualMachine::Netlink(uint32_t protocol, const std::string& request)
-{
-    std::string answer;
-    Request([&](ns3qemu::RelayClient& relay) {
-        const auto bytes = ns3qemu::PassNetlink(relay, protocol, {request.begin(), request.end()});
-        answer.assign(bytes.begin(), bytes.end());
-    });
-    return answer;
-}
-
-void
-VirtualMachine::Configure(const std::function<void(ns3qemu::RelayClient&)>& request)
-{
-    if (m_running)
-    {
-        Request(request);
-    }
-    else
-    {
-        m_configuration.push_back(request);
-    }
-}
-
-void
-VirtualMachine::SetSysctl(const std::string& name, const std::string& value)
-{
-    NS_LOG_FUNCTION(this << name << value);
-    if (name.empty() || name[0] != '-')
-    {
-        Configure([name, value](ns3qemu::RelayClient& relay) { relay.SetSysctl(name, value); });
-        return;
-    }
-    const std::string wanted = name.substr(1);
-    Configure([this, wanted, value](ns3qemu::RelayClient& relay) {
-        try
-        {
-            relay.SetSysctl(wanted, value);
-        }
-        catch (const ns3qemu::GuestError& error)
-        {
-            /* There may be the parameter, but nothing of the name that it is to have. */
-            if (error.GetErrno() != ENOENT || HasSysctl(relay, wanted))
-            {
-                throw;
-            }
-            m_skippedSysctls.push_back(wanted);
-        }
-    });
-}
-
-std::vector<std::string>
-VirtualMachine::GetSkippedSysctls() const
-{
-    return m_skippedSysctls;
-}
-
-std::string
-VirtualMachine::GetSysctl(const std::string& name)
-{
-    std::string value;
-    Request([&](ns3qemu::RelayClient& relay) { value = relay.GetSysctl(name); });
-    return value;
-}
-
-std::string
-VirtualMachine::ReadFile(const std::string& path)
-{
-    std::string content;
-    Request([&](ns3qemu::RelayClient& relay) {
-        const auto bytes = relay.ReadFile(path);
-        content.assign(bytes.begin(), bytes.end());
-    });
-    return content;
-}
-
-void
-VirtualMachine::WriteFile(const std::string& path, const std::string& text, uint32_t mode)
-{
-    NS_LOG_FUNCTION(this << path << text.size() << mode);
-    const std::vector<uint8_t> data(text.begin(), text.end());
-    Configure(
-        [path, data, mode](ns3qemu::RelayClient& relay) { relay.WriteFile(path, data, mode); });
-}
-
-Time
-VirtualMachine::GetRealtime()
-{
-    int64_t ns = 0;
-    Request([&](ns3qemu::RelayClient& relay) { ns = relay.GetClock().realtime; });
-    return NanoSeconds(ns);
-}
-
-Time
-VirtualMachine::GetUptime()
-{
-    int64_t ns = 0;
-    Request([&](ns3qemu::RelayClient& relay) { ns = relay.GetClock().monotonic; });
-    return NanoSeconds(ns);
-}
-
-std::string
-VirtualMachine::GetRelease()
-{
-    std::string release;
-    Request([&](ns3qemu::RelayClient& relay) { release = relay.GetRelease(); });
-    return release;
+    m_stacks.erase(family);
 }
 
 uint64_t
@@ -632,126 +259,42 @@ VirtualMachine::GetPid() const
 bool
 VirtualMachine::IsRunning() const
 {
-    return m_running;
+    return m_state > State::STARTED && m_state < State::ENDED;
+}
+
+bool
+VirtualMachine::IsConfigured() const
+{
+    return IsRunning() && m_state >= State::CONFIGURED;
 }
 
 bool
 VirtualMachine::IsEarly() const
 {
-    return m_early;
+    return m_state < State::RUNNING;
 }
 
 void
 VirtualMachine::WhenRunning(std::function<void()> action)
 {
-    if (m_early)
+    if (IsEarly())
     {
         m_whenRunning.push_back(std::move(action));
     }
-    else if (m_running)
+    else if (IsRunning())
     {
         action();
     }
 }
 
-void
-VirtualMachine::Watch(uint32_t handle, Callback<void, const RelayReady&> callback)
-{
-    m_watchers[handle] = callback;
-}
-
-void
-VirtualMachine::Unwatch(uint32_t handle)
-{
-    m_watchers.erase(handle);
-}
-
-uint32_t
-VirtualMachine::StartProcess(const ns3qemu::GuestProgram& program,
-                             OutputCallback output,
-                             ExitCallback exit)
-{
-    uint32_t process = 0;
-    Request([&](ns3qemu::RelayClient& relay) {
-        process = relay.StartProcess(program);
-        WatchProcess(process, output, exit);
-    });
-    return process;
-}
-
-void
-VirtualMachine::WatchProcess(uint32_t process, OutputCallback output, ExitCallback exit)
-{
-    m_processes[process] = {output, exit};
-}
-
-void
-VirtualMachine::UnwatchProcess(uint32_t process)
-{
-    m_processes.erase(process);
-}
-
-void
-VirtualMachine::WriteProcess(uint32_t process, const std::string& text)
-{
-    Request([&](ns3qemu::RelayClient& relay) {
-        relay.WriteProcess(process, reinterpret_cast<const uint8_t*>(text.data()), text.size());
-    });
-}
-
-void
-VirtualMachine::CloseProcessInput(uint32_t process)
-{
-    Request([&](ns3qemu::RelayClient& relay) { relay.CloseProcessInput(process); });
-}
-
-void
-VirtualMachine::SignalProcess(uint32_t process, int signal)
-{
-    Request([&](ns3qemu::RelayClient& relay) { relay.SignalProcess(process, signal); });
-}
-
 /* ---- beginning and end ---- */
 
-uint64_t
-VirtualMachine::DeriveSeed() const
-{
-    /* Distinct for each seed, run and node. */
-    ns3qemu::FnvHash hash;
-    for (const uint64_t value :
-         {uint64_t{RngSeedManager::GetSeed()}, RngSeedManager::GetRun(), uint64_t{m_node->GetId()}})
-    {
-        hash.Add(&value, sizeof(value));
-    }
-    return hash.Get();
-}
-
 ns3qemu::VmConfig
-VirtualMachine::BuildConfig()
+VirtualMachine::BuildConfig() const
 {
-    if (m_image.empty())
-    {
-        throw ns3qemu::VmError("VM '" + GetName() +
-                               "' has no image: set the attribute Image, or use QemuHelper");
-    }
-    ns3qemu::VmConfig config;
+    auto config = ApplyAttributes();
     config.name = GetName();
-    config.image = ns3qemu::ReadImage(m_image);
-    config.consoleLog = m_consoleLog;
     config.seed = DeriveSeed();
-    config.uptime = m_uptime.GetNanoSeconds();
-    config.epoch = m_epoch.GetNanoSeconds();
-    config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
-    config.spin = m_spin.GetNanoSeconds();
-    config.watchdog = m_watchdog.GetNanoSeconds();
-    config.tickPhase = m_tickPhase.GetNanoSeconds();
-    config.linkOptions.push_back("tsc-step=" + std::to_string(m_tscStep.GetNanoSeconds()));
-    /* A real NIC and its driver take seconds until they have a link; a virtio one has it at once.
-     */
-    m_slowLinks = config.image.nicModel.rfind("virtio", 0) != 0;
-    config.linkOptions.push_back("busy-instructions=" + std::to_string(m_busyInstructions));
-    config.linkOptions.push_back("busy-reads=" + std::to_string(m_busyReads));
-    config.linkOptions.push_back("busy-step=" + std::to_string(m_busyStep.GetNanoSeconds()));
     for (const auto& nic : m_nics)
     {
         if (IsBridgePort(m_node, nic->GetJoinedDevice()))
@@ -766,11 +309,24 @@ VirtualMachine::BuildConfig()
     return config;
 }
 
+uint64_t
+VirtualMachine::DeriveSeed() const
+{
+    /* Distinct for each seed, run and node. */
+    ns3qemu::FnvHash hash;
+    for (const uint64_t value :
+         {uint64_t{RngSeedManager::GetSeed()}, RngSeedManager::GetRun(), uint64_t{m_node->GetId()}})
+    {
+        hash.Add(&value, sizeof(value));
+    }
+    return hash.Get();
+}
+
 void
 VirtualMachine::StartMachine()
 {
     NS_LOG_FUNCTION(this);
-    if (m_driver)
+    if (m_state != State::NEW)
     {
         return;
     }
@@ -779,37 +335,35 @@ VirtualMachine::StartMachine()
     {
         throw ns3qemu::VmError("a VirtualMachine must be aggregated to a node; use QemuHelper");
     }
-    m_ipv4 = PeekPointer(GetObject<QemuIpv4>());
-    m_ipv6 = PeekPointer(GetObject<QemuIpv6>());
     JoinDevices(m_node, nullptr);
     if (m_parallel)
     {
         for (const auto& nic : m_nics)
         {
-            nic->LookAhead();
+            nic->EnableLookAhead();
         }
         ParallelTurns::Add(this);
     }
-    auto driver = std::make_unique<ns3qemu::VmDriver>(BuildConfig());
+    auto config = BuildConfig();
+    /* A real NIC and its driver take seconds until they have a link; a virtio one has it at once.
+     */
+    m_slowLinks = config.image.nicModel.rfind("virtio", 0) != 0;
+    auto driver = std::make_unique<ns3qemu::VmDriver>(std::move(config));
     driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
     driver->SetFrameHandler(
         [this](unsigned nic, const uint8_t* data, size_t length) { OnFrame(nic, data, length); });
     driver->SetPreparation([this](ns3qemu::RelayClient&) { PrepareLinks(); });
-    driver->GetRelay().SetReadyHandler([this](const RelayReady& ready) { OnReady(ready); });
-    driver->GetRelay().SetOutputHandler(
-        [this](uint32_t process, int stream, const uint8_t* data, size_t length) {
-            OnOutput(process, stream, data, length);
-        });
-    driver->GetRelay().SetExitHandler([this](const RelayProcessExit& end) { OnExit(end); });
+    m_watchers.Attach(driver->GetRelay());
     driver->Start();
     m_driver = std::move(driver);
+    m_state = State::STARTED;
 }
 
 void
 VirtualMachine::PrepareMachine()
 {
     /* What slow links need is asked for in this, and not before the node's own turn. */
-    if (m_driver && !m_slowLinks)
+    if (m_state == State::STARTED && !m_slowLinks)
     {
         m_driver->PrepareBoot();
     }
@@ -818,7 +372,9 @@ VirtualMachine::PrepareMachine()
 bool
 VirtualMachine::WantsUp(Ptr<NetDevice> device) const
 {
-    return (!m_ipv4 || m_ipv4->WantsUp(device)) && (!m_ipv6 || m_ipv6->WantsUp(device));
+    return std::all_of(m_stacks.begin(), m_stacks.end(), [&](const auto& stack) {
+        return stack.second->WantsUp(device);
+    });
 }
 
 void
@@ -828,14 +384,14 @@ VirtualMachine::ConfigureNics()
     for (const auto& nic : m_nics)
     {
         const auto device = nic->GetJoinedDevice();
-        auto& guest = m_guestNics[nic->GetNic()];
+        auto& guest = m_guestNics[nic->GetNicIndex()];
         guest.up = WantsUp(device);
-        if (m_ipv6)
+        for (const auto& [family, stack] : m_stacks)
         {
-            m_ipv6->PrepareNic(relay, device);
+            stack->PrepareNic(relay, device);
         }
         RelayLinkSet link{};
-        link.nic = nic->GetNic();
+        link.nic = nic->GetNicIndex();
         link.set = RELAY_LINK_UP | RELAY_LINK_MTU | RELAY_LINK_ARP;
         link.up = guest.up;
         link.mtu = nic->GetMtu();
@@ -852,12 +408,12 @@ VirtualMachine::ConfigureNics()
 void
 VirtualMachine::UpdateNic(Ptr<NetDevice> device)
 {
-    if (!m_running || !m_configured || DynamicCast<LoopbackNetDevice>(device))
+    if (!IsConfigured() || DynamicCast<LoopbackNetDevice>(device))
     {
         return;
     }
     const auto nic = GetNic(device);
-    auto& guest = m_guestNics[nic->GetNic()];
+    auto& guest = m_guestNics[nic->GetNicIndex()];
     const bool up = WantsUp(device);
     if (guest.up == up)
     {
@@ -866,32 +422,28 @@ VirtualMachine::UpdateNic(Ptr<NetDevice> device)
     NS_LOG_FUNCTION(this << device << up);
     Request([&](ns3qemu::RelayClient& relay) {
         RelayLinkSet link{};
-        link.nic = nic->GetNic();
+        link.nic = nic->GetNicIndex();
         link.set = RELAY_LINK_UP;
         link.up = up;
         relay.SetLink(link);
+        for (const auto& [family, stack] : m_stacks)
+        {
+            stack->NotifyNic(relay, device, up);
+        }
         guest.up = up;
-        if (m_ipv4)
-        {
-            m_ipv4->NotifyNic(relay, device, up);
-        }
-        if (m_ipv6)
-        {
-            m_ipv6->NotifyNic(relay, device, up);
-        }
     });
 }
 
 bool
 VirtualMachine::IsNicUp(Ptr<NetDevice> device)
 {
-    return m_guestNics.at(GetNic(device)->GetNic()).up;
+    return m_guestNics.at(GetNic(device)->GetNicIndex()).up;
 }
 
 const std::string&
 VirtualMachine::GetInterfaceName(Ptr<NetDevice> device)
 {
-    return m_guestNics.at(GetNic(device)->GetNic()).name;
+    return m_guestNics.at(GetNic(device)->GetNicIndex()).name;
 }
 
 const std::vector<uint32_t>&
@@ -901,30 +453,29 @@ VirtualMachine::GetInterfaceIndices() const
 }
 
 bool
-VirtualMachine::HaveRoutesChanged()
+VirtualMachine::CompareRoutes()
 {
-    const bool ipv4 = m_ipv4 && m_ipv4->HaveRoutesChanged();
-    const bool ipv6 = m_ipv6 && m_ipv6->HaveRoutesChanged();
-    return ipv4 || ipv6;
+    bool changed = false;
+    for (const auto& [family, stack] : m_stacks)
+    {
+        changed = stack->CompareRoutes() || changed;
+    }
+    return changed;
 }
 
 void
 VirtualMachine::CarryRoutes()
 {
-    if (!m_configured)
+    if (!IsConfigured())
     {
         return;
     }
     auto& relay = m_driver->GetRelay();
     try
     {
-        if (m_ipv4)
+        for (const auto& [family, stack] : m_stacks)
         {
-            m_ipv4->CarryRoutes(relay);
-        }
-        if (m_ipv6)
-        {
-            m_ipv6->CarryRoutes(relay);
+            stack->CarryRoutes(relay);
         }
     }
     catch (const ns3qemu::GuestError& error)
@@ -942,17 +493,13 @@ VirtualMachine::CarryConfiguration()
     for (const auto& nic : m_nics)
     {
         GuestNic guest;
-        m_interfaceIndices.push_back(relay.GetLink(nic->GetNic(), &guest.name).index);
+        m_interfaceIndices.push_back(relay.GetLink(nic->GetNicIndex(), &guest.name).index);
         m_guestNics.push_back(guest);
     }
     /* Before what the script has said of sysctls, which has the last word. */
-    if (m_ipv4)
+    for (const auto& [family, stack] : m_stacks)
     {
-        m_ipv4->CarryForwarding(relay);
-    }
-    if (m_ipv6)
-    {
-        m_ipv6->CarryForwarding(relay);
+        stack->CarryForwarding(relay);
     }
     for (const auto& request : m_configuration)
     {
@@ -976,10 +523,11 @@ VirtualMachine::CheckLinks()
 {
     for (const auto& nic : m_nics)
     {
-        if (m_guestNics[nic->GetNic()].up &&
-            !(m_driver->GetRelay().GetLink(nic->GetNic()).flags & IFF_RUNNING))
+        if (m_guestNics[nic->GetNicIndex()].up &&
+            !(m_driver->GetRelay().GetLink(nic->GetNicIndex()).flags & IFF_RUNNING))
         {
-            throw ns3qemu::VmError("VM '" + GetName() + "': NIC " + std::to_string(nic->GetNic()) +
+            throw ns3qemu::VmError("VM '" + GetName() + "': NIC " +
+                                   std::to_string(nic->GetNicIndex()) +
                                    " has no link when the simulation begins. It takes some "
                                    "seconds to come up: give the machine a longer Uptime");
         }
@@ -991,7 +539,7 @@ VirtualMachine::BootMachine()
 {
     NS_LOG_FUNCTION(this);
     m_driver->FinishBoot();
-    m_running = true;
+    m_state = State::CONFIGURING;
     TakeTurn(REQUEST, [this]() {
         if (m_slowLinks)
         {
@@ -1001,7 +549,7 @@ VirtualMachine::BootMachine()
         {
             if (nic->TakeCarrierChange())
             {
-                m_driver->SetCarrier(nic->GetNic(), nic->HasCarrier());
+                m_driver->SetCarrier(nic->GetNicIndex(), nic->HasCarrier());
             }
         }
         if (!m_slowLinks)
@@ -1010,19 +558,18 @@ VirtualMachine::BootMachine()
             ConfigureNics();
         }
         auto& relay = m_driver->GetRelay();
-        if (m_ipv4)
+        for (const auto& [family, stack] : m_stacks)
         {
-            m_ipv4->CarryAddresses(relay);
+            stack->CarryAddresses(relay);
         }
-        if (m_ipv6)
-        {
-            m_ipv6->CarryAddresses(relay);
-        }
-        m_configured = true;
+        m_state = State::CONFIGURED;
         CarryRoutes();
-        relay.DispatchEvents();
     });
-    m_early = false;
+    if (m_state == State::ENDED)
+    {
+        return; // interrupted
+    }
+    m_state = State::RUNNING;
     const auto actions = std::move(m_whenRunning);
     m_whenRunning.clear();
     for (const auto& action : actions)
@@ -1075,7 +622,7 @@ VirtualMachine::DoInitialize()
     }
     catch (const std::exception& error)
     {
-        m_running = false;
+        m_state = State::ENDED;
         if (RunMonitor::WasInterrupted())
         {
             RunMonitor::Interrupted();
@@ -1104,8 +651,7 @@ VirtualMachine::End()
         RunMonitor::ReleaseInterrupts();
     }
     ParallelTurns::Remove(this);
-    m_running = false;
-    m_early = false;
+    m_state = State::ENDED;
     m_whenRunning.clear();
     m_timer.Cancel();
     m_grant.Cancel();
@@ -1121,11 +667,9 @@ VirtualMachine::DoDispose()
     NS_LOG_FUNCTION(this);
     End();
     m_node = nullptr;
-    m_ipv4 = nullptr;
-    m_ipv6 = nullptr;
+    m_stacks.clear();
     m_nics.clear();
-    m_watchers.clear();
-    m_processes.clear();
+    m_watchers.Clear();
     Object::DoDispose();
 }
 
@@ -1138,20 +682,28 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     NS_ASSERT_MSG(!m_inTurn, "a VM got a turn within its turn");
     m_inTurn = true;
     m_framesSent = 0;
+    const uint64_t before = m_driver->GetInstructions();
+    std::exception_ptr refusal;
     try
     {
         m_driver->MoveTo(Simulator::Now().GetNanoSeconds());
         for (const auto& nic : m_nics)
         {
-            m_driver->SetCredit(nic->GetNic(), nic->GetRoom());
+            m_driver->SetCredit(nic->GetNicIndex(), nic->GetCredit());
         }
         CarryRoutes();
-        turn();
+        refusal = CatchRefusal(turn);
+        /* Also what has come with a request that was refused, or behind a handler's refused one. */
+        while (const auto another =
+                   CatchRefusal([this]() { m_driver->GetRelay().DispatchEvents(); }))
+        {
+            refusal = refusal ? refusal : another;
+        }
     }
     catch (const ns3qemu::VmError& error)
     {
         m_inTurn = false;
-        m_running = false;
+        m_state = State::ENDED;
         RunMonitor::Fail(error.what());
         return;
     }
@@ -1160,24 +712,27 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
         m_inTurn = false;
         if (!RunMonitor::WasInterrupted())
         {
+            /* An error of the script's, perhaps of its interpreter's: nobody else is told now. */
             ScheduleDeadline();
             throw;
         }
-        m_running = false;
+        m_state = State::ENDED;
         RunMonitor::Interrupted();
         return;
     }
     m_inTurn = false;
     ScheduleDeadline();
-    NotifyRoom();
-    const uint64_t before = m_instructions;
-    m_instructions = m_driver->GetInstructions();
+    NotifyCredit();
     const uint32_t frames = m_framesSent;
-    const uint64_t instructions = m_instructions - before;
+    const uint64_t instructions = m_driver->GetInstructions() - before;
     TellListeners(cause);
     m_turnTrace(cause, frames, instructions);
     RunMonitor::Poll();
     ParallelTurns::Schedule();
+    if (refusal)
+    {
+        std::rethrow_exception(refusal);
+    }
 }
 
 void
@@ -1210,7 +765,7 @@ void
 VirtualMachine::Expire()
 {
     NS_LOG_FUNCTION(this);
-    if (m_running)
+    if (IsRunning())
     {
         TakeTurn(TIMER, [this]() { m_driver->Run(Simulator::Now().GetNanoSeconds(), true); });
     }
@@ -1236,25 +791,26 @@ VirtualMachine::GetTimer() const
     return m_timer.IsPending() ? m_timerAt : SIM_LINK_NO_DEADLINE;
 }
 
-bool
-VirtualMachine::IsGoing() const
+void
+VirtualMachine::CollectAhead()
 {
-    if (m_running)
+    if (IsRunning())
     {
         m_driver->CollectAhead();
     }
-    return m_running && m_driver->IsGoing();
 }
 
 bool
-VirtualMachine::CanGoAhead()
+VirtualMachine::IsGoing() const
+{
+    return IsRunning() && m_driver->IsGoing();
+}
+
+bool
+VirtualMachine::CanGoAhead() const
 {
     /* What is asked for after a turn comes before the next. */
-    if (m_running)
-    {
-        m_driver->CollectAhead();
-    }
-    return m_running && !m_early && m_driver->CanGoAhead() &&
+    return m_state == State::RUNNING && m_driver->CanGoAhead() &&
            (!m_driver->IsAhead() || GetAheadLimit() > 1);
 }
 
@@ -1329,31 +885,31 @@ VirtualMachine::TellListeners(TurnCause cause)
     }
 }
 
-/* Whether a NIC has used up its room, so that frames may wait in the guest, and there is more. */
+/* Whether a NIC has used up its credit, so that frames may wait in the guest, and there is more. */
 bool
-VirtualMachine::HasRoomToGrant() const
+VirtualMachine::HasCreditToGrant() const
 {
     return std::any_of(m_nics.begin(), m_nics.end(), [this](const auto& nic) {
-        return m_driver->GetCredit(nic->GetNic()) == 0 && nic->GetRoom() > 0;
+        return m_driver->GetCredit(nic->GetNicIndex()) == 0 && nic->GetCredit() > 0;
     });
 }
 
 void
-VirtualMachine::NotifyRoom()
+VirtualMachine::NotifyCredit()
 {
     /* Not at once: the device is in the midst of something. A turn looks for itself at its end. */
-    if (m_running && !m_inTurn && !m_grant.IsPending() && HasRoomToGrant())
+    if (IsRunning() && !m_inTurn && !m_grant.IsPending() && HasCreditToGrant())
     {
-        m_grant = Simulator::ScheduleNow(&VirtualMachine::GrantRoom, this);
+        m_grant = Simulator::ScheduleNow(&VirtualMachine::GrantCredit, this);
     }
 }
 
 void
-VirtualMachine::GrantRoom()
+VirtualMachine::GrantCredit()
 {
     NS_LOG_FUNCTION(this);
     /* Another turn may have come first. */
-    if (m_running && HasRoomToGrant())
+    if (IsRunning() && HasCreditToGrant())
     {
         TakeTurn(DEVICE, [this]() { m_driver->Run(Simulator::Now().GetNanoSeconds(), false); });
     }
@@ -1373,7 +929,7 @@ void
 VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
 {
     NS_LOG_FUNCTION(this << nic << length);
-    if (m_running)
+    if (IsRunning())
     {
         TakeTurn(FRAME, [&]() {
             m_driver->QueueFrame(nic, frame, length);
@@ -1386,7 +942,7 @@ void
 VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& request)
 {
     NS_LOG_FUNCTION(this);
-    if (!m_running)
+    if (!IsRunning())
     {
         throw std::logic_error("VM '" + GetName() + "' is not running");
     }
@@ -1397,10 +953,7 @@ VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& reques
         request(m_driver->GetRelay());
         return;
     }
-    TakeTurn(REQUEST, [&]() {
-        request(m_driver->GetRelay());
-        m_driver->GetRelay().DispatchEvents();
-    });
+    TakeTurn(REQUEST, [&]() { request(m_driver->GetRelay()); });
 }
 
 void
@@ -1410,44 +963,6 @@ VirtualMachine::OnFrame(uint32_t nic, const uint8_t* frame, size_t length)
     {
         m_framesSent++;
         m_nics[nic]->TransmitFromGuest(frame, length);
-    }
-}
-
-void
-VirtualMachine::OnReady(const RelayReady& ready)
-{
-    const auto watcher = m_watchers.find(ready.handle);
-    if (watcher != m_watchers.end())
-    {
-        /* A copy: the callback may unwatch itself. */
-        const auto callback = watcher->second;
-        callback(ready);
-    }
-}
-
-void
-VirtualMachine::OnOutput(uint32_t process, int stream, const uint8_t* data, size_t length)
-{
-    const auto watcher = m_processes.find(process);
-    if (watcher != m_processes.end() && !watcher->second.first.IsNull())
-    {
-        const auto callback = watcher->second.first;
-        callback(stream, std::string(data, data + length));
-    }
-}
-
-void
-VirtualMachine::OnExit(const RelayProcessExit& end)
-{
-    const auto watcher = m_processes.find(end.process);
-    if (watcher != m_processes.end())
-    {
-        const auto callback = watcher->second.second;
-        m_processes.erase(watcher);
-        if (!callback.IsNull())
-        {
-            callback(static_cast<int>(end.code), static_cast<int>(end.signal));
-        }
     }
 }
 

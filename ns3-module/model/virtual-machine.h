@@ -4,6 +4,8 @@
 #ifndef NS3_QEMU_VIRTUAL_MACHINE_H
 #define NS3_QEMU_VIRTUAL_MACHINE_H
 
+#include "guest-watchers.h"
+
 #include "ns3/callback.h"
 #include "ns3/event-id.h"
 #include "ns3/nstime.h"
@@ -23,10 +25,9 @@
 namespace ns3
 {
 
+class GuestStack;
 class NetDevice;
 class Node;
-class QemuIpv4;
-class QemuIpv6;
 class QemuNetDevice;
 
 /**
@@ -40,6 +41,22 @@ class QemuNetDevice;
  *
  * What is said before the simulation begins (addresses, routes, sysctls) is carried out at time 0,
  * sysctls first; later it is carried out at once.
+ *
+ *     state        what may happen                                 left by
+ *     -----------  ----------------------------------------------  -------------------------------
+ *     NEW          NICs come; what is said is kept                  the simulation's beginning, for
+ *                                                                  all machines -> STARTED
+ *     STARTED      QEMU boots or restores the guest beside this;    the node's initialisation
+ *                  what is said is kept                             -> CONFIGURING
+ *     CONFIGURING  the turn at time 0: what was kept is carried     that turn, when addresses are
+ *                  into the guest                                   there -> CONFIGURED
+ *     CONFIGURED   the rest of that turn: routing tables are        that turn's end, then those
+ * wait carried from now on, and requests are carried    for WhenRunning() have their turn out ->
+ * RUNNING RUNNING      turns, see TurnCause; with parallel turns also   End() ahead of the
+ * simulation, see ParallelTurns ENDED        nothing: frames are dropped, requests thrown     -
+ *
+ * From each state End() leads to ENDED, and so does every failure of the machine. In a turn, what a
+ * handler of its events asks for is part of that turn; there is no turn within another.
  */
 class VirtualMachine : public Object
 {
@@ -156,6 +173,14 @@ class VirtualMachine : public Object
 
     /* ---- for the devices, stacks, sockets and applications of this module ---- */
 
+    /**
+     * The node's IPv4 or IPv6 is this.
+     * @param family RELAY_INET or RELAY_INET6
+     */
+    void AddStack(uint8_t family, GuestStack* stack);
+    /** It is no longer. */
+    void RemoveStack(uint8_t family);
+
     /** @return the node's loopback device; it is made if there is none */
     static Ptr<NetDevice> GetLoopback(Ptr<Node> node);
     /** @throw std::invalid_argument if a device cannot be an interface of this machine */
@@ -182,12 +207,12 @@ class VirtualMachine : public Object
      * TracedCallback signature of a turn.
      * @param cause what it was for
      * @param frames how many frames the guest sent in it
-     * @param instructions how many the guest executed in it
+     * @param instructions how many the guest executed in it, of those since time 0
      */
     typedef void (*TurnTracedCallback)(TurnCause cause, uint32_t frames, uint64_t instructions);
 
     /** A joined device may take frames again. */
-    void NotifyRoom();
+    void NotifyCredit();
 
     /** The link of a NIC goes up or down; the machine gets the turn. */
     void SetCarrier(uint32_t nic, bool up);
@@ -198,7 +223,7 @@ class VirtualMachine : public Object
     /**
      * Ask something of the guest, now.
      * @param request gets the relay; what it throws ends up here
-     * @throw ns3qemu::GuestError if the guest refuses
+     * @throw ns3qemu::GuestError if the guest refuses: when the turn is over, like any other
      */
     void Request(const std::function<void(ns3qemu::RelayClient&)>& request);
 
@@ -208,9 +233,9 @@ class VirtualMachine : public Object
     void Unwatch(uint32_t handle);
 
     /** Told with 1 (standard output) or 2 (standard error), and what a program has written. */
-    using OutputCallback = Callback<void, int, const std::string&>;
+    using OutputCallback = GuestWatchers::OutputCallback;
     /** Told with a program's exit code, and the signal that has ended it or 0. */
-    using ExitCallback = Callback<void, int, int>;
+    using ExitCallback = GuestWatchers::ExitCallback;
 
     /**
      * Start a program in the guest and be told what becomes of it. Its output and its end are told
@@ -252,15 +277,18 @@ class VirtualMachine : public Object
     const std::vector<Ptr<QemuNetDevice>>& GetNics() const;
     /** @return when the next timer of the guest expires, in ns, or SIM_LINK_NO_DEADLINE */
     int64_t GetTimer() const;
-    /** @return whether it is going ahead: it has turns now whose events have not come yet */
+    /** Take over what there is of the results of GoAhead(), without waiting for more. */
+    void CollectAhead();
+    /** @return whether, as far as CollectAhead() has seen, it still has turns of GoAhead() */
     bool IsGoing() const;
-    /** @return whether it can go ahead, or further */
-    bool CanGoAhead();
+    /** @return whether, as far as CollectAhead() has seen, it can go ahead, or further */
+    bool CanGoAhead() const;
     /**
-     * @return whether ns-3's routing tables say what the guest does not have yet: that goes into it
-     *         in its next turn
+     * Compare ns-3's routing tables with what was read of them last.
+     * @return whether they may say what the guest does not have yet: that goes into it in its next
+     *         turn
      */
-    bool HaveRoutesChanged();
+    bool CompareRoutes();
     /** @return how far it has gone, or the time of its last turn, in ns */
     int64_t GetHorizon() const;
     /** @return when its next timer is due where it has gone to, in ns, or SIM_LINK_NO_DEADLINE */
@@ -326,22 +354,19 @@ class VirtualMachine : public Object
     void ConfigureNics();
     void PrepareLinks();
     void CheckLinks();
+    bool IsConfigured() const;
     bool WantsUp(Ptr<NetDevice> device) const;
     void CarryRoutes();
     void TellListeners(TurnCause cause);
     static Ptr<NetDevice> GetOwnDevice(Ptr<NetDevice> device);
-    /* The node's QemuIpv4 or QemuIpv6. */
-    template <typename Stack>
-    Ptr<Stack> GetStack(const char* name) const;
-    ns3qemu::VmConfig BuildConfig();
+    GuestStack& GetStack(uint8_t family) const;
+    ns3qemu::VmConfig ApplyAttributes() const;
+    ns3qemu::VmConfig BuildConfig() const;
     uint64_t DeriveSeed() const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
-    void OnReady(const RelayReady& ready);
-    void OnOutput(uint32_t process, int stream, const uint8_t* data, size_t length);
-    void OnExit(const RelayProcessExit& end);
     void OnTimer();
-    bool HasRoomToGrant() const;
-    void GrantRoom();
+    bool HasCreditToGrant() const;
+    void GrantCredit();
     void Expire();
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
@@ -367,6 +392,17 @@ class VirtualMachine : public Object
     bool m_snapshot;
     bool m_parallel;
 
+    /* In this order: see above. */
+    enum class State
+    {
+        NEW,
+        STARTED,
+        CONFIGURING,
+        CONFIGURED,
+        RUNNING,
+        ENDED,
+    };
+
     /* What the guest has of a NIC. */
     struct GuestNic
     {
@@ -375,27 +411,23 @@ class VirtualMachine : public Object
     };
 
     Ptr<Node> m_node;
-    QemuIpv4* m_ipv4{nullptr}; // these two are beside this in the aggregate
-    QemuIpv6* m_ipv6{nullptr};
+    /* By family, so IPv4's comes first. They are beside this in the aggregate. */
+    std::map<uint8_t, GuestStack*> m_stacks;
     std::vector<Ptr<QemuNetDevice>> m_nics;
     std::vector<GuestNic> m_guestNics;
     std::vector<uint32_t> m_interfaceIndices;
     std::unique_ptr<ns3qemu::VmDriver> m_driver;
-    bool m_running{false};
-    bool m_early{true};
+    State m_state{State::NEW};
     bool m_inTurn{false};
     bool m_slowLinks{false}; // whether a NIC's link takes guest time to come up
     std::vector<std::string> m_skippedSysctls;
-    bool m_configured{false};
     /* What is to be asked at time 0. */
     std::vector<std::function<void(ns3qemu::RelayClient&)>> m_configuration;
     std::vector<std::function<void()>> m_whenRunning;
-    std::map<uint32_t, Callback<void, const RelayReady&>> m_watchers;
-    std::map<uint32_t, std::pair<OutputCallback, ExitCallback>> m_processes;
+    GuestWatchers m_watchers;
     EventId m_grant;
     EventId m_timer;
     int64_t m_timerAt{0};
-    uint64_t m_instructions{0};
     uint32_t m_framesSent{0}; // in this turn
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;
     std::vector<TurnListener*> m_listeners; // null: gone

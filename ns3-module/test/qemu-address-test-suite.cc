@@ -14,6 +14,7 @@
 #include "ns3/ipv4-address-helper.h"
 #include "ns3/ipv4-global-routing-helper.h"
 #include "ns3/ipv4-list-routing-helper.h"
+#include "ns3/ipv4-list-routing.h"
 #include "ns3/ipv4-static-routing-helper.h"
 #include "ns3/ipv6-address-helper.h"
 #include "ns3/ipv6-list-routing-helper.h"
@@ -200,6 +201,38 @@ class RoutingTablesTestCase : public Ipv4TestCase
         routing->RemoveRoute(last);
         NS_TEST_ASSERT_MSG_EQ(tables.Read(), true, "one less");
         NS_TEST_ASSERT_MSG_EQ(tables.Read(), false, "nothing");
+        Simulator::Destroy();
+    }
+};
+
+/** A node's routing protocol is one whose tables can be carried into a guest, or stays. */
+class RoutingProtocolTestCase : public Ipv4TestCase
+{
+  public:
+    RoutingProtocolTestCase()
+        : Ipv4TestCase("A routing protocol that is refused leaves the one before")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        Build();
+        const auto ipv4 = GetIpv4(1);
+        const auto before = ipv4->GetRoutingProtocol();
+        const auto refused = CreateObject<Ipv4ListRouting>();
+        refused->AddRoutingProtocol(CreateObject<Ipv4ListRouting>(), 0);
+        NS_TEST_ASSERT_MSG_NE(
+            Thrown<std::invalid_argument>([&]() { ipv4->SetRoutingProtocol(refused); }),
+            "",
+            "a list of what is neither static nor global routing");
+        NS_TEST_ASSERT_MSG_EQ(ipv4->GetRoutingProtocol(), before, "the node's");
+        const auto machine = VirtualMachine::Of(m_nodes.Get(1));
+        machine->AddRoute("10.9.0.0/16", "10.1.1.2", m_devices.Get(2));
+        const auto routing = Ipv4StaticRoutingHelper().GetStaticRouting(ipv4);
+        NS_TEST_ASSERT_MSG_EQ(routing->GetRoute(routing->GetNRoutes() - 1).GetGateway(),
+                              Ipv4Address("10.1.1.2"),
+                              "its static routing takes routes");
         Simulator::Destroy();
     }
 };
@@ -393,6 +426,7 @@ class QemuAddressTestSuite : public TestSuite
         AddTestCase(new Ipv4ScriptTestCase, Duration::QUICK);
         AddTestCase(new Ipv4GlobalRoutingTestCase, Duration::QUICK);
         AddTestCase(new RoutingTablesTestCase, Duration::QUICK);
+        AddTestCase(new RoutingProtocolTestCase, Duration::QUICK);
         AddTestCase(new Ipv6ScriptTestCase, Duration::QUICK);
         AddTestCase(new GuestRoutesTestCase, Duration::QUICK);
         AddTestCase(new OneStackTestCase, Duration::QUICK);

@@ -4,7 +4,7 @@
  * What a NIC does with frames: to the guest, from it, and into the queue of a device.
  */
 #include "../helper/qemu-helper.h"
-#include "../model/device-room.h"
+#include "../model/device-credit.h"
 #include "../model/qemu-net-device.h"
 #include "../model/virtual-machine.h"
 #include "thrown.h"
@@ -117,16 +117,16 @@ class NicTransmitTestCase : public TestCase
 };
 
 /** What a NIC's back-pressure goes by. */
-class DeviceRoomTestCase : public TestCase
+class DeviceCreditTestCase : public TestCase
 {
   public:
-    DeviceRoomTestCase()
+    DeviceCreditTestCase()
         : TestCase("A device's queue tells how many frames it takes")
     {
     }
 
   private:
-    void OnRoom()
+    void OnCredit()
     {
         m_calls++;
     }
@@ -138,31 +138,31 @@ class DeviceRoomTestCase : public TestCase
         auto queue = CreateObject<DropTailQueue<Packet>>();
         queue->SetMaxSize(QueueSize("3p"));
         device->SetAttribute("TxQueue", PointerValue(queue));
-        const DeviceRoom room(device, MakeCallback(&DeviceRoomTestCase::OnRoom, this));
-        NS_TEST_ASSERT_MSG_EQ(room.Get(), 3, "an empty queue");
+        const DeviceCredit credit(device, MakeCallback(&DeviceCreditTestCase::OnCredit, this));
+        NS_TEST_ASSERT_MSG_EQ(credit.Get(), 3, "an empty queue");
         for (uint32_t left : {2, 1, 0})
         {
             queue->Enqueue(Create<Packet>(100));
-            NS_TEST_ASSERT_MSG_EQ(room.Get(), left, "a queue with packets");
+            NS_TEST_ASSERT_MSG_EQ(credit.Get(), left, "a queue with packets");
         }
         NS_TEST_ASSERT_MSG_EQ(m_calls, 0, "nothing has become free");
         queue->Dequeue();
-        NS_TEST_ASSERT_MSG_EQ(room.Get(), 1, "after a packet has left");
+        NS_TEST_ASSERT_MSG_EQ(credit.Get(), 1, "after a packet has left");
         NS_TEST_ASSERT_MSG_EQ(m_calls, 1, "it is said");
         queue->Flush();
         queue->SetMaxSize(QueueSize("10000B"));
-        NS_TEST_ASSERT_MSG_EQ(room.Get(), 6, "packets of the MTU that fit for certain");
+        NS_TEST_ASSERT_MSG_EQ(credit.Get(), 6, "packets of the MTU that fit for certain");
 
         auto flowControl = CreateObject<NetDeviceQueueInterface>();
         auto other = CreateObject<RecordingDevice>();
         other->SetAttribute("TxQueue", PointerValue(queue));
         other->AggregateObject(flowControl);
-        const DeviceRoom stopped(other, MakeCallback(&DeviceRoomTestCase::OnRoom, this));
+        const DeviceCredit stopped(other, MakeCallback(&DeviceCreditTestCase::OnCredit, this));
         flowControl->GetTxQueue(0)->Stop();
         NS_TEST_ASSERT_MSG_EQ(stopped.Get(), 0, "the device has stopped its queue");
 
         NS_TEST_ASSERT_MSG_EQ(Thrown<std::invalid_argument>([]() {
-                                  DeviceRoom(CreateObject<LoopbackNetDevice>(), Callback<void>());
+                                  DeviceCredit(CreateObject<LoopbackNetDevice>(), Callback<void>());
                               }).empty(),
                               false,
                               "a device that cannot tell");
@@ -289,7 +289,7 @@ class QemuNetDeviceTestSuite : public TestSuite
         : TestSuite("qemu-net-device", Type::UNIT)
     {
         AddTestCase(new NicTransmitTestCase, Duration::QUICK);
-        AddTestCase(new DeviceRoomTestCase, Duration::QUICK);
+        AddTestCase(new DeviceCreditTestCase, Duration::QUICK);
         AddTestCase(new PromiscuousTestCase, Duration::QUICK);
         AddTestCase(new BridgePortTestCase, Duration::QUICK);
     }

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  */
-#ifndef NS3_QEMU_DEVICE_ROOM_H
-#define NS3_QEMU_DEVICE_ROOM_H
+#ifndef NS3_QEMU_DEVICE_CREDIT_H
+#define NS3_QEMU_DEVICE_CREDIT_H
 
 #include "ns3/callback.h"
 #include "ns3/net-device.h"
@@ -23,18 +23,18 @@ class NetDeviceQueueInterface;
  * attribute TxQueue: point-to-point, CSMA, SimpleNetDevice), and the flow control that a device's
  * helper adds for ns-3's traffic control (NetDeviceQueueInterface: point-to-point, CSMA, Wi-Fi).
  */
-class DeviceRoom
+class DeviceCredit
 {
   public:
     /**
      * @param device a device
-     * @param onRoom called whenever it may take frames again, in the midst of its work
+     * @param onCredit called whenever it may take frames again, in the midst of its work
      * @throw std::invalid_argument if the device has neither
      */
-    DeviceRoom(Ptr<NetDevice> device, Callback<void> onRoom);
-    ~DeviceRoom();
-    DeviceRoom(const DeviceRoom&) = delete;
-    DeviceRoom& operator=(const DeviceRoom&) = delete;
+    DeviceCredit(Ptr<NetDevice> device, Callback<void> onCredit);
+    ~DeviceCredit();
+    DeviceCredit(const DeviceCredit&) = delete;
+    DeviceCredit& operator=(const DeviceCredit&) = delete;
 
     /** @return how many frames the device takes now; where it cannot be counted, 1 */
     uint32_t Get() const;
@@ -46,9 +46,9 @@ class DeviceRoom
     Ptr<NetDevice> m_device;
     Ptr<NetDeviceQueueInterface> m_flowControl;
     Ptr<Queue<Packet>> m_queue;
-    Callback<void> m_onRoom;
+    Callback<void> m_onCredit;
 };
 
 } // namespace ns3
 
-#endif /* NS3_QEMU_DEVICE_ROOM_H */
+#endif /* NS3_QEMU_DEVICE_CREDIT_H */

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  */
-#ifndef NS3_QEMU_INCOMING_LINK_H
-#define NS3_QEMU_INCOMING_LINK_H
+#ifndef NS3_QEMU_LINK_LOOK_AHEAD_H
+#define NS3_QEMU_LINK_LOOK_AHEAD_H
 
 #include "ns3/attribute.h"
 #include "ns3/nstime.h"
@@ -29,7 +29,7 @@ namespace ns3
  *
  * All times are simulated times in ns.
  */
-class IncomingLink
+class LinkLookAhead
 {
   public:
     /** A frame on its way. */
@@ -47,10 +47,10 @@ class IncomingLink
      * @param device for which IsPossible()
      * @param notify called when a frame is sent to it
      */
-    IncomingLink(Ptr<NetDevice> device, std::function<void()> notify);
-    ~IncomingLink();
-    IncomingLink(const IncomingLink&) = delete;
-    IncomingLink& operator=(const IncomingLink&) = delete;
+    LinkLookAhead(Ptr<NetDevice> device, std::function<void()> notify);
+    ~LinkLookAhead();
+    LinkLookAhead(const LinkLookAhead&) = delete;
+    LinkLookAhead& operator=(const LinkLookAhead&) = delete;
 
     /** @return the frames on their way, by time */
     const std::deque<Arrival>& GetArrivals();
@@ -94,4 +94,4 @@ class IncomingLink
 
 } // namespace ns3
 
-#endif /* NS3_QEMU_INCOMING_LINK_H */
+#endif /* NS3_QEMU_LINK_LOOK_AHEAD_H */

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  */
-#include "device-room.h"
+#include "device-credit.h"
 
 #include "ns3/net-device-queue-interface.h"
 #include "ns3/packet.h"
@@ -21,10 +21,10 @@ constexpr uint32_t LINK_HEADER_MAX = 64;
 
 } // namespace
 
-DeviceRoom::DeviceRoom(Ptr<NetDevice> device, Callback<void> onRoom)
+DeviceCredit::DeviceCredit(Ptr<NetDevice> device, Callback<void> onCredit)
     : m_device(device),
       m_flowControl(device->GetObject<NetDeviceQueueInterface>()),
-      m_onRoom(onRoom)
+      m_onCredit(onCredit)
 {
     PointerValue queue;
     if (device->GetAttributeFailSafe("TxQueue", queue))
@@ -39,20 +39,21 @@ DeviceRoom::DeviceRoom(Ptr<NetDevice> device, Callback<void> onRoom)
     }
     if (m_queue)
     {
-        m_queue->TraceConnectWithoutContext("Dequeue", MakeCallback(&DeviceRoom::OnDequeue, this));
+        m_queue->TraceConnectWithoutContext("Dequeue",
+                                            MakeCallback(&DeviceCredit::OnDequeue, this));
     }
     for (size_t i = 0; m_flowControl && i < m_flowControl->GetNTxQueues(); i++)
     {
-        m_flowControl->GetTxQueue(i)->SetWakeCallback(m_onRoom);
+        m_flowControl->GetTxQueue(i)->SetWakeCallback(m_onCredit);
     }
 }
 
-DeviceRoom::~DeviceRoom()
+DeviceCredit::~DeviceCredit()
 {
     if (m_queue)
     {
         m_queue->TraceDisconnectWithoutContext("Dequeue",
-                                               MakeCallback(&DeviceRoom::OnDequeue, this));
+                                               MakeCallback(&DeviceCredit::OnDequeue, this));
     }
     for (size_t i = 0; m_flowControl && i < m_flowControl->GetNTxQueues(); i++)
     {
@@ -61,13 +62,13 @@ DeviceRoom::~DeviceRoom()
 }
 
 void
-DeviceRoom::OnDequeue(Ptr<const Packet> packet)
+DeviceCredit::OnDequeue(Ptr<const Packet> packet)
 {
-    m_onRoom();
+    m_onCredit();
 }
 
 uint32_t
-DeviceRoom::CountFree() const
+DeviceCredit::CountFree() const
 {
     if (!m_queue)
     {
@@ -82,7 +83,7 @@ DeviceRoom::CountFree() const
 }
 
 uint32_t
-DeviceRoom::Get() const
+DeviceCredit::Get() const
 {
     for (size_t i = 0; m_flowControl && i < m_flowControl->GetNTxQueues(); i++)
     {

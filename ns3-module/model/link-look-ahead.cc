@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  */
-#include "incoming-link.h"
+#include "link-look-ahead.h"
 
 #include "ethernet-frame.h"
 
@@ -43,7 +43,7 @@ NowNs()
 } // namespace
 
 bool
-IncomingLink::IsPossible(Ptr<NetDevice> device)
+LinkLookAhead::IsPossible(Ptr<NetDevice> device)
 {
     /* Not one derived from them, which may do as it pleases. */
     if (!device || device->GetInstanceTypeId() != PointToPointNetDevice::GetTypeId())
@@ -55,7 +55,7 @@ IncomingLink::IsPossible(Ptr<NetDevice> device)
            channel->GetNDevices() == 2;
 }
 
-IncomingLink::IncomingLink(Ptr<NetDevice> device, std::function<void()> notify)
+LinkLookAhead::LinkLookAhead(Ptr<NetDevice> device, std::function<void()> notify)
     : m_device(DynamicCast<PointToPointNetDevice>(device)),
       m_channel(DynamicCast<PointToPointChannel>(device->GetChannel())),
       m_notify(std::move(notify)),
@@ -66,21 +66,21 @@ IncomingLink::IncomingLink(Ptr<NetDevice> device, std::function<void()> notify)
 {
     m_peer = m_channel->GetDevice(m_channel->GetDevice(0) == device ? 1 : 0);
     m_channel->TraceConnectWithoutContext("TxRxPointToPoint",
-                                          MakeCallback(&IncomingLink::OnTransmission, this));
+                                          MakeCallback(&LinkLookAhead::OnTransmission, this));
 }
 
-IncomingLink::~IncomingLink()
+LinkLookAhead::~LinkLookAhead()
 {
     m_channel->TraceDisconnectWithoutContext("TxRxPointToPoint",
-                                             MakeCallback(&IncomingLink::OnTransmission, this));
+                                             MakeCallback(&LinkLookAhead::OnTransmission, this));
 }
 
 void
-IncomingLink::OnTransmission(Ptr<const Packet> packet,
-                             Ptr<NetDevice> from,
-                             Ptr<NetDevice> to,
-                             Time duration,
-                             Time lastBit)
+LinkLookAhead::OnTransmission(Ptr<const Packet> packet,
+                              Ptr<NetDevice> from,
+                              Ptr<NetDevice> to,
+                              Time duration,
+                              Time lastBit)
 {
     /* Sums first: ns-3's times may be finer than a ns. */
     const Time sent = Simulator::Now() + duration;
@@ -103,8 +103,8 @@ IncomingLink::OnTransmission(Ptr<const Packet> packet,
     m_notify();
 }
 
-const std::deque<IncomingLink::Arrival>&
-IncomingLink::GetArrivals()
+const std::deque<LinkLookAhead::Arrival>&
+LinkLookAhead::GetArrivals()
 {
     /* What an error model has dropped is never said to have arrived. */
     while (!m_arrivals.empty() && m_arrivals.front().time < NowNs())
@@ -115,7 +115,7 @@ IncomingLink::GetArrivals()
 }
 
 void
-IncomingLink::Arrived()
+LinkLookAhead::Arrived()
 {
     const auto& arrivals = GetArrivals();
     if (!arrivals.empty() && arrivals.front().time == NowNs())
@@ -125,7 +125,7 @@ IncomingLink::Arrived()
 }
 
 int64_t
-IncomingLink::GetHorizon() const
+LinkLookAhead::GetHorizon() const
 {
     TimeValue delay;
     m_delay->Get(PeekPointer(m_channel), delay);
@@ -138,13 +138,13 @@ IncomingLink::GetHorizon() const
 }
 
 int64_t
-IncomingLink::GetTransmitEnd() const
+LinkLookAhead::GetTransmitEnd() const
 {
     return m_transmitEnd;
 }
 
 bool
-IncomingLink::IsReliable() const
+LinkLookAhead::IsReliable() const
 {
     PointerValue model;
     m_errorModel->Get(PeekPointer(m_device), model);
@@ -152,7 +152,7 @@ IncomingLink::IsReliable() const
 }
 
 bool
-IncomingLink::BuildFrame(Ptr<const Packet> packet, std::vector<uint8_t>& frame) const
+LinkLookAhead::BuildFrame(Ptr<const Packet> packet, std::vector<uint8_t>& frame) const
 {
     PppHeader header;
     const uint32_t headerLength = packet->PeekHeader(header);

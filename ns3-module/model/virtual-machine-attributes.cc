@@ -1,0 +1,148 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The attributes of a VirtualMachine, and what they make of its VM.
+ */
+#include "virtual-machine.h"
+
+#include "ns3/boolean.h"
+#include "ns3/string.h"
+#include "ns3/uinteger.h"
+#include "ns3/vm-error.h"
+
+namespace ns3
+{
+
+NS_OBJECT_ENSURE_REGISTERED(VirtualMachine);
+
+TypeId
+VirtualMachine::GetTypeId()
+{
+    static TypeId tid =
+        TypeId("ns3::VirtualMachine")
+            .SetParent<Object>()
+            .SetGroupName("Qemu")
+            .AddConstructor<VirtualMachine>()
+            .AddAttribute("Name",
+                          "The guest's host name. Empty: the node's name, or node0, node1, ...",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_name),
+                          MakeStringChecker())
+            .AddAttribute("Image",
+                          "Directory of the image that the machine is started from.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_image),
+                          MakeStringChecker())
+            .AddAttribute("ConsoleLog",
+                          "File for the guest's console. Empty: none.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_consoleLog),
+                          MakeStringChecker())
+            .AddAttribute(
+                "Uptime",
+                "The guest's uptime when the simulation begins. It must have booted by then.",
+                TimeValue(Seconds(20)),
+                MakeTimeAccessor(&VirtualMachine::m_uptime),
+                MakeTimeChecker(Seconds(0)))
+            .AddAttribute("Epoch",
+                          "The guest's date when the simulation begins, as time since 1970. The "
+                          "default is 2000-01-01 00:00:00 UTC.",
+                          TimeValue(Seconds(946684800)),
+                          MakeTimeAccessor(&VirtualMachine::m_epoch),
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("TickPhase",
+                          "When the guest's timer ticks: so long after a full millisecond of "
+                          "simulated time. Its uptime when the simulation begins is larger by up "
+                          "to 1 ms then. Negative: wherever it happens to.",
+                          TimeValue(NanoSeconds(-1)),
+                          MakeTimeAccessor(&VirtualMachine::m_tickPhase),
+                          MakeTimeChecker(NanoSeconds(-1), NanoSeconds(999999)))
+            .AddAttribute("TscStep",
+                          "How far the guest's TSC advances with each reading within a turn, "
+                          "during which all other clocks stand still.",
+                          TimeValue(MicroSeconds(1)),
+                          MakeTimeAccessor(&VirtualMachine::m_tscStep),
+                          MakeTimeChecker(NanoSeconds(1), MilliSeconds(1)))
+            .AddAttribute("SegmentationOffload",
+                          "Whether the guest's stack may build packets larger than the MTU and "
+                          "segment them when they leave it.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_segmentationOffload),
+                          MakeBooleanChecker())
+            .AddAttribute("Snapshot",
+                          "Whether the machine starts from a saved one, which is kept with the "
+                          "image; the first of its kind is booted and saved. Otherwise it boots.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&VirtualMachine::m_snapshot),
+                          MakeBooleanChecker())
+            .AddAttribute("Parallel",
+                          "Whether the machine's turns may be had while the simulation and other "
+                          "machines go on. The results are the same. All its devices must be "
+                          "point-to-point, and events of other nodes must leave it alone. Fixed "
+                          "once the simulation has begun.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_parallel),
+                          MakeBooleanChecker())
+            .AddAttribute("Spin",
+                          "Wall time for which simulator and machine poll for their turn before "
+                          "they sleep. Only of use where each has a CPU of its own.",
+                          TimeValue(Seconds(0)),
+                          MakeTimeAccessor(&VirtualMachine::m_spin),
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("Watchdog",
+                          "A turn that lasts longer than this wall time is reported. It changes "
+                          "nothing in the simulation.",
+                          TimeValue(Seconds(30)),
+                          MakeTimeAccessor(&VirtualMachine::m_watchdog),
+                          MakeTimeChecker(MilliSeconds(1)))
+            .AddAttribute("BusyInstructions",
+                          "A guest that has executed so many instructions in a turn without going "
+                          "to sleep goes on BusyStep later.",
+                          UintegerValue(50'000'000),
+                          MakeUintegerAccessor(&VirtualMachine::m_busyInstructions),
+                          MakeUintegerChecker<uint64_t>(10'000))
+            .AddAttribute("BusyReads",
+                          "A guest that has read its clock so often in a turn without going to "
+                          "sleep goes on BusyStep later: a program that waits in a loop until it "
+                          "is late enough.",
+                          UintegerValue(20'000),
+                          MakeUintegerAccessor(&VirtualMachine::m_busyReads),
+                          MakeUintegerChecker<uint64_t>(100))
+            .AddAttribute("BusyStep",
+                          "How much later a guest goes on that has used up a turn, unless a timer "
+                          "of its own expires earlier.",
+                          TimeValue(MilliSeconds(10)),
+                          MakeTimeAccessor(&VirtualMachine::m_busyStep),
+                          MakeTimeChecker(NanoSeconds(1)))
+            .AddTraceSource("Turn",
+                            "The machine has had a turn.",
+                            MakeTraceSourceAccessor(&VirtualMachine::m_turnTrace),
+                            "ns3::VirtualMachine::TurnTracedCallback");
+    return tid;
+}
+
+ns3qemu::VmConfig
+VirtualMachine::ApplyAttributes() const
+{
+    if (m_image.empty())
+    {
+        throw ns3qemu::VmError("VM '" + GetName() +
+                               "' has no image: set the attribute Image, or use QemuHelper");
+    }
+    ns3qemu::VmConfig config;
+    config.image = ns3qemu::ReadImage(m_image);
+    config.consoleLog = m_consoleLog;
+    config.uptime = m_uptime.GetNanoSeconds();
+    config.epoch = m_epoch.GetNanoSeconds();
+    config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
+    config.spin = m_spin.GetNanoSeconds();
+    config.watchdog = m_watchdog.GetNanoSeconds();
+    config.tickPhase = m_tickPhase.GetNanoSeconds();
+    config.linkOptions.push_back("tsc-step=" + std::to_string(m_tscStep.GetNanoSeconds()));
+    config.linkOptions.push_back("busy-instructions=" + std::to_string(m_busyInstructions));
+    config.linkOptions.push_back("busy-reads=" + std::to_string(m_busyReads));
+    config.linkOptions.push_back("busy-step=" + std::to_string(m_busyStep.GetNanoSeconds()));
+    return config;
+}
+
+} // namespace ns3
