@@ -6,6 +6,23 @@
 namespace ns3
 {
 
+size_t
+GetVlanTagLength(const uint8_t* frame, size_t length)
+{
+    size_t tags = 0;
+    while (tags < 2 * VLAN_TAG && ETHERNET_HEADER + tags + VLAN_TAG <= length)
+    {
+        const uint8_t* field = frame + ETHERNET_HEADER - 2 + tags;
+        const int type = field[0] << 8 | field[1];
+        if (type != ETHERTYPE_VLAN && type != ETHERTYPE_SERVICE_VLAN)
+        {
+            break;
+        }
+        tags += VLAN_TAG;
+    }
+    return tags;
+}
+
 void
 MakeEthernetFrame(std::vector<uint8_t>& frame,
                   Mac48Address destination,

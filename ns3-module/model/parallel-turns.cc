@@ -309,7 +309,7 @@ ParallelTurns::GoAhead(VirtualMachine& machine)
         return false;
     }
     /* Only now: tables are read for the machine that is about to go, not for each candidate. */
-    if (machine.CompareRoutes())
+    if (machine.CompareConfiguration())
     {
         return false;
     }

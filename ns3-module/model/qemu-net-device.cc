@@ -7,20 +7,25 @@
 #include "ethernet-frame.h"
 #include "link-look-ahead.h"
 #include "parallel-turns.h"
+#include "unsent-frames.h"
 #include "virtual-machine.h"
 
 #include "ns3/boolean.h"
 #include "ns3/channel.h"
+#include "ns3/data-rate.h"
 #include "ns3/log.h"
 #include "ns3/mac48-address.h"
 #include "ns3/node.h"
 #include "ns3/simulator.h"
+#include "ns3/string.h"
 #include "ns3/uinteger.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace ns3
@@ -46,7 +51,8 @@ QemuNetDevice::GetTypeId()
             .SetGroupName("Qemu")
             .AddConstructor<QemuNetDevice>()
             .AddAttribute("Promiscuous",
-                          "Whether the guest also gets frames that are for other stations.",
+                          "Whether the guest gets all frames, whatever its driver has asked the "
+                          "NIC for. The NIC may drop them.",
                           BooleanValue(false),
                           MakeBooleanAccessor(&QemuNetDevice::m_promiscuous),
                           MakeBooleanChecker())
@@ -104,6 +110,7 @@ QemuNetDevice::GetTypeId()
 }
 
 QemuNetDevice::QemuNetDevice()
+    : m_unsent(std::make_unique<UnsentFrames>())
 {
     NS_LOG_FUNCTION(this);
 }
@@ -120,6 +127,7 @@ QemuNetDevice::DoDispose()
     m_node = nullptr;
     m_linkChange.Cancel();
     m_device = nullptr;
+    m_rateOwner = nullptr;
     m_machine = nullptr;
     m_credit.reset();
     m_lookAhead.reset();
@@ -144,6 +152,11 @@ QemuNetDevice::Join(Ptr<VirtualMachine> machine, uint32_t nic, Ptr<NetDevice> de
         0,
         device,
         true);
+    /* CSMA takes LLC headers off; the frame as it was is traced right before. */
+    m_ethernet =
+        device->GetInstanceTypeId().GetName() == "ns3::CsmaNetDevice" &&
+        device->TraceConnectWithoutContext("MacPromiscRx",
+                                           MakeCallback(&QemuNetDevice::OnWholeFrame, this));
     device->AddLinkChangeCallback(
         MakeCallback(&QemuNetDevice::OnLinkChange, Ptr<QemuNetDevice>(this)));
     SetBackPressure(m_backPressure);
@@ -169,11 +182,40 @@ QemuNetDevice::DescribeNic()
         throw std::invalid_argument("the attribute TxRing must be a power of two, which " +
                                     std::to_string(m_txRing) + " is not");
     }
+    FindRate();
     const uint32_t mtu = m_device->GetMtu();
     m_mtuLimit = std::max(mtu, ETHERNET_MTU);
     std::ostringstream address;
     address << Mac48Address::ConvertFrom(m_device->GetAddress());
     return {address.str(), mtu, m_txRing};
+}
+
+void
+QemuNetDevice::FindRate()
+{
+    for (const Ptr<Object>& owner : {Ptr<Object>(m_device), Ptr<Object>(m_device->GetChannel())})
+    {
+        TypeId::AttributeInformation info;
+        if (owner && owner->GetInstanceTypeId().LookupAttributeByName("DataRate", &info))
+        {
+            m_rateOwner = owner;
+            m_rate = info.accessor;
+            return;
+        }
+    }
+}
+
+uint32_t
+QemuNetDevice::GetSpeed() const
+{
+    DataRateValue rate;
+    if (!m_rateOwner || !m_rate->Get(PeekPointer(m_rateOwner), rate))
+    {
+        return 0;
+    }
+    constexpr uint64_t mbps = 1'000'000;
+    const uint64_t speed = (rate.Get().GetBitRate() + mbps - 1) / mbps;
+    return static_cast<uint32_t>(std::min<uint64_t>(speed, INT32_MAX));
 }
 
 /* ---- back-pressure ---- */
@@ -282,14 +324,83 @@ QemuNetDevice::ApplyLink()
 
 /* ---- frames ---- */
 
-bool
-QemuNetDevice::CanBeFramed(uint16_t protocol) const
+void
+QemuNetDevice::SetFilter(const ns3qemu::NicFilter& filter)
 {
+    m_filter = filter;
+}
+
+const std::map<std::string, uint64_t>&
+QemuNetDevice::GetUnsent() const
+{
+    return m_unsent->Get();
+}
+
+void
+QemuNetDevice::NoteUnsent(const std::string& reason, const std::string& advice)
+{
+    m_unsent->Add("VM '" + (m_machine ? m_machine->GetName() : "") + "', NIC " +
+                      std::to_string(m_nic),
+                  reason,
+                  advice);
+}
+
+/* Whether this link can carry the frame; if not, it is told. */
+bool
+QemuNetDevice::CheckFraming(const uint8_t* frame, size_t length)
+{
+    const size_t payload = length - ETHERNET_HEADER;
+    if (payload > m_device->GetMtu() + GetVlanTagLength(frame, length))
+    {
+        NoteUnsent("it is longer than the MTU of " + std::to_string(m_device->GetMtu()) +
+                       " bytes allows",
+                   "The MTU of a guest's interface should be that of its device.");
+        return false;
+    }
+    const auto protocol = static_cast<uint16_t>(frame[12] << 8 | frame[13]);
     if (m_device->IsPointToPoint())
     {
-        return protocol == ETHERTYPE_IPV4 || protocol == ETHERTYPE_IPV6;
+        if (protocol == ETHERTYPE_IPV4 || protocol == ETHERTYPE_IPV6)
+        {
+            return true;
+        }
+        char type[8];
+        std::snprintf(type, sizeof(type), "0x%04x", protocol);
+        NoteUnsent(protocol < ETHERTYPE_MIN
+                       ? std::string("a frame of IEEE 802.3 is none for PPP")
+                       : std::string("the EtherType ") + type + " is none for PPP",
+                   "ns-3's point-to-point links carry IPv4 and IPv6 only: use a CSMA link for "
+                   "ARP, VLANs, bridges, LLDP and the like.");
+        return false;
     }
-    return protocol >= ETHERTYPE_MIN;
+    /* ns-3's CSMA relies on both. */
+    constexpr size_t llc = 8;
+    if (m_ethernet && protocol < ETHERTYPE_MIN && (protocol < llc || protocol > payload))
+    {
+        NoteUnsent("a frame of IEEE 802.3 with a length of " + std::to_string(protocol) +
+                       " is none for CSMA",
+                   "ns-3's CSMA carries those of 8 bytes to the length of the frame.");
+        return false;
+    }
+    return true;
+}
+
+bool
+QemuNetDevice::SendToLink(const uint8_t* frame, size_t length)
+{
+    if (!m_connected || length < ETHERNET_HEADER || !CheckFraming(frame, length))
+    {
+        return false;
+    }
+    Mac48Address destination;
+    Mac48Address source;
+    destination.CopyFrom(frame);
+    source.CopyFrom(frame + 6);
+    const auto protocol = static_cast<uint16_t>(frame[12] << 8 | frame[13]);
+    auto packet =
+        Create<Packet>(frame + ETHERNET_HEADER, static_cast<uint32_t>(length - ETHERNET_HEADER));
+    return m_device->SupportsSendFrom() ? m_device->SendFrom(packet, source, destination, protocol)
+                                        : m_device->Send(packet, destination, protocol);
 }
 
 void
@@ -306,27 +417,47 @@ QemuNetDevice::TransmitFromGuest(const uint8_t* frame, size_t length)
         m_promiscSnifferTrace(whole);
         m_snifferTrace(whole);
     }
-    bool sent = false;
-    if (m_connected && length >= ETHERNET_HEADER && length - ETHERNET_HEADER <= m_device->GetMtu())
-    {
-        Mac48Address destination;
-        Mac48Address source;
-        destination.CopyFrom(frame);
-        source.CopyFrom(frame + 6);
-        const auto protocol = static_cast<uint16_t>(frame[12] << 8 | frame[13]);
-        if (CanBeFramed(protocol))
-        {
-            auto packet = Create<Packet>(frame + ETHERNET_HEADER,
-                                         static_cast<uint32_t>(length - ETHERNET_HEADER));
-            sent = m_device->SupportsSendFrom()
-                       ? m_device->SendFrom(packet, source, destination, protocol)
-                       : m_device->Send(packet, destination, protocol);
-        }
-    }
+    const bool sent = SendToLink(frame, length);
     if (!sent && traced)
     {
         m_macTxDropTrace(whole);
     }
+}
+
+void
+QemuNetDevice::OnWholeFrame(Ptr<const Packet> frame)
+{
+    uint8_t header[ETHERNET_HEADER] = {};
+    frame->CopyData(header, sizeof(header));
+    const auto field = static_cast<uint16_t>(header[12] << 8 | header[13]);
+    StringValue framing; // with Llc, it is CSMA itself that has put the header there
+    m_whole = nullptr;
+    if (field < ETHERTYPE_MIN && m_device->GetAttributeFailSafe("EncapsulationMode", framing) &&
+        framing.Get() == "Dix")
+    {
+        m_whole = frame;
+    }
+}
+
+Mac48Address
+QemuNetDevice::GetGuestAddress() const
+{
+    if (!m_filter.GetOwn())
+    {
+        return Mac48Address::ConvertFrom(m_device->GetAddress());
+    }
+    Mac48Address address;
+    address.CopyFrom(m_filter.GetOwn()->data());
+    return address;
+}
+
+/* Whether the guest's driver wants such frames. */
+bool
+QemuNetDevice::IsAskedFor(Mac48Address destination, NetDevice::PacketType type) const
+{
+    uint8_t bytes[6];
+    destination.CopyTo(bytes);
+    return type == NetDevice::PACKET_HOST || m_filter.Takes(bytes);
 }
 
 void
@@ -342,16 +473,29 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
     {
         m_lookAhead->Arrived();
     }
-    const bool wanted = type != NetDevice::PACKET_OTHERHOST || m_promiscuous;
+    /* A link without addresses is between the two that are on it. */
+    const auto destination =
+        m_device->IsPointToPoint() ? GetGuestAddress() : Mac48Address::ConvertFrom(to);
+    const bool asked = IsAskedFor(destination, type);
+    const bool wanted = asked || m_promiscuous;
+    const auto whole8023 = std::exchange(m_whole, nullptr);
     if (!wanted && m_promiscSnifferTrace.IsEmpty())
     {
         return;
     }
-    const auto destination = type == NetDevice::PACKET_HOST
-                                 ? Mac48Address::ConvertFrom(m_device->GetAddress())
-                                 : Mac48Address::ConvertFrom(to);
     auto& frame = m_frame;
-    MakeEthernetFrame(frame, destination, Mac48Address::ConvertFrom(from), protocol, packet);
+    if (whole8023)
+    {
+        /* Without padding and FCS: as long as it says. */
+        frame.resize(whole8023->GetSize());
+        whole8023->CopyData(frame.data(), whole8023->GetSize());
+        const size_t length = ETHERNET_HEADER + (frame[12] << 8 | frame[13]);
+        frame.resize(std::min(length, frame.size()));
+    }
+    else
+    {
+        MakeEthernetFrame(frame, destination, Mac48Address::ConvertFrom(from), protocol, packet);
+    }
 
     if (!wanted)
     {
@@ -365,7 +509,7 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
         const auto whole = Create<Packet>(frame.data(), static_cast<uint32_t>(frame.size()));
         trace(whole);
         m_promiscSnifferTrace(whole);
-        if (type != NetDevice::PACKET_OTHERHOST)
+        if (asked)
         {
             m_snifferTrace(whole);
         }

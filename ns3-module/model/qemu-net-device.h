@@ -4,13 +4,18 @@
 #ifndef NS3_QEMU_NET_DEVICE_H
 #define NS3_QEMU_NET_DEVICE_H
 
+#include "ns3/attribute.h"
 #include "ns3/event-id.h"
+#include "ns3/mac48-address.h"
 #include "ns3/net-device.h"
+#include "ns3/nic-filter.h"
 #include "ns3/packet.h"
 #include "ns3/traced-callback.h"
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace ns3qemu
@@ -26,6 +31,7 @@ namespace ns3
 class DeviceCredit;
 class LinkLookAhead;
 class Node;
+class UnsentFrames;
 class VirtualMachine;
 
 /**
@@ -37,8 +43,14 @@ class VirtualMachine;
  * so a frame has the same size and timing on the link as a native node's. What the joined device
  * receives is put into an Ethernet header and given to the guest.
  *
- * On a point-to-point link there is no ARP: the guest's interface has the NOARP flag, and only IPv4
- * and IPv6 can be framed; all else that the guest sends is dropped.
+ * All that fits the wire passes, in both directions: also frames with VLAN tags beside a full MTU,
+ * and frames of IEEE 802.3 with a length instead of a type (STP, IS-IS, CDP). On a point-to-point
+ * link there is no ARP: the guest's interface has the NOARP flag, and only IPv4 and IPv6 can be
+ * framed. What a link cannot carry is dropped, counted (GetUnsent()), and told once on standard
+ * error.
+ *
+ * The guest hears what its driver asks the NIC for: its own address, those of macvlan, bonds and
+ * groups, or everything.
  *
  * The guest's interface has a carrier while the joined device's link is up and the attribute
  * Connected is true.
@@ -86,6 +98,15 @@ class QemuNetDevice : public NetDevice
     void EnableLookAhead();
     /** @return what is on its way to the device, or nullptr if one cannot know */
     LinkLookAhead* GetLookAhead() const;
+
+    /** The guest's driver has asked the NIC for other frames. */
+    void SetFilter(const ns3qemu::NicFilter& filter);
+
+    /** @return the frames of the guest that the link cannot carry, by the reason */
+    const std::map<std::string, uint64_t>& GetUnsent() const;
+
+    /** @return the link's speed in Mbit/s, rounded up; 0 if the joined device has none */
+    uint32_t GetSpeed() const;
 
     /** @return whether the guest's interface should have a carrier */
     bool HasCarrier() const;
@@ -149,7 +170,13 @@ class QemuNetDevice : public NetDevice
                            const Address& from,
                            const Address& to,
                            NetDevice::PacketType type);
-    bool CanBeFramed(uint16_t protocol) const;
+    void FindRate();
+    void OnWholeFrame(Ptr<const Packet> frame);
+    bool SendToLink(const uint8_t* frame, size_t length);
+    bool CheckFraming(const uint8_t* frame, size_t length);
+    bool IsAskedFor(Mac48Address destination, NetDevice::PacketType type) const;
+    Mac48Address GetGuestAddress() const;
+    void NoteUnsent(const std::string& reason, const std::string& advice);
     void OnCredit();
     void OnLinkChange();
     void ApplyLink();
@@ -164,6 +191,9 @@ class QemuNetDevice : public NetDevice
     uint32_t m_nic{0};
     uint32_t m_ifIndex{0};
     bool m_promiscuous{false};
+    bool m_ethernet{false}; // a shared Ethernet, whose frames OnWholeFrame() sees
+    ns3qemu::NicFilter m_filter;
+    Ptr<const Packet> m_whole; // the frame that is being received, if it is one of IEEE 802.3
     bool m_connected{true};
     bool m_backPressure{false};
     uint32_t m_txRing{256};
@@ -173,6 +203,9 @@ class QemuNetDevice : public NetDevice
     std::unique_ptr<LinkLookAhead> m_lookAhead; // with parallel turns
     std::vector<uint8_t> m_frame;               // that is being received
     EventId m_linkChange;
+    Ptr<Object> m_rateOwner; // the device or its channel: which of them has the link's rate
+    Ptr<const AttributeAccessor> m_rate;
+    std::unique_ptr<UnsentFrames> m_unsent;
 
     TracedCallback<Ptr<const Packet>> m_macTxTrace;
     TracedCallback<Ptr<const Packet>> m_macTxDropTrace;

@@ -352,6 +352,12 @@ VirtualMachine::StartMachine()
     driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
     driver->SetFrameHandler(
         [this](unsigned nic, const uint8_t* data, size_t length) { OnFrame(nic, data, length); });
+    driver->SetFilterHandler([this](unsigned nic, const ns3qemu::NicFilter& filter) {
+        if (nic < m_nics.size())
+        {
+            m_nics[nic]->SetFilter(filter);
+        }
+    });
     driver->SetPreparation([this](ns3qemu::RelayClient&) { PrepareLinks(); });
     m_watchers.Attach(driver->GetRelay());
     driver->Start();
@@ -401,7 +407,46 @@ VirtualMachine::ConfigureNics()
             link.set |= RELAY_LINK_GSO_MAX_SEGMENTS;
             link.gsoMaxSegments = 1;
         }
+        guest.speed = nic->GetSpeed();
+        if (guest.speed != 0)
+        {
+            link.set |= RELAY_LINK_SPEED;
+            link.speed = guest.speed;
+        }
         relay.SetLink(link);
+    }
+}
+
+bool
+VirtualMachine::CompareConfiguration()
+{
+    const auto changed = [this](const auto& nic) {
+        return nic->GetSpeed() != m_guestNics[nic->GetNicIndex()].speed;
+    };
+    return CompareRoutes() || std::any_of(m_nics.begin(), m_nics.end(), changed);
+}
+
+/* What has become of the links' rates: nothing of ns-3 says when one changes. */
+void
+VirtualMachine::CarrySpeeds()
+{
+    if (!IsConfigured())
+    {
+        return;
+    }
+    for (const auto& nic : m_nics)
+    {
+        auto& guest = m_guestNics[nic->GetNicIndex()];
+        const uint32_t speed = nic->GetSpeed();
+        if (speed != guest.speed && speed != 0)
+        {
+            RelayLinkSet link{};
+            link.nic = nic->GetNicIndex();
+            link.set = RELAY_LINK_SPEED;
+            link.speed = speed;
+            m_driver->GetRelay().SetLink(link);
+        }
+        guest.speed = speed;
     }
 }
 
@@ -691,6 +736,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
         {
             m_driver->SetCredit(nic->GetNicIndex(), nic->GetCredit());
         }
+        CarrySpeeds();
         CarryRoutes();
         refusal = CatchRefusal(turn);
         /* Also what has come with a request that was refused, or behind a handler's refused one. */

@@ -284,11 +284,11 @@ class VirtualMachine : public Object
     /** @return whether, as far as CollectAhead() has seen, it can go ahead, or further */
     bool CanGoAhead() const;
     /**
-     * Compare ns-3's routing tables with what was read of them last.
+     * Compare ns-3's routing tables and the links' rates with what was read of them last.
      * @return whether they may say what the guest does not have yet: that goes into it in its next
      *         turn
      */
-    bool CompareRoutes();
+    bool CompareConfiguration();
     /** @return how far it has gone, or the time of its last turn, in ns */
     int64_t GetHorizon() const;
     /** @return when its next timer is due where it has gone to, in ns, or SIM_LINK_NO_DEADLINE */
@@ -356,6 +356,8 @@ class VirtualMachine : public Object
     void CheckLinks();
     bool IsConfigured() const;
     bool WantsUp(Ptr<NetDevice> device) const;
+    bool CompareRoutes();
+    void CarrySpeeds();
     void CarryRoutes();
     void TellListeners(TurnCause cause);
     static Ptr<NetDevice> GetOwnDevice(Ptr<NetDevice> device);
@@ -408,6 +410,7 @@ class VirtualMachine : public Object
     {
         std::string name;
         bool up{false};
+        uint32_t speed{0}; // Mbit/s; 0: it has not been told
     };
 
     Ptr<Node> m_node;

@@ -18,12 +18,14 @@
 #include "ns3/node-container.h"
 #include "ns3/pointer.h"
 #include "ns3/queue.h"
+#include "ns3/sim-link.h"
 #include "ns3/simple-channel.h"
 #include "ns3/simple-net-device.h"
 #include "ns3/simulator.h"
 #include "ns3/test.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -49,6 +51,21 @@ class RecordingDevice : public SimpleNetDevice
     bool m_accepts{true}; //!< whether there is room
     std::string m_sent;   //!< protocol and size of each packet
 };
+
+/** What a driver asks for: some addresses, all groups, and what is for all. */
+ns3qemu::NicFilter
+Filter(const std::vector<Address>& addresses)
+{
+    const SimLinkFilter told{SIM_LINK_FILTER_MULTICAST | SIM_LINK_FILTER_BROADCAST,
+                             static_cast<uint32_t>(addresses.size())};
+    std::vector<uint8_t> record(sizeof(told) + 6 * addresses.size());
+    std::memcpy(record.data(), &told, sizeof(told));
+    for (size_t i = 0; i < addresses.size(); i++)
+    {
+        Mac48Address::ConvertFrom(addresses[i]).CopyTo(record.data() + sizeof(told) + 6 * i);
+    }
+    return ns3qemu::NicFilter::Parse(record.data(), record.size());
+}
 
 } // namespace
 
@@ -98,8 +115,17 @@ class NicTransmitTestCase : public TestCase
         Transmit(nic, 0x0800, 13);
         NS_TEST_ASSERT_MSG_EQ(m_dropped, 2, "shorter than a header");
         Transmit(nic, 100, 114);
-        NS_TEST_ASSERT_MSG_EQ(m_dropped, 3, "a length instead of a type");
-        NS_TEST_ASSERT_MSG_EQ(device->m_sent, "2048:100;2054:1500;", "what was sent");
+        NS_TEST_ASSERT_MSG_EQ(device->m_sent,
+                              "2048:100;2054:1500;100:100;",
+                              "what was sent, also with a length instead of a type");
+        device->m_sent.clear();
+        Transmit(nic, 0x8100, 1518);
+        Transmit(nic, 0x88a8, 1518);
+        NS_TEST_ASSERT_MSG_EQ(device->m_sent, "33024:1504;34984:1504;", "a tag beside the MTU");
+        Transmit(nic, 0x8100, 1519);
+        NS_TEST_ASSERT_MSG_EQ(m_dropped, 3, "larger than that");
+        NS_TEST_ASSERT_MSG_EQ(nic->GetUnsent().size(), 1, "of one reason");
+        NS_TEST_ASSERT_MSG_EQ(nic->GetUnsent().begin()->second, 2, "counted");
         device->m_accepts = false;
         Transmit(nic, 0x0800, 114);
         NS_TEST_ASSERT_MSG_EQ(m_dropped, 4, "refused by the device");
@@ -229,6 +255,8 @@ class PromiscuousTestCase : public TestCase
         nic->TraceConnectWithoutContext("MacRxDrop",
                                         MakeCallback(&PromiscuousTestCase::OnDrop, this));
         const auto other = m_devices[1]->GetAddress();
+        NS_TEST_ASSERT_MSG_EQ(Send(other), "GPS", "before a driver has asked for anything");
+        nic->SetFilter(Filter({m_devices[2]->GetAddress()}));
         NS_TEST_ASSERT_MSG_EQ(Send(m_devices[2]->GetAddress()), "GPS", "to this station");
         NS_TEST_ASSERT_MSG_EQ(Send(m_devices[0]->GetBroadcast()), "GPS", "to all");
         NS_TEST_ASSERT_MSG_EQ(Send(m_devices[0]->GetMulticast(Ipv4Address("224.0.0.5"))),
@@ -236,7 +264,10 @@ class PromiscuousTestCase : public TestCase
                               "to a group");
         NS_TEST_ASSERT_MSG_EQ(Send(other), "P", "to another station");
         nic->SetAttribute("Promiscuous", BooleanValue(true));
-        NS_TEST_ASSERT_MSG_EQ(Send(other), "GP", "to another station, and the guest wants it");
+        NS_TEST_ASSERT_MSG_EQ(Send(other), "GP", "to another station, and the script wants it");
+        nic->SetAttribute("Promiscuous", BooleanValue(false));
+        nic->SetFilter(Filter({m_devices[2]->GetAddress(), other}));
+        NS_TEST_ASSERT_MSG_EQ(Send(other), "GPS", "to an address that the guest has given itself");
         Simulator::Destroy();
         m_devices.clear();
     }

@@ -33,6 +33,7 @@ NicFilter::Parse(const uint8_t* payload, size_t length)
         std::array<uint8_t, 6> address;
         std::copy_n(at, address.size(), address.begin());
         filter.m_addresses.insert(address);
+        filter.m_own = filter.m_own.value_or(address);
     }
     return filter;
 }
@@ -49,6 +50,12 @@ NicFilter::Takes(const uint8_t* destination) const
                             : group   ? SIM_LINK_FILTER_MULTICAST
                                       : SIM_LINK_FILTER_UNICAST;
     return (m_flags & wanted) != 0 || m_addresses.count(address) > 0;
+}
+
+const std::optional<std::array<uint8_t, 6>>&
+NicFilter::GetOwn() const
+{
+    return m_own;
 }
 
 } // namespace ns3qemu

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
 
 namespace ns3qemu
@@ -32,8 +33,12 @@ class NicFilter
      */
     bool Takes(const uint8_t* destination) const;
 
+    /** @return the NIC's own address, which comes first in a record; nothing, if none was told */
+    const std::optional<std::array<uint8_t, 6>>& GetOwn() const;
+
   private:
     uint32_t m_flags{UINT32_MAX};
+    std::optional<std::array<uint8_t, 6>> m_own;
     std::set<std::array<uint8_t, 6>> m_addresses;
 };
 
