@@ -175,7 +175,7 @@ def command():
 
 
 def test_the_exit_status_is_of_the_checks(tmp_path, command, monkeypatch, reference):
-    monkeypatch.setattr(cli.image, "ensure", lambda _kernel: None)
+    monkeypatch.setattr(cli.image, "ensure_spec", lambda *_: None)
     monkeypatch.setattr(suite, "run", lambda *_: {})
     for holds, status in ((True, 0), (False, 1)):
         found = judgement(reference, a_check(holds=holds))
