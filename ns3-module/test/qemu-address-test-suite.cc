@@ -4,13 +4,13 @@
  * Interfaces, addresses and routes of a machine's node, as far as no machine needs to run.
  */
 #include "../helper/qemu-helper.h"
-#include "ns3/guest-routes.h"
 #include "../model/qemu-net-device.h"
-#include "ns3/relay-client.h"
 #include "../model/routing-tables.h"
 #include "../model/virtual-machine.h"
+#include "relay-request.h"
 #include "thrown.h"
 
+#include "ns3/guest-routes.h"
 #include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-address-helper.h"
 #include "ns3/ipv4-global-routing-helper.h"
@@ -20,6 +20,7 @@
 #include "ns3/ipv6-list-routing-helper.h"
 #include "ns3/ipv6-static-routing-helper.h"
 #include "ns3/node-container.h"
+#include "ns3/relay-client.h"
 #include "ns3/simple-net-device-helper.h"
 #include "ns3/simulator.h"
 #include "ns3/test.h"
@@ -27,6 +28,7 @@
 #include <cerrno>
 #include <cstring>
 #include <linux/rtnetlink.h>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -268,10 +270,10 @@ class GuestRoutesTestCase : public TestCase
         std::vector<int32_t> refusals; // for the first requests of the next batch
         std::vector<uint8_t> answers;  // to be received
         RelayClient* relay = nullptr;
-        RelayClient client([&](const uint8_t* data, size_t length) {
-            RelayHeader header;
-            std::memcpy(&header, data, sizeof(header));
-            const uint8_t* body = data + sizeof(header);
+        RelayClient client([&](std::span<const ByteSpan> message) {
+            const RelayRequest request(message);
+            RelayHeader header = request.header;
+            const uint8_t* body = request.body.data();
             std::vector<uint8_t> reply;
             const auto put = [&reply](const auto& value) {
                 const auto* bytes = reinterpret_cast<const uint8_t*>(&value);

@@ -4,17 +4,19 @@
  * The simulator's end of the relay's protocol, against a relay that keeps to it and against ones
  * that do not: what runs in a guest is not to be trusted.
  */
-#include "ns3/relay-client.h"
-#include "ns3/vm-error.h"
+#include "relay-request.h"
 #include "thrown.h"
 
+#include "ns3/relay-client.h"
 #include "ns3/test.h"
+#include "ns3/vm-error.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -53,7 +55,7 @@ class Scripted
     };
 
     Scripted()
-        : m_client([this](const uint8_t* data, size_t length) { Take(data, length); })
+        : m_client([this](std::span<const ByteSpan> message) { Take(message); })
     {
     }
 
@@ -80,12 +82,10 @@ class Scripted
     RelayClient m_client;         //!< under test
 
   private:
-    void Take(const uint8_t* data, size_t length)
+    void Take(std::span<const ByteSpan> message)
     {
-        RelayHeader header;
-        std::memcpy(&header, data, sizeof(header));
-        m_asked.push_back(
-            {header.type, {reinterpret_cast<const char*>(data) + sizeof(header), header.length}});
+        const auto [header, body] = RelayRequest(message);
+        m_asked.push_back({header.type, {body.begin(), body.end()}});
         if (!m_answers.empty())
         {
             const Answer answer = m_answers.front();
