@@ -4,11 +4,11 @@
 #include "qemu-tcp-sink.h"
 
 #include "guest-address.h"
-#include "ns3/relay-client.h"
 #include "virtual-machine.h"
 
 #include "ns3/log.h"
 #include "ns3/node.h"
+#include "ns3/relay-client.h"
 #include "ns3/uinteger.h"
 
 #include <cerrno>

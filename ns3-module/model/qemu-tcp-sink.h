@@ -4,10 +4,9 @@
 #ifndef NS3_QEMU_TCP_SINK_H
 #define NS3_QEMU_TCP_SINK_H
 
-#include "ns3/relay-protocol.h"
-
 #include "ns3/address.h"
 #include "ns3/application.h"
+#include "ns3/relay-protocol.h"
 
 #include <cstdint>
 #include <vector>

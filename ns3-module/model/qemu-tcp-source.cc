@@ -4,10 +4,10 @@
 #include "qemu-tcp-source.h"
 
 #include "guest-address.h"
-#include "ns3/relay-client.h"
 
 #include "ns3/log.h"
 #include "ns3/node.h"
+#include "ns3/relay-client.h"
 #include "ns3/simulator.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"

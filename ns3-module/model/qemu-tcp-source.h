@@ -4,12 +4,12 @@
 #ifndef NS3_QEMU_TCP_SOURCE_H
 #define NS3_QEMU_TCP_SOURCE_H
 
-#include "ns3/relay-protocol.h"
 #include "tcp-info-tracer.h"
 #include "virtual-machine.h"
 
 #include "ns3/address.h"
 #include "ns3/application.h"
+#include "ns3/relay-protocol.h"
 
 #include <cstdint>
 #include <string>
