@@ -66,14 +66,22 @@ QemuDatagramSocket<Parent>::DoDispose()
 {
     m_hasNext = false;
     m_more = false;
+    m_closed = true;
     QemuSocket<Parent>::DoDispose();
+}
+
+template <typename Parent>
+bool
+QemuDatagramSocket<Parent>::IsClosed() const
+{
+    return m_closed;
 }
 
 template <typename Parent>
 bool
 QemuDatagramSocket<Parent>::OpenDatagram(uint16_t family, uint32_t type, uint32_t protocol)
 {
-    if (this->m_open)
+    if (this->IsOpen())
     {
         return true;
     }
@@ -135,7 +143,7 @@ QemuDatagramSocket<Parent>::Serve()
     {
         m_notifyReceive = false;
         /* Unless it has been read meanwhile. */
-        if ((m_more || m_hasNext) && !this->m_closed && !this->m_shutdownReceive)
+        if ((m_more || m_hasNext) && !m_closed && !this->m_shutdownReceive)
         {
             this->NotifyDataRecv();
         }
@@ -143,7 +151,7 @@ QemuDatagramSocket<Parent>::Serve()
     if (m_notifySend)
     {
         m_notifySend = false;
-        if (!this->m_closed && !this->m_shutdownSend)
+        if (!m_closed && !this->m_shutdownSend)
         {
             this->NotifySend(GetTxAvailable());
         }
@@ -156,7 +164,7 @@ template <typename Parent>
 int
 QemuDatagramSocket<Parent>::DoConnect()
 {
-    const auto peer = this->m_peer;
+    const auto peer = *this->m_peer;
     if (!this->Open(peer.address.family))
     {
         return -1;
@@ -172,7 +180,7 @@ QemuDatagramSocket<Parent>::DoConnect()
         return 0;
     }
     m_connected = true;
-    this->m_localKnown = false;
+    this->m_local.reset();
     return 0;
 }
 
@@ -181,7 +189,7 @@ int
 QemuDatagramSocket<Parent>::Connect(const Address& address)
 {
     NS_LOG_FUNCTION(this << address);
-    if (this->m_closed || !this->m_machine)
+    if (m_closed || !this->m_guest)
     {
         return this->Fail(Socket::ERROR_BADF);
     }
@@ -196,7 +204,6 @@ QemuDatagramSocket<Parent>::Connect(const Address& address)
         return this->Fail(Socket::ERROR_INVAL);
     }
     this->m_peer = peer;
-    this->m_hasPeer = true;
     int result = 0;
     if (this->IsEarly())
     {
@@ -209,7 +216,7 @@ QemuDatagramSocket<Parent>::Connect(const Address& address)
     }
     if (result != 0)
     {
-        this->m_hasPeer = false;
+        this->m_peer.reset();
         this->NotifyConnectionFailed();
         return result;
     }
@@ -250,12 +257,12 @@ QemuDatagramSocket<Parent>::SendNow(const std::vector<uint8_t>& data,
     {
         return -1;
     }
-    if (this->m_local.port == 0)
+    if (this->m_local && this->m_local->port == 0)
     {
-        this->m_localKnown = false; // the kernel has chosen one
+        this->m_local.reset(); // the kernel has chosen one
     }
     this->NotifyDataSent(static_cast<uint32_t>(data.size()));
-    if (!this->m_closed)
+    if (!m_closed)
     {
         this->NotifySend(GetTxAvailable());
     }
@@ -267,11 +274,11 @@ int
 QemuDatagramSocket<Parent>::Send(Ptr<Packet> packet, uint32_t flags)
 {
     NS_LOG_FUNCTION(this << packet << flags);
-    if (!this->m_hasPeer)
+    if (!this->m_peer)
     {
-        return this->Fail(this->m_closed ? Socket::ERROR_BADF : Socket::ERROR_NOTCONN);
+        return this->Fail(m_closed ? Socket::ERROR_BADF : Socket::ERROR_NOTCONN);
     }
-    return SendTo(packet, flags, m_connected ? Address() : ToAddress(this->m_peer));
+    return SendTo(packet, flags, m_connected ? Address() : ToAddress(*this->m_peer));
 }
 
 template <typename Parent>
@@ -279,7 +286,7 @@ int
 QemuDatagramSocket<Parent>::SendTo(Ptr<Packet> packet, uint32_t flags, const Address& address)
 {
     NS_LOG_FUNCTION(this << packet << flags << address);
-    if (this->m_closed || !this->m_machine)
+    if (m_closed || !this->m_guest)
     {
         return this->Fail(Socket::ERROR_BADF);
     }
@@ -326,7 +333,7 @@ template <typename Parent>
 uint32_t
 QemuDatagramSocket<Parent>::GetTxAvailable() const
 {
-    return this->m_shutdownSend || this->m_closed ? 0 : DATAGRAM_MAX;
+    return this->m_shutdownSend || m_closed ? 0 : DATAGRAM_MAX;
 }
 
 /* ---- receiving ---- */
@@ -335,7 +342,7 @@ template <typename Parent>
 bool
 QemuDatagramSocket<Parent>::Fetch() const
 {
-    if (!m_hasNext && m_more && this->m_open)
+    if (!m_hasNext && m_more && this->IsOpen())
     {
         this->Ask([this](ns3qemu::RelayClient& relay) {
             m_more = false; // the guest tells again if there is more
@@ -366,9 +373,9 @@ Ptr<Packet>
 QemuDatagramSocket<Parent>::RecvFrom(uint32_t maxSize, uint32_t flags, Address& from)
 {
     NS_LOG_FUNCTION(this << maxSize << flags);
-    if (this->m_closed || this->m_shutdownReceive)
+    if (m_closed || this->m_shutdownReceive)
     {
-        this->Fail(this->m_closed ? Socket::ERROR_BADF : Socket::ERROR_SHUTDOWN);
+        this->Fail(m_closed ? Socket::ERROR_BADF : Socket::ERROR_SHUTDOWN);
         return nullptr;
     }
     this->SyncOptions();
@@ -461,11 +468,11 @@ int
 QemuDatagramSocket<Parent>::Close()
 {
     NS_LOG_FUNCTION(this);
-    if (this->m_closed)
+    if (m_closed)
     {
         return this->Fail(Socket::ERROR_BADF);
     }
-    this->m_closed = true;
+    m_closed = true;
     this->CloseGuest();
     return 0;
 }
@@ -528,7 +535,7 @@ QemuDatagramSocket<Parent>::ChangeMembership(uint32_t interface, const Address& 
         return -1;
     }
     const uint32_t first = interface == 0 ? 0 : interface - 1;
-    const uint32_t last = interface == 0 ? this->m_machine->GetNNics() : interface;
+    const uint32_t last = interface == 0 ? this->m_guest->GetInterfaceIndices().size() : interface;
     int result = 0;
     for (uint32_t nic = first; nic < last; nic++)
     {
@@ -583,7 +590,8 @@ QemuDatagramSocket<Parent>::Ipv6JoinGroup(Ipv6Address address,
         }
     }
     this->m_ipv6MulticastGroupAddress = leave ? Ipv6Address::GetAny() : address;
-    for (uint32_t nic = 0; nic < this->m_machine->GetNNics() && !sources.empty(); nic++)
+    for (uint32_t nic = 0; nic < this->m_guest->GetInterfaceIndices().size() && !sources.empty();
+         nic++)
     {
         for (const auto& source : sources)
         {

@@ -48,6 +48,7 @@ class QemuDatagramSocket : public QemuSocket<Parent>
 
   protected:
     void DoDispose() override;
+    bool IsClosed() const override;
     void Serve() override;
     void OnReady(const RelayReady& ready) override;
 
@@ -74,6 +75,7 @@ class QemuDatagramSocket : public QemuSocket<Parent>
     bool m_notifySend{false};
     bool m_refused{false}; // the guest had no room
     bool m_connected{false};
+    bool m_closed{false};
 };
 
 } // namespace ns3

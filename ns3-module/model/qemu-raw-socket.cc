@@ -78,7 +78,7 @@ QemuRawSocket::GetSocketType() const
 bool
 QemuRawSocket::Open(uint16_t family)
 {
-    if (m_open)
+    if (IsOpen())
     {
         return true;
     }

@@ -71,7 +71,7 @@ Ptr<T>
 QemuSocketFactory<Parent>::Make()
 {
     const auto node = this->template GetObject<Node>();
-    NS_ABORT_MSG_UNLESS(node && VirtualMachine::Of(node),
+    NS_ABORT_MSG_UNLESS(node && node->template GetObject<GuestAccess>(),
                         "this socket factory needs a node with a VirtualMachine; use QemuHelper");
     auto socket = CreateObject<T>();
     socket->Attach(node, m_list);

@@ -19,6 +19,7 @@
 #include <netinet/in.h>
 #include <stdexcept>
 #include <sys/socket.h>
+#include <utility>
 
 namespace ns3
 {
@@ -78,7 +79,7 @@ QemuSocket<Parent>::QemuSocket(const QemuSocket& listener)
       m_bound(true),
       m_shutdownSend(listener.m_shutdownSend),
       m_shutdownReceive(listener.m_shutdownReceive),
-      m_machine(listener.m_machine),
+      m_guest(listener.m_guest),
       m_node(listener.m_node),
       m_list(listener.m_list),
       m_toldTos(listener.m_toldTos),
@@ -91,9 +92,9 @@ QemuSocket<Parent>::QemuSocket(const QemuSocket& listener)
 template <typename Parent>
 QemuSocket<Parent>::~QemuSocket()
 {
-    if (m_machine && m_open)
+    if (m_guest && IsOpen())
     {
-        m_machine->Unwatch(m_handle);
+        m_guest->Unwatch(m_handle);
     }
 }
 
@@ -102,13 +103,12 @@ void
 QemuSocket<Parent>::DoDispose()
 {
     NS_LOG_FUNCTION(this);
-    if (m_machine && m_open)
+    if (m_guest && IsOpen())
     {
-        m_machine->Unwatch(m_handle);
+        m_guest->Unwatch(m_handle);
     }
-    m_open = false;
-    m_closed = true;
-    m_machine = nullptr;
+    m_handle = 0;
+    m_guest = nullptr;
     m_node = nullptr;
     m_list.reset();
     Parent::DoDispose();
@@ -119,7 +119,7 @@ void
 QemuSocket<Parent>::Attach(Ptr<Node> node, std::shared_ptr<QemuSocketList> list)
 {
     m_node = node;
-    m_machine = VirtualMachine::Of(node);
+    m_guest = node->GetObject<GuestAccess>();
     m_list = std::move(list);
     m_list->sockets.push_back(Ptr<Socket>(this));
 }
@@ -142,14 +142,21 @@ template <typename Parent>
 bool
 QemuSocket<Parent>::IsEarly() const
 {
-    return m_machine && m_machine->IsEarly();
+    return m_guest && m_guest->IsEarly();
 }
 
 template <typename Parent>
 bool
 QemuSocket<Parent>::IsOver() const
 {
-    return m_closed;
+    return IsClosed();
+}
+
+template <typename Parent>
+bool
+QemuSocket<Parent>::IsOpen() const
+{
+    return m_handle != 0;
 }
 
 template <typename Parent>
@@ -157,7 +164,7 @@ void
 QemuSocket<Parent>::WhenRunning(std::function<void()> action)
 {
     /* The socket lives until then. */
-    m_machine->WhenRunning([self = Ptr<QemuSocket>(this), action]() {
+    m_guest->WhenRunning([self = Ptr<QemuSocket>(this), action]() {
         if (!self->IsOver())
         {
             action();
@@ -169,14 +176,14 @@ template <typename Parent>
 bool
 QemuSocket<Parent>::Ask(const std::function<void(ns3qemu::RelayClient&)>& request) const
 {
-    if (!m_machine || !m_machine->IsRunning())
+    if (!m_guest || !m_guest->IsRunning())
     {
         FailInGuest(EBADF);
         return false;
     }
     int error = 0;
     /* Caught within, so that the request's events are told all the same. */
-    m_machine->Request([&](ns3qemu::RelayClient& relay) {
+    m_guest->Request([&](ns3qemu::RelayClient& relay) {
         try
         {
             request(relay);
@@ -192,7 +199,7 @@ QemuSocket<Parent>::Ask(const std::function<void(ns3qemu::RelayClient&)>& reques
         FailInGuest(error);
         return false;
     }
-    return m_machine && m_machine->IsRunning();
+    return m_guest && m_guest->IsRunning();
 }
 
 template <typename Parent>
@@ -217,7 +224,7 @@ template <typename Parent>
 bool
 QemuSocket<Parent>::OpenAs(uint16_t family, uint32_t type, uint32_t protocol)
 {
-    if (m_open)
+    if (IsOpen())
     {
         return true;
     }
@@ -228,7 +235,6 @@ QemuSocket<Parent>::OpenAs(uint16_t family, uint32_t type, uint32_t protocol)
     }
     const bool opened = Ask([&](ns3qemu::RelayClient& relay) {
         m_handle = relay.Socket(family, type, protocol);
-        m_open = true;
         m_family = family;
         if (family == RELAY_INET6)
         {
@@ -236,18 +242,18 @@ QemuSocket<Parent>::OpenAs(uint16_t family, uint32_t type, uint32_t protocol)
             relay.SetOption(m_handle, IPPROTO_IPV6, IPV6_V6ONLY, ToOption(1));
         }
     });
-    if (!m_open)
+    if (!IsOpen())
     {
         return false;
     }
-    m_machine->Watch(m_handle, MakeCallback(&QemuSocket::OnReady, this));
+    m_guest->Watch(m_handle, MakeCallback(&QemuSocket::OnReady, this));
     const auto options = std::move(m_options);
     m_options.clear();
     for (const auto& option : options)
     {
-        if (SetOption(option.level, option.name, option.value) != 0)
+        if (SetGuestOption(option.level, option.name, option.value) != 0)
         {
-            throw ns3qemu::GuestError("VM '" + m_machine->GetName() + "': socket option " +
+            throw ns3qemu::GuestError("VM '" + m_guest->GetName() + "': socket option " +
                                           std::to_string(option.name) + " of level " +
                                           std::to_string(option.level) + Quote(option.value),
                                       m_guestErrno);
@@ -263,9 +269,8 @@ void
 QemuSocket<Parent>::Adopt(uint32_t handle, uint16_t family)
 {
     m_handle = handle;
-    m_open = true;
     m_family = family;
-    m_machine->Watch(m_handle, MakeCallback(&QemuSocket::OnReady, this));
+    m_guest->Watch(m_handle, MakeCallback(&QemuSocket::OnReady, this));
 }
 
 template <typename Parent>
@@ -273,13 +278,13 @@ void
 QemuSocket<Parent>::CloseGuest()
 {
     NS_LOG_FUNCTION(this);
-    if (m_open)
+    if (IsOpen())
     {
-        m_open = false;
-        m_machine->Unwatch(m_handle);
-        if (m_machine->IsRunning())
+        const uint32_t handle = std::exchange(m_handle, 0);
+        m_guest->Unwatch(handle);
+        if (m_guest->IsRunning())
         {
-            Ask([this](ns3qemu::RelayClient& relay) { relay.Close(m_handle); });
+            Ask([handle](ns3qemu::RelayClient& relay) { relay.Close(handle); });
         }
     }
     Forget();
@@ -321,7 +326,7 @@ QemuSocket<Parent>::BindTo(const ns3qemu::GuestEndpoint& local)
     {
         return -1;
     }
-    m_localKnown = false;
+    m_local.reset();
     return 0;
 }
 
@@ -330,7 +335,7 @@ int
 QemuSocket<Parent>::Bind(const Address& address)
 {
     NS_LOG_FUNCTION(this << address);
-    if (m_closed || !m_machine)
+    if (IsClosed() || !m_guest)
     {
         return Fail(Socket::ERROR_BADF);
     }
@@ -355,7 +360,6 @@ QemuSocket<Parent>::Bind(const Address& address)
     }
     m_bound = true;
     m_local = local;
-    m_localKnown = true;
     m_family = local.address.family;
     WhenRunning([this, local]() {
         if (BindTo(local) != 0)
@@ -386,16 +390,15 @@ template <typename Parent>
 int
 QemuSocket<Parent>::GetSockName(Address& address) const
 {
-    if (m_open && !m_localKnown)
+    if (IsOpen() && !m_local)
     {
-        m_localKnown =
-            Ask([this](ns3qemu::RelayClient& relay) { m_local = relay.GetSocketName(m_handle); });
+        Ask([this](ns3qemu::RelayClient& relay) { m_local = relay.GetSocketName(m_handle); });
+        if (!m_local)
+        {
+            return -1;
+        }
     }
-    if (m_open && !m_localKnown)
-    {
-        return -1;
-    }
-    auto local = m_local;
+    auto local = m_local.value_or(ns3qemu::GuestEndpoint{});
     local.address.family = static_cast<uint8_t>(m_family == RELAY_INET6 ? RELAY_INET6 : RELAY_INET);
     address = ToAddress(local);
     return 0;
@@ -405,11 +408,11 @@ template <typename Parent>
 int
 QemuSocket<Parent>::GetPeerName(Address& address) const
 {
-    if (!m_hasPeer)
+    if (!m_peer)
     {
         return Fail(Socket::ERROR_NOTCONN);
     }
-    address = ToAddress(m_peer);
+    address = ToAddress(*m_peer);
     return 0;
 }
 
@@ -420,15 +423,23 @@ int
 QemuSocket<Parent>::SetOption(int level, int name, const std::vector<uint8_t>& value)
 {
     NS_LOG_FUNCTION(this << level << name);
-    if (m_closed)
+    if (IsClosed())
     {
         return Fail(Socket::ERROR_BADF);
     }
-    if (!m_open)
+    if (!IsOpen())
     {
         m_options.push_back(Option{level, name, value});
         return 0;
     }
+    return SetGuestOption(level, name, value);
+}
+
+/* Of a socket that is open; it may be closed already and still have something to send. */
+template <typename Parent>
+int
+QemuSocket<Parent>::SetGuestOption(int level, int name, const std::vector<uint8_t>& value)
+{
     if (level == (m_family == RELAY_INET6 ? IPPROTO_IP : IPPROTO_IPV6))
     {
         return 0;
@@ -454,7 +465,7 @@ std::vector<uint8_t>
 QemuSocket<Parent>::GetOption(int level, int name, uint32_t length) const
 {
     std::vector<uint8_t> value;
-    if (m_open)
+    if (IsOpen())
     {
         Ask([&](ns3qemu::RelayClient& relay) {
             value = relay.GetOption(m_handle, level, name, length);
@@ -467,25 +478,25 @@ template <typename Parent>
 void
 QemuSocket<Parent>::SyncOptions()
 {
-    if (!m_open)
+    if (!IsOpen())
     {
         return;
     }
     if (m_family == RELAY_INET && this->GetIpTos() != m_toldTos)
     {
         m_toldTos = this->GetIpTos();
-        SetOption(IPPROTO_IP, IP_TOS, m_toldTos);
+        SetGuestOption(IPPROTO_IP, IP_TOS, ToOption(m_toldTos));
     }
     if (m_family == RELAY_INET6 && this->GetIpv6Tclass() != m_toldTrafficClass)
     {
         m_toldTrafficClass = this->GetIpv6Tclass();
-        SetOption(IPPROTO_IPV6, IPV6_TCLASS, m_toldTrafficClass);
+        SetGuestOption(IPPROTO_IPV6, IPV6_TCLASS, ToOption(m_toldTrafficClass));
     }
     /* After the type of service, which sets a priority, too. */
     if (this->GetPriority() != m_toldPriority)
     {
         m_toldPriority = this->GetPriority();
-        SetOption(SOL_SOCKET, SO_PRIORITY, m_toldPriority);
+        SetGuestOption(SOL_SOCKET, SO_PRIORITY, ToOption(m_toldPriority));
     }
 }
 
@@ -494,7 +505,7 @@ void
 QemuSocket<Parent>::SetIpTtl(uint8_t ttl)
 {
     Parent::SetIpTtl(ttl);
-    if (ttl != 0 || m_open)
+    if (ttl != 0 || IsOpen())
     {
         SetOption(IPPROTO_IP, IP_TTL, ttl != 0 ? ttl : -1); // the kernel's own
     }
@@ -505,7 +516,7 @@ void
 QemuSocket<Parent>::SetIpv6HopLimit(uint8_t limit)
 {
     Parent::SetIpv6HopLimit(limit);
-    if (limit != 0 || m_open)
+    if (limit != 0 || IsOpen())
     {
         SetOption(IPPROTO_IPV6, IPV6_UNICAST_HOPS, limit != 0 ? limit : -1);
     }
@@ -540,7 +551,10 @@ QemuSocket<Parent>::BindToNetDevice(Ptr<NetDevice> device)
 {
     NS_LOG_FUNCTION(this << device);
     Parent::BindToNetDevice(device);
-    BindGuestToDevice();
+    if (!IsClosed())
+    {
+        BindGuestToDevice();
+    }
 }
 
 template <typename Parent>
@@ -548,7 +562,7 @@ void
 QemuSocket<Parent>::BindGuestToDevice()
 {
     const auto device = this->m_boundnetdevice;
-    if (!m_open || !device)
+    if (!IsOpen() || !device)
     {
         return;
     }
@@ -556,6 +570,7 @@ QemuSocket<Parent>::BindGuestToDevice()
     if (!DynamicCast<LoopbackNetDevice>(device))
     {
         const int64_t nic = FindNic(device);
+        /* Asked for: a program in the guest may have given it another name. */
         if (nic < 0 || !Ask([&](ns3qemu::RelayClient& relay) {
                 relay.GetLink(static_cast<uint32_t>(nic), &name);
             }))
@@ -565,7 +580,7 @@ QemuSocket<Parent>::BindGuestToDevice()
             return;
         }
     }
-    SetOption(SOL_SOCKET, SO_BINDTODEVICE, {name.begin(), name.end()});
+    SetGuestOption(SOL_SOCKET, SO_BINDTODEVICE, {name.begin(), name.end()});
 }
 
 template <typename Parent>
@@ -587,31 +602,23 @@ template <typename Parent>
 uint32_t
 QemuSocket<Parent>::GetGuestInterface(uint32_t nic) const
 {
-    uint32_t index = 0;
-    Ask([&](ns3qemu::RelayClient& relay) { index = relay.GetLink(nic).index; });
-    return index;
+    const auto& indices = m_guest->GetInterfaceIndices();
+    return nic < indices.size() ? indices[nic] : 0;
 }
 
 template <typename Parent>
 uint32_t
 QemuSocket<Parent>::GetDeviceIndex(uint32_t guestInterface) const
 {
-    const auto known = m_deviceIndexes.find(guestInterface);
-    if (known != m_deviceIndexes.end())
-    {
-        return known->second;
-    }
-    uint32_t index = 0;
     for (uint32_t i = 0; i < m_node->GetNDevices(); i++)
     {
         const auto nic = DynamicCast<QemuNetDevice>(m_node->GetDevice(i));
         if (nic && GetGuestInterface(nic->GetNicIndex()) == guestInterface)
         {
-            index = nic->GetJoinedDevice()->GetIfIndex();
+            return nic->GetJoinedDevice()->GetIfIndex();
         }
     }
-    m_deviceIndexes[guestInterface] = index;
-    return index;
+    return 0;
 }
 
 /* ---- the rest ---- */
@@ -627,14 +634,7 @@ template <typename Parent>
 uint32_t
 QemuSocket<Parent>::GetHandle() const
 {
-    return m_open ? m_handle : 0;
-}
-
-template <typename Parent>
-Ptr<VirtualMachine>
-QemuSocket<Parent>::GetMachine() const
-{
-    return m_machine;
+    return m_handle;
 }
 
 template <typename Parent>

@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_SOCKET_H
 #define NS3_QEMU_SOCKET_H
 
-#include "virtual-machine.h"
+#include "guest-access.h"
 
 #include "ns3/address.h"
 #include "ns3/node.h"
@@ -13,8 +13,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,7 +53,7 @@ class QemuSocket : public Parent
 
     /**
      * For the factory.
-     * @param node the node, which has a VirtualMachine
+     * @param node the node, which has a VirtualMachine, or what answers for one
      * @param list where the socket is kept until it is closed
      */
     void Attach(Ptr<Node> node, std::shared_ptr<QemuSocketList> list);
@@ -63,8 +63,6 @@ class QemuSocket : public Parent
     int GetGuestErrno() const;
     /** @return the relay's handle of the guest's socket; 0 if it is not open */
     uint32_t GetHandle() const;
-    /** @return the machine */
-    Ptr<VirtualMachine> GetMachine() const;
 
     /**
      * Set any option of the guest's socket.
@@ -105,7 +103,9 @@ class QemuSocket : public Parent
 
     void DoDispose() override;
 
-    /** @return true if the guest's socket is not wanted any more */
+    /** @return true once the application may not use the socket: it, or an error, has closed it */
+    virtual bool IsClosed() const = 0;
+    /** @return true if the guest's socket is not wanted any more: it may outlive a Close */
     virtual bool IsOver() const;
     /** Open the guest's socket: call OpenAs() with the arguments of socket(2). */
     virtual bool Open(uint16_t family) = 0;
@@ -114,6 +114,8 @@ class QemuSocket : public Parent
     /** The guest tells of its socket: note it, and call ServeSoon() if something is to be done. */
     virtual void OnReady(const RelayReady& ready) = 0;
 
+    /** @return true if there is a socket in the guest */
+    bool IsOpen() const;
     bool OpenAs(uint16_t family, uint32_t type, uint32_t protocol);
     /** Take over a socket that is open. */
     void Adopt(uint32_t handle, uint16_t family);
@@ -149,20 +151,19 @@ class QemuSocket : public Parent
     uint32_t GetDeviceIndex(uint32_t guestInterface) const;
 
     /* Forgotten when the socket is connected: the kernel chooses an address then. */
-    mutable ns3qemu::GuestEndpoint m_local;
-    mutable bool m_localKnown{false};
-    ns3qemu::GuestEndpoint m_peer;
-    bool m_hasPeer{false};
+    mutable std::optional<ns3qemu::GuestEndpoint> m_local;
+    std::optional<ns3qemu::GuestEndpoint> m_peer;
 
-    bool m_open{false};   // in the guest
-    bool m_closed{false}; // by the application, or by an error
+    /* No states of a protocol: any socket may be bound and shut down, before it is connected or
+     * not, and the sockets that a listening one accepts are shut down as it is. */
     bool m_bound{false};
     bool m_shutdownSend{false};
     bool m_shutdownReceive{false};
-    uint32_t m_handle{0};
+
+    uint32_t m_handle{0}; // the relay's of the guest's socket; 0: it is not open
     uint16_t m_family{0};
 
-    Ptr<VirtualMachine> m_machine;
+    Ptr<GuestAccess> m_guest;
 
   private:
     struct Option
@@ -173,6 +174,7 @@ class QemuSocket : public Parent
     };
 
     int BindTo(const ns3qemu::GuestEndpoint& local);
+    int SetGuestOption(int level, int name, const std::vector<uint8_t>& value);
     void BindGuestToDevice();
     void DoServe();
 
@@ -181,9 +183,8 @@ class QemuSocket : public Parent
     std::vector<Option> m_options; // to be set when it is opened
     mutable int m_guestErrno{0};
     mutable Socket::SocketErrno m_errno{Socket::ERROR_NOTERROR};
-    mutable std::map<uint32_t, uint32_t> m_deviceIndexes; // by the guest's index
-    bool m_allowBroadcast{false};
-    bool m_serving{false};
+    bool m_allowBroadcast{false}; // an option that is asked for, too
+    bool m_serving{false};        // an event is scheduled for it
     /* What the guest has been told. */
     uint8_t m_toldTos{0};
     uint8_t m_toldTrafficClass{0};

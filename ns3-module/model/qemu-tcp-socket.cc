@@ -39,48 +39,119 @@ constexpr uint32_t PIECE = 65536;
 /* The kernel's own limit holds. */
 constexpr uint32_t BACKLOG = 4096;
 
-/* ns-3's congestion controls that Linux has as well, and under which name. */
-constexpr std::array<std::pair<const char*, const char*>, 16> CONGESTION_CONTROLS{{
-    {"ns3::TcpLinuxReno", "reno"},
-    {"ns3::TcpNewReno", "reno"},
-    {"ns3::TcpCubic", "cubic"},
-    {"ns3::TcpBbr", "bbr"},
-    {"ns3::TcpDctcp", "dctcp"},
-    {"ns3::TcpBic", "bic"},
-    {"ns3::TcpHighSpeed", "highspeed"},
-    {"ns3::TcpHtcp", "htcp"},
-    {"ns3::TcpHybla", "hybla"},
-    {"ns3::TcpIllinois", "illinois"},
-    {"ns3::TcpLp", "lp"},
-    {"ns3::TcpScalable", "scalable"},
-    {"ns3::TcpVegas", "vegas"},
-    {"ns3::TcpVeno", "veno"},
-    {"ns3::TcpWestwoodPlus", "westwood"},
-    {"ns3::TcpYeah", "yeah"},
+/* The table at the top of the header. */
+using State = QemuTcpSocket::State;
+
+struct Row
+{
+    State state;
+    const char* name;
+    std::vector<State> next;
+};
+
+const std::array<Row, QemuTcpSocket::STATES> TABLE{{
+    {State::IDLE, "IDLE", {State::LISTENING, State::CONNECTING, State::ESTABLISHED, State::ENDED}},
+    {State::LISTENING, "LISTENING", {State::IDLE, State::ENDED}},
+    {State::CONNECTING,
+     "CONNECTING",
+     {State::IDLE,
+      State::CONNECTING_FIN,
+      State::CONNECTING_CLOSED,
+      State::ESTABLISHED,
+      State::ENDED}},
+    {State::CONNECTING_FIN,
+     "CONNECTING_FIN",
+     {State::CONNECTING_CLOSED, State::ESTABLISHED_FIN, State::ENDED}},
+    {State::CONNECTING_CLOSED, "CONNECTING_CLOSED", {State::ESTABLISHED_CLOSED, State::ENDED}},
+    {State::ESTABLISHED,
+     "ESTABLISHED",
+     {State::ESTABLISHED_FIN, State::ESTABLISHED_CLOSED, State::CLOSE_WAIT, State::ENDED}},
+    {State::ESTABLISHED_FIN,
+     "ESTABLISHED_FIN",
+     {State::FIN_WAIT, State::ESTABLISHED_CLOSED, State::CLOSE_WAIT_FIN, State::ENDED}},
+    {State::ESTABLISHED_CLOSED, "ESTABLISHED_CLOSED", {State::ENDED}},
+    {State::FIN_WAIT, "FIN_WAIT", {State::DRAINING, State::ENDED}},
+    {State::CLOSE_WAIT,
+     "CLOSE_WAIT",
+     {State::CLOSE_WAIT_FIN, State::CLOSE_WAIT_CLOSED, State::ENDED}},
+    {State::CLOSE_WAIT_FIN,
+     "CLOSE_WAIT_FIN",
+     {State::DRAINING, State::CLOSE_WAIT_CLOSED, State::ENDED}},
+    {State::CLOSE_WAIT_CLOSED, "CLOSE_WAIT_CLOSED", {State::ENDED}},
+    {State::DRAINING, "DRAINING", {State::ENDED}},
+    {State::ENDED, "ENDED", {}},
 }};
 
-/* The counterpart of what a script has set for all of ns-3's own sockets; empty: nothing. */
-std::string
-DefaultCongestionControl()
+const Row&
+RowOf(State state)
 {
-    TypeId tcp;
-    TypeId::AttributeInformation info;
-    if (!TypeId::LookupByNameFailSafe("ns3::TcpL4Protocol", &tcp) ||
-        !IsDefaultChanged(tcp, "SocketType") || !tcp.LookupAttributeByName("SocketType", &info))
+    return TABLE.at(static_cast<size_t>(state));
+}
+
+/* What the peer's end makes of a state; the other states stay. */
+State
+AfterPeersEnd(State state)
+{
+    switch (state)
     {
-        return "";
+    case State::ESTABLISHED:
+        return State::CLOSE_WAIT;
+    case State::ESTABLISHED_FIN:
+        return State::CLOSE_WAIT_FIN;
+    case State::FIN_WAIT:
+        return State::DRAINING;
+    default:
+        return state;
     }
-    const auto name = info.initialValue->SerializeToString(info.checker);
-    for (const auto& [theirs, linux] : CONGESTION_CONTROLS)
+}
+
+/* What ShutdownSend makes of a state. */
+State
+AfterShutdown(State state)
+{
+    switch (state)
     {
-        if (name == theirs)
-        {
-            return linux;
-        }
+    case State::CONNECTING:
+        return State::CONNECTING_FIN;
+    case State::ESTABLISHED:
+        return State::ESTABLISHED_FIN;
+    case State::CLOSE_WAIT:
+        return State::CLOSE_WAIT_FIN;
+    default:
+        return state;
     }
-    NS_LOG_WARN("Linux has no counterpart of " << name
-                                               << "; the guest's own congestion control is used");
-    return "";
+}
+
+/* What Close makes of a state in which something is unsent. */
+State
+AfterClose(State state)
+{
+    switch (state)
+    {
+    case State::CONNECTING:
+    case State::CONNECTING_FIN:
+        return State::CONNECTING_CLOSED;
+    case State::CLOSE_WAIT:
+    case State::CLOSE_WAIT_FIN:
+        return State::CLOSE_WAIT_CLOSED;
+    default:
+        return State::ESTABLISHED_CLOSED;
+    }
+}
+
+/* What an established connection makes of a state in which it is waited for. */
+State
+AfterConnecting(State state)
+{
+    switch (state)
+    {
+    case State::CONNECTING_FIN:
+        return State::ESTABLISHED_FIN;
+    case State::CONNECTING_CLOSED:
+        return State::ESTABLISHED_CLOSED;
+    default:
+        return State::ESTABLISHED;
+    }
 }
 
 } // namespace
@@ -106,7 +177,12 @@ QemuTcpSocket::GetTypeId()
                           "applications set it, which TcpSocketBase has.",
                           DoubleValue(30),
                           MakeDoubleAccessor(&QemuTcpSocket::m_maxSegmentLifetime),
-                          MakeDoubleChecker<double>(0)));
+                          MakeDoubleChecker<double>(0))
+            .AddTraceSource("SocketState",
+                            "What the application may do and the guest has said: see the table "
+                            "in qemu-tcp-socket.h.",
+                            MakeTraceSourceAccessor(&QemuTcpSocket::m_socketStateTrace),
+                            "ns3::QemuTcpSocket::StateTracedCallback"));
     return tid;
 }
 
@@ -116,11 +192,8 @@ QemuTcpSocket::QemuTcpSocket()
 }
 
 QemuTcpSocket::QemuTcpSocket(const QemuTcpSocket& listener)
-    : QemuSocket<TcpSocket>(listener),
-      TcpInfoTracer(listener),
-      m_attributes(listener.m_attributes),
-      m_maxSegmentLifetime(listener.m_maxSegmentLifetime),
-      m_constructed(true)
+    : QemuTcpOptions(listener),
+      TcpInfoTracer(listener)
 {
     NS_LOG_FUNCTION(this);
     /* As with ns-3's own sockets; the callbacks of its closing stay the listener's. */
@@ -141,8 +214,11 @@ QemuTcpSocket::DoDispose()
 {
     NS_LOG_FUNCTION(this);
     StopTracing();
-    m_state = ENDED;
-    QemuSocket<TcpSocket>::DoDispose();
+    if (m_state != State::ENDED)
+    {
+        Enter(State::ENDED);
+    }
+    QemuTcpOptions::DoDispose();
 }
 
 Socket::SocketType
@@ -151,10 +227,79 @@ QemuTcpSocket::GetSocketType() const
     return NS3_SOCK_STREAM;
 }
 
+/* ---- the states ---- */
+
+std::ostream&
+operator<<(std::ostream& out, QemuTcpSocket::State state)
+{
+    return out << RowOf(state).name;
+}
+
+bool
+QemuTcpSocket::IsTransition(State from, State to)
+{
+    const auto& next = RowOf(from).next;
+    return std::find(next.begin(), next.end(), to) != next.end();
+}
+
+QemuTcpSocket::State
+QemuTcpSocket::GetState() const
+{
+    return m_state;
+}
+
+void
+QemuTcpSocket::Enter(State next)
+{
+    NS_LOG_FUNCTION(this << m_state << next);
+    if (!IsTransition(m_state, next))
+    {
+        throw std::logic_error(std::string("a TCP socket cannot go from ") + RowOf(m_state).name +
+                               " to " + RowOf(next).name);
+    }
+    const State before = m_state;
+    m_state = next;
+    m_socketStateTrace(before, next);
+}
+
+bool
+QemuTcpSocket::IsConnecting() const
+{
+    return m_state >= State::CONNECTING && m_state <= State::CONNECTING_CLOSED;
+}
+
+bool
+QemuTcpSocket::IsConnected() const
+{
+    return m_state >= State::ESTABLISHED && m_state <= State::DRAINING;
+}
+
+/* The guest has said so, whether the application has been told or not. */
+bool
+QemuTcpSocket::HasPeerEnded() const
+{
+    return (m_told & RELAY_HANGUP) || (m_state >= State::CLOSE_WAIT && m_state <= State::DRAINING);
+}
+
+bool
+QemuTcpSocket::MaySend() const
+{
+    return (m_state == State::CONNECTING || m_state == State::ESTABLISHED ||
+            m_state == State::CLOSE_WAIT) &&
+           !m_shutdownSend;
+}
+
+bool
+QemuTcpSocket::IsClosed() const
+{
+    return m_state == State::CONNECTING_CLOSED || m_state == State::ESTABLISHED_CLOSED ||
+           m_state == State::CLOSE_WAIT_CLOSED || m_state == State::ENDED;
+}
+
 bool
 QemuTcpSocket::IsOver() const
 {
-    return m_state == ENDED; // closed, but for what is still to be sent
+    return m_state == State::ENDED; // a closed one may still have something to send
 }
 
 bool
@@ -165,39 +310,37 @@ QemuTcpSocket::Open(uint16_t family)
 
 /* ---- the beginning ---- */
 
-int
-QemuTcpSocket::DoConnect()
+bool
+QemuTcpSocket::ConnectGuest()
 {
-    m_state = CONNECTING;
-    if (!Open(m_peer.address.family) || !Ask([this](ns3qemu::RelayClient& relay) {
+    if (!Open(m_peer->address.family) || !Ask([this](ns3qemu::RelayClient& relay) {
             if (m_initialWindow > 0)
             {
-                ns3qemu::SetInitialWindow(relay, m_peer.address, m_initialWindow);
+                ns3qemu::SetInitialWindow(relay, m_peer->address, m_initialWindow);
             }
             relay.Watch(m_handle, RELAY_READABLE | RELAY_WRITABLE);
-            relay.Connect(m_handle, m_peer);
+            relay.Connect(m_handle, *m_peer);
         }))
     {
-        m_state = IDLE;
-        m_hasPeer = false;
-        return -1;
+        m_peer.reset();
+        return false;
     }
-    m_localKnown = false;
-    StartTracing(m_machine, m_handle);
-    return 0;
+    m_local.reset();
+    StartTracing(m_guest, m_handle);
+    return true;
 }
 
 int
 QemuTcpSocket::Connect(const Address& address)
 {
     NS_LOG_FUNCTION(this << address);
-    if (m_closed || !m_machine)
+    if (IsClosed() || !m_guest)
     {
         return Fail(ERROR_BADF);
     }
-    if (m_state != IDLE)
+    if (m_state != State::IDLE)
     {
-        return Fail(m_state == LISTENING ? ERROR_OPNOTSUPP : ERROR_ISCONN);
+        return Fail(m_state == State::LISTENING ? ERROR_OPNOTSUPP : ERROR_ISCONN);
     }
     try
     {
@@ -207,21 +350,24 @@ QemuTcpSocket::Connect(const Address& address)
     {
         return Fail(ERROR_INVAL);
     }
-    m_hasPeer = true;
-    if (!IsEarly())
+    Enter(State::CONNECTING);
+    if (IsEarly())
     {
-        return DoConnect();
+        m_family = m_peer->address.family;
+        WhenRunning([this]() {
+            if (!ConnectGuest())
+            {
+                m_error = GetGuestErrno();
+                ServeSoon();
+            }
+        });
+        return 0;
     }
-    m_state = CONNECTING;
-    m_family = m_peer.address.family;
-    WhenRunning([this]() {
-        if (DoConnect() != 0)
-        {
-            m_state = CONNECTING; // that is how it fails
-            m_error = GetGuestErrno();
-            ServeSoon();
-        }
-    });
+    if (!ConnectGuest())
+    {
+        Enter(State::IDLE);
+        return -1;
+    }
     return 0;
 }
 
@@ -229,15 +375,15 @@ int
 QemuTcpSocket::Listen()
 {
     NS_LOG_FUNCTION(this);
-    if (m_closed || !m_machine)
+    if (IsClosed() || !m_guest)
     {
         return Fail(ERROR_BADF);
     }
-    if (m_state != IDLE)
+    if (m_state != State::IDLE)
     {
         return Fail(ERROR_INVAL);
     }
-    m_state = LISTENING;
+    Enter(State::LISTENING);
     const auto listen = [this]() {
         return Open(m_family == RELAY_INET6 ? RELAY_INET6 : RELAY_INET) &&
                Ask([this](ns3qemu::RelayClient& relay) {
@@ -257,7 +403,7 @@ QemuTcpSocket::Listen()
     }
     if (!listen())
     {
-        m_state = IDLE;
+        Enter(State::IDLE);
         return -1;
     }
     return 0;
@@ -268,9 +414,9 @@ QemuTcpSocket::BeginConnection(uint32_t handle, const ns3qemu::GuestEndpoint& pe
 {
     Adopt(handle, peer.address.family);
     m_peer = peer;
-    m_hasPeer = true;
-    m_state = CONNECTED;
-    StartTracing(m_machine, m_handle);
+    Enter(State::ESTABLISHED);
+    m_told = RELAY_WRITABLE; // there is room, of which the application is to be told
+    StartTracing(m_guest, m_handle);
 }
 
 void
@@ -292,7 +438,7 @@ QemuTcpSocket::AcceptConnection(uint32_t handle, const ns3qemu::GuestEndpoint& p
     accepted->BeginConnection(handle, peer);
     NotifyNewConnectionCreated(accepted, from);
     /* Now that there may be callbacks: what has come, and that there is room. */
-    if (!accepted->m_closed)
+    if (!accepted->IsOver())
     {
         accepted->Ask([&](ns3qemu::RelayClient& relay) {
             relay.Watch(handle, RELAY_READABLE | RELAY_WRITABLE);
@@ -313,17 +459,17 @@ QemuTcpSocket::OnReady(const RelayReady& ready)
         m_error = ready.error != 0 ? ready.error : ECONNRESET;
         serve = true;
     }
-    if ((ready.conditions & RELAY_READABLE) && !m_endOfFile)
+    if ((ready.conditions & RELAY_READABLE) && m_input != Input::END)
     {
-        m_more = true;
-        m_notifyReceive = true;
+        m_input = Input::MORE;
+        m_told |= RELAY_READABLE;
         serve = true;
     }
     if (ready.conditions & RELAY_WRITABLE)
     {
-        if (m_state == CONNECTING)
+        if (IsConnecting())
         {
-            m_established = true;
+            m_told |= RELAY_WRITABLE;
             serve = true;
         }
         else if (m_full)
@@ -332,9 +478,9 @@ QemuTcpSocket::OnReady(const RelayReady& ready)
             serve = true;
         }
     }
-    if ((ready.conditions & RELAY_HANGUP) && !m_peerClosed)
+    if ((ready.conditions & RELAY_HANGUP) && !HasPeerEnded())
     {
-        m_peerClosed = true;
+        m_told |= RELAY_HANGUP;
         serve = true;
     }
     if (serve)
@@ -343,34 +489,39 @@ QemuTcpSocket::OnReady(const RelayReady& ready)
     }
 }
 
+bool
+QemuTcpSocket::TakeTold(uint32_t condition)
+{
+    const bool told = m_told & condition;
+    m_told &= ~condition;
+    return told;
+}
+
 void
 QemuTcpSocket::Serve()
 {
-    switch (m_state)
+    if (m_state == State::LISTENING)
     {
-    case LISTENING:
         ServeListener();
-        break;
-    case CONNECTING:
+    }
+    else if (IsConnecting())
+    {
         ServeConnecting();
-        break;
-    case CONNECTED:
+    }
+    else if (IsConnected())
+    {
         ServeConnection();
-        break;
-    default:
-        break;
     }
 }
 
 void
 QemuTcpSocket::ServeListener()
 {
-    if (!m_notifyReceive)
+    if (!TakeTold(RELAY_READABLE))
     {
         return;
     }
-    m_notifyReceive = false;
-    m_more = false;
+    m_input = Input::NONE;
     uint32_t handle = 0;
     ns3qemu::GuestEndpoint peer;
     /* One at a time: the guest tells again if there are more. */
@@ -383,30 +534,30 @@ QemuTcpSocket::ServeListener()
 void
 QemuTcpSocket::ServeConnecting()
 {
-    if (m_error != 0 || (m_peerClosed && !m_established))
+    const bool refused = (m_told & RELAY_HANGUP) && !(m_told & RELAY_WRITABLE);
+    if (m_error != 0 || refused)
     {
+        const bool closed = IsClosed();
         FailInGuest(m_error != 0 ? m_error : ECONNRESET);
         Sample();
         End();
-        if (!m_closed)
+        if (!closed)
         {
-            m_closed = true;
             NotifyConnectionFailed();
         }
         return;
     }
-    if (!m_established)
+    if (!TakeTold(RELAY_WRITABLE))
     {
         return;
     }
-    m_state = CONNECTED;
-    m_announced = true;
+    Enter(AfterConnecting(m_state));
     Sample();
-    if (!m_closed)
+    if (!IsClosed())
     {
         NotifyConnectionSucceeded();
     }
-    if (!m_closed && !m_shutdownSend)
+    if (MaySend())
     {
         NotifySend(GetTxAvailable());
     }
@@ -417,55 +568,49 @@ void
 QemuTcpSocket::ServeConnection()
 {
     const uint32_t sent = Flush();
-    if (sent > 0)
+    if (sent > 0 && !IsClosed())
     {
-        if (!m_closed)
-        {
-            NotifyDataSent(sent);
-        }
+        NotifyDataSent(sent);
     }
-    if ((sent > 0 || !m_announced) && !m_closed && !m_shutdownSend)
+    const bool accepted = TakeTold(RELAY_WRITABLE);
+    if ((sent > 0 || accepted) && MaySend())
     {
-        m_announced = true;
         NotifySend(GetTxAvailable());
     }
     FinishSending();
-    if (m_state != CONNECTED)
+    if (!IsConnected())
     {
         return;
     }
-    if (m_peerClosed && m_error == 0 && !m_closed && !m_shutdownReceive)
+    if (HasPeerEnded() && m_error == 0 && !IsClosed() && !m_shutdownReceive)
     {
         Prefetch();
     }
-    if (m_notifyReceive)
+    if (TakeTold(RELAY_READABLE) && (m_input == Input::MORE || !m_read.empty()) && !IsClosed() &&
+        !m_shutdownReceive)
     {
-        m_notifyReceive = false;
-        if ((m_more || !m_read.empty()) && !m_closed && !m_shutdownReceive)
-        {
-            NotifyDataRecv();
-        }
+        NotifyDataRecv();
     }
-    if (m_state != CONNECTED)
+    if (!IsConnected())
     {
         return;
     }
     if (m_error != 0)
     {
         const int error = m_error;
+        const bool closed = IsClosed();
         Sample();
         End();
         FailInGuest(error);
-        if (!m_closed)
+        if (!closed)
         {
-            m_closed = true;
             NotifyErrorClose();
         }
         return;
     }
-    if (m_peerClosed && !m_closed && !m_closeNotified)
+    if (!IsClosed() && TakeTold(RELAY_HANGUP))
     {
-        m_closeNotified = true;
+        Enter(AfterPeersEnd(m_state));
         Sample();
         NotifyNormalClose();
     }
@@ -481,20 +626,15 @@ QemuTcpSocket::GetQueued() const
 }
 
 uint32_t
-QemuTcpSocket::GetCapacity() const
-{
-    return m_attributes.sendBuffer;
-}
-
-uint32_t
 QemuTcpSocket::GetTxAvailable() const
 {
-    if (m_closed || m_shutdownSend || (m_state != CONNECTING && m_state != CONNECTED))
+    const uint32_t capacity = GetSndBufSize();
+    if (m_state == State::IDLE)
     {
-        return m_state == IDLE && !m_closed ? GetCapacity() : 0;
+        return capacity;
     }
     const uint32_t queued = GetQueued();
-    return queued < GetCapacity() ? GetCapacity() - queued : 0;
+    return MaySend() && queued < capacity ? capacity - queued : 0;
 }
 
 int
@@ -505,13 +645,13 @@ QemuTcpSocket::Send(Ptr<Packet> packet, uint32_t flags)
     {
         return Fail(ERROR_SHUTDOWN);
     }
-    if (m_closed || (m_state != CONNECTING && m_state != CONNECTED))
+    if (!MaySend())
     {
         return Fail(ERROR_NOTCONN);
     }
     const uint32_t size = packet->GetSize();
     const uint32_t room = GetTxAvailable();
-    if (size > room && (room == 0 || size <= GetCapacity()))
+    if (size > room && (room == 0 || size <= GetSndBufSize()))
     {
         return Fail(ERROR_AGAIN);
     }
@@ -524,7 +664,7 @@ QemuTcpSocket::Send(Ptr<Packet> packet, uint32_t flags)
     const size_t at = m_sendBuffer.size();
     m_sendBuffer.resize(at + taken);
     packet->CopyData(m_sendBuffer.data() + at, taken);
-    if (m_state == CONNECTED && !m_full)
+    if (IsConnected() && !m_full)
     {
         ServeSoon();
     }
@@ -542,7 +682,7 @@ QemuTcpSocket::Flush()
 {
     uint32_t sent = 0;
     SyncOptions();
-    while (m_state == CONNECTED && m_open && !m_full && m_error == 0 && GetQueued() > 0)
+    while (IsConnected() && IsOpen() && !m_full && m_error == 0 && GetQueued() > 0)
     {
         const uint32_t piece = std::min(GetQueued(), PIECE);
         uint32_t taken = 0;
@@ -583,36 +723,45 @@ QemuTcpSocket::Flush()
 void
 QemuTcpSocket::FinishSending()
 {
-    if (m_state != CONNECTED || GetQueued() > 0)
+    if (GetQueued() > 0)
     {
         return;
     }
-    if (m_closed)
+    const bool allRead = m_input == Input::END || m_shutdownReceive;
+    switch (m_state)
     {
+    case State::ESTABLISHED_CLOSED:
         End();
-        if (!m_closeNotified)
+        NotifyNormalClose();
+        break;
+    case State::CLOSE_WAIT_CLOSED: // of which the application has been told
+        End();
+        break;
+    case State::ESTABLISHED_FIN:
+    case State::CLOSE_WAIT_FIN:
+        if (m_state == State::CLOSE_WAIT_FIN && allRead)
         {
-            m_closeNotified = true;
-            NotifyNormalClose();
+            End(); // and with it the FIN
+            break;
         }
-        return;
-    }
-    if (!m_shutdownSend)
-    {
-        return;
-    }
-    /* Neither side sends any more, and all is read. */
-    if (m_peerClosed && m_closeNotified && (m_endOfFile || m_shutdownReceive))
-    {
-        m_closed = true;
-        End();
-        return;
-    }
-    if (m_finWanted && !m_sentFin)
-    {
-        m_sentFin = true;
+        Enter(m_state == State::ESTABLISHED_FIN ? State::FIN_WAIT : State::DRAINING);
         Ask([this](ns3qemu::RelayClient& relay) { relay.Shutdown(m_handle, SHUT_WR); });
         Sample();
+        break;
+    case State::CLOSE_WAIT:
+        if (m_shutdownSend && allRead)
+        {
+            End();
+        }
+        break;
+    case State::DRAINING:
+        if (allRead)
+        {
+            End();
+        }
+        break;
+    default:
+        break;
     }
 }
 
@@ -624,9 +773,12 @@ QemuTcpSocket::ReceiveFromGuest(uint32_t length, uint32_t flags) const
     std::vector<uint8_t> data;
     const uint32_t wanted = std::min(length, PIECE);
     Ask([&](ns3qemu::RelayClient& relay) {
-        m_more = false; // the guest tells again if there is more
+        m_input = Input::NONE; // the guest tells again if there is more
         data = relay.Receive(m_handle, wanted, flags).data;
-        m_endOfFile = data.empty() && wanted > 0;
+        if (data.empty() && wanted > 0)
+        {
+            m_input = Input::END;
+        }
     });
     return data;
 }
@@ -635,7 +787,7 @@ QemuTcpSocket::ReceiveFromGuest(uint32_t length, uint32_t flags) const
 void
 QemuTcpSocket::Prefetch()
 {
-    if (m_read.empty() && m_more && !m_endOfFile)
+    if (m_read.empty() && m_input == Input::MORE)
     {
         m_read = ReceiveFromGuest(PIECE, 0);
     }
@@ -644,7 +796,7 @@ QemuTcpSocket::Prefetch()
 uint32_t
 QemuTcpSocket::GetRxAvailable() const
 {
-    if (!m_more || !m_open)
+    if (m_input != Input::MORE || !IsOpen())
     {
         return static_cast<uint32_t>(m_read.size());
     }
@@ -663,13 +815,13 @@ Ptr<Packet>
 QemuTcpSocket::Recv(uint32_t maxSize, uint32_t flags)
 {
     NS_LOG_FUNCTION(this << maxSize << flags);
-    if (m_closed || m_state == IDLE || m_state == LISTENING)
+    if (IsClosed() || m_state == State::IDLE || m_state == State::LISTENING)
     {
-        Fail(m_closed ? ERROR_BADF : ERROR_NOTCONN);
+        Fail(IsClosed() ? ERROR_BADF : ERROR_NOTCONN);
         return nullptr;
     }
     SyncOptions();
-    if (m_read.empty() && m_more && !m_endOfFile && maxSize > 0)
+    if (m_read.empty() && m_input == Input::MORE && maxSize > 0)
     {
         const bool peek = flags & MSG_PEEK;
         m_read = ReceiveFromGuest(maxSize, flags & ~static_cast<uint32_t>(MSG_PEEK));
@@ -680,15 +832,15 @@ QemuTcpSocket::Recv(uint32_t maxSize, uint32_t flags)
     }
     if (m_read.empty())
     {
-        if (m_endOfFile)
+        if (m_input == Input::END)
         {
-            if (m_peerClosed)
+            if (HasPeerEnded())
             {
                 ServeSoon(); // it may have waited for this
             }
             return Create<Packet>();
         }
-        if (m_state == CONNECTED)
+        if (IsConnected())
         {
             Fail(ERROR_AGAIN);
         }
@@ -707,9 +859,9 @@ Ptr<Packet>
 QemuTcpSocket::RecvFrom(uint32_t maxSize, uint32_t flags, Address& from)
 {
     auto packet = Recv(maxSize, flags);
-    if (packet && m_hasPeer)
+    if (packet && m_peer)
     {
-        from = ToAddress(m_peer);
+        from = ToAddress(*m_peer);
     }
     return packet;
 }
@@ -720,7 +872,7 @@ void
 QemuTcpSocket::End()
 {
     NS_LOG_FUNCTION(this);
-    m_state = ENDED;
+    Enter(State::ENDED);
     m_sendBuffer.clear();
     m_sendAt = 0;
     StopTracing();
@@ -731,23 +883,22 @@ int
 QemuTcpSocket::Close()
 {
     NS_LOG_FUNCTION(this);
-    if (m_closed)
+    if (IsClosed())
     {
         return Fail(ERROR_BADF);
     }
-    m_closed = true;
-    if ((m_state == CONNECTED || m_state == CONNECTING) && GetQueued() > 0)
+    if (GetQueued() > 0)
     {
-        if (m_state == CONNECTED)
+        Enter(AfterClose(m_state));
+        if (IsConnected())
         {
             ServeSoon();
         }
         return 0; // it ends when all of that is with the guest
     }
-    const bool notify = m_state == CONNECTED || m_state == LISTENING;
-    if (notify && !m_closeNotified)
+    if (m_state == State::LISTENING || m_state == State::ESTABLISHED ||
+        m_state == State::ESTABLISHED_FIN || m_state == State::FIN_WAIT)
     {
-        m_closeNotified = true;
         Simulator::ScheduleNow(&QemuTcpSocket::NotifyNormalClose, Ptr<QemuTcpSocket>(this));
     }
     End();
@@ -759,9 +910,10 @@ QemuTcpSocket::ShutdownSend()
 {
     NS_LOG_FUNCTION(this);
     m_shutdownSend = true;
-    if (m_state == CONNECTING || m_state == CONNECTED)
+    const State next = AfterShutdown(m_state);
+    if (next != m_state)
     {
-        m_finWanted = true;
+        Enter(next);
         ServeSoon();
     }
     return 0;
@@ -773,244 +925,11 @@ QemuTcpSocket::ShutdownRecv()
     NS_LOG_FUNCTION(this);
     /* Not in the guest, where it would end a connection that is under way. */
     m_shutdownReceive = true;
+    if (HasPeerEnded())
+    {
+        ServeSoon(); // it may have waited for this
+    }
     return 0;
-}
-
-/* ---- attributes ---- */
-
-void
-QemuTcpSocket::NotifyConstructionCompleted()
-{
-    TcpSocket::NotifyConstructionCompleted();
-    m_constructed = true;
-    /* What a script has set as a default; ns-3's own defaults are not meant for a kernel. */
-    const auto changed = [](const char* name) { return IsDefaultChanged(GetTypeId(), name); };
-    const auto again = [&](const char* name, auto set, const auto& value) {
-        if (changed(name))
-        {
-            (this->*set)(value);
-        }
-    };
-    const Attributes a = m_attributes;
-    again("SndBufSize", &QemuTcpSocket::SetSndBufSize, a.sendBuffer);
-    again("RcvBufSize", &QemuTcpSocket::SetRcvBufSize, a.receiveBuffer);
-    again("SegmentSize", &QemuTcpSocket::SetSegSize, a.segmentSize);
-    again("InitialSlowStartThreshold", &QemuTcpSocket::SetInitialSSThresh, a.initialSsthresh);
-    again("InitialCwnd", &QemuTcpSocket::SetInitialCwnd, a.initialCwnd);
-    again("ConnTimeout", &QemuTcpSocket::SetConnTimeout, a.connectTimeout);
-    again("ConnCount", &QemuTcpSocket::SetSynRetries, a.synRetries);
-    again("DataRetries", &QemuTcpSocket::SetDataRetries, a.dataRetries);
-    again("DelAckTimeout", &QemuTcpSocket::SetDelAckTimeout, a.delayedAckTimeout);
-    again("DelAckCount", &QemuTcpSocket::SetDelAckMaxCount, a.delayedAckCount);
-    again("TcpNoDelay", &QemuTcpSocket::SetTcpNoDelay, a.noDelay);
-    again("PersistTimeout", &QemuTcpSocket::SetPersistTimeout, a.persistTimeout);
-    const auto control =
-        a.congestionControl.empty() ? DefaultCongestionControl() : a.congestionControl;
-    if (!control.empty())
-    {
-        SetCongestionControl(control);
-    }
-}
-
-void
-QemuTcpSocket::Ignore(const char* attribute, const char* instead) const
-{
-    if (m_constructed)
-    {
-        NS_LOG_WARN("the attribute " << attribute << " has no effect on a guest's socket; "
-                                     << instead);
-    }
-}
-
-void
-QemuTcpSocket::SetCongestionControl(std::string name)
-{
-    m_attributes.congestionControl = name;
-    if (m_constructed && !name.empty())
-    {
-        SetOption(IPPROTO_TCP, TCP_CONGESTION, {name.begin(), name.end()});
-    }
-}
-
-std::string
-QemuTcpSocket::GetCongestionControl() const
-{
-    return m_attributes.congestionControl;
-}
-
-void
-QemuTcpSocket::SetSndBufSize(uint32_t size)
-{
-    m_attributes.sendBuffer = size;
-    if (m_constructed)
-    {
-        /* With force, or net.core.wmem_max would cut it. */
-        SetOption(SOL_SOCKET, SO_SNDBUFFORCE, static_cast<int>(size));
-    }
-}
-
-uint32_t
-QemuTcpSocket::GetSndBufSize() const
-{
-    return m_attributes.sendBuffer;
-}
-
-void
-QemuTcpSocket::SetRcvBufSize(uint32_t size)
-{
-    m_attributes.receiveBuffer = size;
-    if (m_constructed)
-    {
-        SetOption(SOL_SOCKET, SO_RCVBUFFORCE, static_cast<int>(size));
-    }
-}
-
-uint32_t
-QemuTcpSocket::GetRcvBufSize() const
-{
-    return m_attributes.receiveBuffer;
-}
-
-void
-QemuTcpSocket::SetSegSize(uint32_t size)
-{
-    m_attributes.segmentSize = size;
-    if (m_constructed)
-    {
-        SetOption(IPPROTO_TCP, TCP_MAXSEG, static_cast<int>(size));
-    }
-}
-
-uint32_t
-QemuTcpSocket::GetSegSize() const
-{
-    return m_attributes.segmentSize;
-}
-
-void
-QemuTcpSocket::SetInitialSSThresh(uint32_t threshold)
-{
-    m_attributes.initialSsthresh = threshold;
-    Ignore("InitialSlowStartThreshold", "the kernel begins without one");
-}
-
-uint32_t
-QemuTcpSocket::GetInitialSSThresh() const
-{
-    return m_attributes.initialSsthresh;
-}
-
-void
-QemuTcpSocket::SetInitialCwnd(uint32_t cwnd)
-{
-    m_attributes.initialCwnd = cwnd;
-    if (m_constructed)
-    {
-        m_initialWindow = cwnd;
-    }
-}
-
-uint32_t
-QemuTcpSocket::GetInitialCwnd() const
-{
-    return m_attributes.initialCwnd;
-}
-
-void
-QemuTcpSocket::SetConnTimeout(Time timeout)
-{
-    m_attributes.connectTimeout = timeout;
-    Ignore("ConnTimeout", "the kernel repeats a SYN after 1 s");
-}
-
-Time
-QemuTcpSocket::GetConnTimeout() const
-{
-    return m_attributes.connectTimeout;
-}
-
-void
-QemuTcpSocket::SetSynRetries(uint32_t count)
-{
-    m_attributes.synRetries = count;
-    if (m_constructed)
-    {
-        SetOption(IPPROTO_TCP, TCP_SYNCNT, static_cast<int>(count));
-    }
-}
-
-uint32_t
-QemuTcpSocket::GetSynRetries() const
-{
-    return m_attributes.synRetries;
-}
-
-void
-QemuTcpSocket::SetDataRetries(uint32_t retries)
-{
-    m_attributes.dataRetries = retries;
-    Ignore("DataRetries", "set the sysctl net.ipv4.tcp_retries2");
-}
-
-uint32_t
-QemuTcpSocket::GetDataRetries() const
-{
-    return m_attributes.dataRetries;
-}
-
-void
-QemuTcpSocket::SetDelAckTimeout(Time timeout)
-{
-    m_attributes.delayedAckTimeout = timeout;
-    Ignore("DelAckTimeout", "the kernel delays between 40 and 200 ms");
-}
-
-Time
-QemuTcpSocket::GetDelAckTimeout() const
-{
-    return m_attributes.delayedAckTimeout;
-}
-
-void
-QemuTcpSocket::SetDelAckMaxCount(uint32_t count)
-{
-    m_attributes.delayedAckCount = count;
-    Ignore("DelAckCount", "the kernel acknowledges every second segment");
-}
-
-uint32_t
-QemuTcpSocket::GetDelAckMaxCount() const
-{
-    return m_attributes.delayedAckCount;
-}
-
-void
-QemuTcpSocket::SetTcpNoDelay(bool noDelay)
-{
-    m_attributes.noDelay = noDelay;
-    if (m_constructed)
-    {
-        SetOption(IPPROTO_TCP, TCP_NODELAY, noDelay ? 1 : 0);
-    }
-}
-
-bool
-QemuTcpSocket::GetTcpNoDelay() const
-{
-    return m_attributes.noDelay;
-}
-
-void
-QemuTcpSocket::SetPersistTimeout(Time timeout)
-{
-    m_attributes.persistTimeout = timeout;
-    Ignore("PersistTimeout", "the kernel probes after its retransmission timeout");
-}
-
-Time
-QemuTcpSocket::GetPersistTimeout() const
-{
-    return m_attributes.persistTimeout;
 }
 
 } // namespace ns3

@@ -1,16 +1,90 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
+ *
+ * The states of a QemuTcpSocket
+ * =============================
+ * They say what its application may do and what its guest has said, where RFC 9293's, which the
+ * trace source State shows, say what has crossed the network. In a name, _FIN is: ShutdownSend was
+ * called, and data or the FIN itself is still to be handed to the guest; _CLOSED is: Close was
+ * called, and data is still to be handed to the guest. "Unsent" is data that Send has taken and
+ * that has not been handed over, "sent" what has.
+ *
+ *   IDLE                    neither connected nor listening; Bind, once
+ *     -> LISTENING            Listen
+ *     -> CONNECTING           Connect
+ *     -> ESTABLISHED          accepted: it is the fork of a listening socket
+ *     -> ENDED                Close
+ *   LISTENING               each connection is offered to the application, one in an event
+ *     -> IDLE                 the guest refuses Listen
+ *     -> ENDED                Close [n]
+ *   CONNECTING              Send takes data, none is handed over
+ *     -> IDLE                 the guest refuses Connect at once
+ *     -> CONNECTING_FIN       ShutdownSend
+ *     -> CONNECTING_CLOSED    Close, with data unsent
+ *     -> ESTABLISHED          connected [c]
+ *     -> ENDED                Close; failure [f]
+ *   CONNECTING_FIN          Send is refused
+ *     -> CONNECTING_CLOSED    Close, with data unsent
+ *     -> ESTABLISHED_FIN      connected [c]
+ *     -> ENDED                Close; failure [f]
+ *   CONNECTING_CLOSED       the application is told nothing
+ *     -> ESTABLISHED_CLOSED   connected
+ *     -> ENDED                failure
+ *   ESTABLISHED             Send and Recv; the guest tells of data, and of room
+ *     -> ESTABLISHED_FIN      ShutdownSend
+ *     -> ESTABLISHED_CLOSED   Close, with data unsent
+ *     -> CLOSE_WAIT           the peer's end [n]
+ *     -> ENDED                Close [n]; error [e]
+ *   ESTABLISHED_FIN         Recv; the guest tells of data, and of room
+ *     -> FIN_WAIT             all is sent, and then the FIN
+ *     -> ESTABLISHED_CLOSED   Close, with data unsent
+ *     -> CLOSE_WAIT_FIN       the peer's end [n]
+ *     -> ENDED                Close [n]; error [e]
+ *   ESTABLISHED_CLOSED      the guest tells of room
+ *     -> ENDED                all is sent [n]; error
+ *   FIN_WAIT                Recv; the guest tells of data
+ *     -> DRAINING             the peer's end [n]
+ *     -> ENDED                Close [n]; error [e]
+ *   CLOSE_WAIT              Send, and Recv of what is left; the guest tells of room
+ *     -> CLOSE_WAIT_FIN       ShutdownSend
+ *     -> CLOSE_WAIT_CLOSED    Close, with data unsent
+ *     -> ENDED                Close; error [e]; all is read, where Send was shut down before there
+ *                             was a connection: no FIN was asked for, the end brings it about
+ *   CLOSE_WAIT_FIN          Recv of what is left; the guest tells of room
+ *     -> DRAINING             all is sent, and then the FIN
+ *     -> CLOSE_WAIT_CLOSED    Close, with data unsent
+ *     -> ENDED                Close; error [e]; all is sent and read
+ *   CLOSE_WAIT_CLOSED       the guest tells of room
+ *     -> ENDED                all is sent; error
+ *   DRAINING                both have ended; Recv of what is left
+ *     -> ENDED                Close; error [e]; all is read
+ *   ENDED                   the guest's socket is closed; a call fails, or does nothing
+ *
+ *   [c] [f] [n] [e]: the callback that the application gets, in an event of its own: connection
+ *   succeeded, connection failed, normal close, error close. What is not wanted any more, after
+ *   ShutdownRecv, counts as read. A socket that is disposed of goes from any state to ENDED.
+ *
+ *   call, and its errno  IDLE      LISTENING  CONNECTING  ESTABLISHED..DRAINING  _CLOSED, ENDED
+ *   -------------------  --------  ---------  ----------  ---------------------  --------------
+ *   Bind, not yet bound  -         guest's    guest's     guest's                BADF
+ *   Bind, bound          INVAL     INVAL      INVAL       INVAL                  BADF
+ *   Connect              -         OPNOTSUPP  ISCONN      ISCONN                 BADF
+ *   Listen               -         INVAL      INVAL       INVAL                  BADF
+ *   Send                 NOTCONN   NOTCONN    - or AGAIN  - or AGAIN             NOTCONN
+ *   Send, shut down      SHUTDOWN  SHUTDOWN   SHUTDOWN    SHUTDOWN               SHUTDOWN
+ *   Recv                 NOTCONN   NOTCONN    nothing     - or AGAIN             BADF
+ *   Close                -         -          -           -                      BADF
  */
 #ifndef NS3_QEMU_TCP_SOCKET_H
 #define NS3_QEMU_TCP_SOCKET_H
 
-#include "qemu-socket.h"
+#include "qemu-tcp-options.h"
 #include "tcp-info-tracer.h"
 
-#include "ns3/tcp-socket.h"
+#include "ns3/traced-callback.h"
 
 #include <cstdint>
-#include <string>
+#include <ostream>
 #include <vector>
 
 namespace ns3
@@ -25,14 +99,42 @@ namespace ns3
  * has room; so many small Sends are few requests. Send takes a packet whole or not at all
  * (ERROR_AGAIN), as TcpSocketBase does; only of a packet that is larger than the buffer it takes
  * what fits. What is in the buffer when the socket is closed is still sent.
- *
- * Attributes that a script does not set, by Config::SetDefault or at the socket, are left to the
- * kernel; the default values of ns-3 mean nothing here. See the section on sockets in qemu.rst for
- * what they are mapped to.
  */
-class QemuTcpSocket : public QemuSocket<TcpSocket>, public TcpInfoTracer
+class QemuTcpSocket : public QemuTcpOptions, public TcpInfoTracer
 {
   public:
+    /** See the table at the top of this file. */
+    enum class State
+    {
+        IDLE,
+        LISTENING,
+        CONNECTING,
+        CONNECTING_FIN,
+        CONNECTING_CLOSED,
+        ESTABLISHED,
+        ESTABLISHED_FIN,
+        ESTABLISHED_CLOSED,
+        FIN_WAIT,
+        CLOSE_WAIT,
+        CLOSE_WAIT_FIN,
+        CLOSE_WAIT_CLOSED,
+        DRAINING,
+        ENDED,
+    };
+
+    /** How many states there are. */
+    static constexpr int STATES = static_cast<int>(State::ENDED) + 1;
+
+    /** @return whether the table says that a socket may go from one state to the other */
+    static bool IsTransition(State from, State to);
+
+    /**
+     * TracedCallback signature of a transition.
+     * @param before the state that it leaves
+     * @param now the state in which it is
+     */
+    typedef void (*StateTracedCallback)(State before, State now);
+
     /** @return the TypeId */
     static TypeId GetTypeId();
 
@@ -40,6 +142,9 @@ class QemuTcpSocket : public QemuSocket<TcpSocket>, public TcpInfoTracer
     /** A connection that a listening socket accepts. */
     QemuTcpSocket(const QemuTcpSocket& listener);
     ~QemuTcpSocket() override;
+
+    /** @return in which state it is */
+    State GetState() const;
 
     // Inherited from Socket; the overloads that are not virtual as well
     using Socket::Recv;
@@ -63,24 +168,34 @@ class QemuTcpSocket : public QemuSocket<TcpSocket>, public TcpInfoTracer
 
   protected:
     void DoDispose() override;
-    void NotifyConstructionCompleted() override;
+
+    /**
+     * Go to another state.
+     * @throw std::logic_error if the table has no such transition
+     */
+    void Enter(State next);
 
   private:
-    enum State
+    /* What the guest has of the peer's stream, as far as it has told. */
+    enum class Input
     {
-        IDLE,
-        LISTENING,
-        CONNECTING,
-        CONNECTED,
-        ENDED,
+        NONE, // nothing, until it tells
+        MORE, // data, or the end
+        END,  // it has been read to its end
     };
 
+    bool IsConnecting() const;
+    bool IsConnected() const;
+    bool HasPeerEnded() const;
+    bool MaySend() const;
+    bool IsClosed() const override;
     bool IsOver() const override;
     bool Open(uint16_t family) override;
     void Serve() override;
     void OnReady(const RelayReady& ready) override;
+    bool TakeTold(uint32_t condition);
 
-    int DoConnect();
+    bool ConnectGuest();
     void ServeConnecting();
     void ServeConnection();
     void ServeListener();
@@ -92,78 +207,24 @@ class QemuTcpSocket : public QemuSocket<TcpSocket>, public TcpInfoTracer
     void Prefetch();
     void End();
     uint32_t GetQueued() const;
-    uint32_t GetCapacity() const;
-    void SetCongestionControl(std::string name);
-    std::string GetCongestionControl() const;
-    void Ignore(const char* attribute, const char* instead) const;
 
-    // Inherited from TcpSocket
-    void SetSndBufSize(uint32_t size) override;
-    uint32_t GetSndBufSize() const override;
-    void SetRcvBufSize(uint32_t size) override;
-    uint32_t GetRcvBufSize() const override;
-    void SetSegSize(uint32_t size) override;
-    uint32_t GetSegSize() const override;
-    void SetInitialSSThresh(uint32_t threshold) override;
-    uint32_t GetInitialSSThresh() const override;
-    void SetInitialCwnd(uint32_t cwnd) override;
-    uint32_t GetInitialCwnd() const override;
-    void SetConnTimeout(Time timeout) override;
-    Time GetConnTimeout() const override;
-    void SetSynRetries(uint32_t count) override;
-    uint32_t GetSynRetries() const override;
-    void SetDataRetries(uint32_t retries) override;
-    uint32_t GetDataRetries() const override;
-    void SetDelAckTimeout(Time timeout) override;
-    Time GetDelAckTimeout() const override;
-    void SetDelAckMaxCount(uint32_t count) override;
-    uint32_t GetDelAckMaxCount() const override;
-    void SetTcpNoDelay(bool noDelay) override;
-    bool GetTcpNoDelay() const override;
-    void SetPersistTimeout(Time timeout) override;
-    Time GetPersistTimeout() const override;
+    State m_state{State::IDLE};
+    TracedCallback<State, State> m_socketStateTrace;
 
-    /* The attributes as a script sees them. */
-    struct Attributes
-    {
-        uint32_t sendBuffer{0};
-        uint32_t receiveBuffer{0};
-        uint32_t segmentSize{0};
-        uint32_t initialSsthresh{0};
-        uint32_t initialCwnd{0};
-        Time connectTimeout;
-        uint32_t synRetries{0};
-        uint32_t dataRetries{0};
-        Time delayedAckTimeout;
-        uint32_t delayedAckCount{0};
-        bool noDelay{false};
-        Time persistTimeout;
-        std::string congestionControl;
-    };
-
-    Attributes m_attributes;
-    uint32_t m_initialWindow{0};    // segments; 0: a script has not set it
-    double m_maxSegmentLifetime{0}; // s
-    bool m_constructed{false};
-
-    State m_state{IDLE};
-    int m_error{0}; // that ended the connection
+    /* RELAY_...: what the guest has told of and Serve has not dealt with yet. */
+    uint32_t m_told{0};
+    int m_error{0}; // with RELAY_ERROR
     /* What Send took and the guest did not take yet: from m_sendAt on. */
     std::vector<uint8_t> m_sendBuffer;
     uint32_t m_sendAt{0};
-    bool m_full{false}; // the guest has no room
-    bool m_finWanted{false};
-    bool m_sentFin{false};
-    bool m_announced{false}; // of an accepted one: that there is room
+    bool m_full{false}; // the guest's buffer: in whichever state something is unsent
     /* What was read to learn whether the stream has ended. */
     mutable std::vector<uint8_t> m_read;
-    mutable bool m_more{false}; // the guest has told of data, or of the end
-    mutable bool m_endOfFile{false};
-    bool m_notifyReceive{false};
-    bool m_peerClosed{false};
-    bool m_closeNotified{false};
-    bool m_established{false}; // the guest says so
+    mutable Input m_input{Input::NONE};
 };
+
+/** Print a state's name. */
+std::ostream& operator<<(std::ostream& out, QemuTcpSocket::State state);
 
 } // namespace ns3
 

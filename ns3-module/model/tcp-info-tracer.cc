@@ -107,21 +107,21 @@ TcpInfoTracer::GetTcpInfo()
 }
 
 void
-TcpInfoTracer::StartTracing(Ptr<VirtualMachine> machine, uint32_t handle)
+TcpInfoTracer::StartTracing(Ptr<GuestAccess> guest, uint32_t handle)
 {
-    m_tracedMachine = machine;
+    m_tracedGuest = guest;
     m_tracedHandle = handle;
-    machine->AddListener(this);
+    guest->AddListener(this);
     Sample();
 }
 
 void
 TcpInfoTracer::StopTracing()
 {
-    if (m_tracedMachine)
+    if (m_tracedGuest)
     {
-        m_tracedMachine->RemoveListener(this);
-        m_tracedMachine = nullptr;
+        m_tracedGuest->RemoveListener(this);
+        m_tracedGuest = nullptr;
     }
 }
 
@@ -140,13 +140,13 @@ TcpInfoTracer::IsTraced() const
 }
 
 void
-TcpInfoTracer::OnTurn(VirtualMachine::TurnCause cause, uint32_t frames)
+TcpInfoTracer::OnTurn(GuestAccess::TurnCause cause, uint32_t frames)
 {
     /*
      * TCP changes its state when a segment arrives, or when it sends one because a timer has
      * expired. Asking after a mere tick would keep the guest from stopping its tick.
      */
-    if (cause == VirtualMachine::FRAME || (cause == VirtualMachine::TIMER && frames > 0))
+    if (cause == GuestAccess::FRAME || (cause == GuestAccess::TIMER && frames > 0))
     {
         Sample();
     }
@@ -164,12 +164,12 @@ TcpInfoTracer::Sample()
 void
 TcpInfoTracer::Read()
 {
-    if (!m_tracedMachine || !m_tracedMachine->IsRunning())
+    if (!m_tracedGuest || !m_tracedGuest->IsRunning())
     {
         return;
     }
     std::vector<uint8_t> raw;
-    m_tracedMachine->Request([&](ns3qemu::RelayClient& relay) {
+    m_tracedGuest->Request([&](ns3qemu::RelayClient& relay) {
         raw = relay.GetOption(m_tracedHandle, IPPROTO_TCP, TCP_INFO, ns3qemu::GuestTcpInfo::SIZE);
     });
     if (raw.empty())

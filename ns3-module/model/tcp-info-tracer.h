@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_TCP_INFO_TRACER_H
 #define NS3_QEMU_TCP_INFO_TRACER_H
 
-#include "virtual-machine.h"
+#include "guest-access.h"
 
 #include "ns3/guest-tcp-info.h"
 #include "ns3/nstime.h"
@@ -28,7 +28,7 @@ namespace ns3
  * The names and signatures are those of TcpSocketBase. Old values are those of the sample before,
  * which is taken when something is connected; until then they are 0.
  */
-class TcpInfoTracer : private VirtualMachine::TurnListener
+class TcpInfoTracer : private GuestAccess::TurnListener
 {
   public:
     TcpInfoTracer();
@@ -55,10 +55,10 @@ class TcpInfoTracer : private VirtualMachine::TurnListener
 
     /**
      * Begin.
-     * @param machine the machine
+     * @param guest where the socket is
      * @param handle the relay's handle of a TCP socket
      */
-    void StartTracing(Ptr<VirtualMachine> machine, uint32_t handle);
+    void StartTracing(Ptr<GuestAccess> guest, uint32_t handle);
     /** End. */
     void StopTracing();
     /** Read it now, if somebody is connected to a trace source. */
@@ -68,10 +68,10 @@ class TcpInfoTracer : private VirtualMachine::TurnListener
 
   private:
     bool IsTraced() const;
-    void OnTurn(VirtualMachine::TurnCause cause, uint32_t frames) override;
+    void OnTurn(GuestAccess::TurnCause cause, uint32_t frames) override;
     bool IsAsking() const override;
 
-    Ptr<VirtualMachine> m_tracedMachine;
+    Ptr<GuestAccess> m_tracedGuest;
     uint32_t m_tracedHandle{0};
     ns3qemu::GuestTcpInfo m_info;
     uint32_t m_lastCwnd{0};

@@ -20,7 +20,7 @@ VirtualMachine::GetTypeId()
 {
     static TypeId tid =
         TypeId("ns3::VirtualMachine")
-            .SetParent<Object>()
+            .SetParent<GuestAccess>()
             .SetGroupName("Qemu")
             .AddConstructor<VirtualMachine>()
             .AddAttribute("Name",

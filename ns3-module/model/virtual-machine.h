@@ -4,12 +4,12 @@
 #ifndef NS3_QEMU_VIRTUAL_MACHINE_H
 #define NS3_QEMU_VIRTUAL_MACHINE_H
 
+#include "guest-access.h"
 #include "guest-watchers.h"
 
 #include "ns3/callback.h"
 #include "ns3/event-id.h"
 #include "ns3/nstime.h"
-#include "ns3/object.h"
 #include "ns3/relay-client.h"
 #include "ns3/traced-callback.h"
 #include "ns3/vm-driver.h"
@@ -42,23 +42,25 @@ class QemuNetDevice;
  * What is said before the simulation begins (addresses, routes, sysctls) is carried out at time 0,
  * sysctls first; later it is carried out at once.
  *
- *     state        what may happen                                 left by
- *     -----------  ----------------------------------------------  -------------------------------
- *     NEW          NICs come; what is said is kept                  the simulation's beginning, for
- *                                                                  all machines -> STARTED
- *     STARTED      QEMU boots or restores the guest beside this;    the node's initialisation
- *                  what is said is kept                             -> CONFIGURING
- *     CONFIGURING  the turn at time 0: what was kept is carried     that turn, when addresses are
- *                  into the guest                                   there -> CONFIGURED
- *     CONFIGURED   the rest of that turn: routing tables are        that turn's end, then those
- * wait carried from now on, and requests are carried    for WhenRunning() have their turn out ->
- * RUNNING RUNNING      turns, see TurnCause; with parallel turns also   End() ahead of the
- * simulation, see ParallelTurns ENDED        nothing: frames are dropped, requests thrown     -
+ *     state        what may happen                                left by
+ *     -----------  ---------------------------------------------  ------------------------------
+ *     NEW          NICs come; what is said is kept                the simulation's beginning,
+ *                                                                 for all machines -> STARTED
+ *     STARTED      QEMU boots or restores the guest while this    the node's initialisation
+ *                  goes on; what is said is kept                  -> CONFIGURING
+ *     CONFIGURING  the turn at time 0: what was kept is carried   addresses are there, in that
+ *                  into the guest                                 turn -> CONFIGURED
+ *     CONFIGURED   the rest of that turn: from now on, changes    the end of that turn
+ *                  of tables and interfaces are carried           -> RUNNING
+ *     RUNNING      who waits for WhenRunning(), then turns, see   -
+ *                  TurnCause; with parallel turns also ahead of
+ *                  the simulation, see ParallelTurns
+ *     ENDED        frames are dropped, requests thrown            -
  *
  * From each state End() leads to ENDED, and so does every failure of the machine. In a turn, what a
  * handler of its events asks for is part of that turn; there is no turn within another.
  */
-class VirtualMachine : public Object
+class VirtualMachine : public GuestAccess
 {
   public:
     /** @return the TypeId */
@@ -71,7 +73,7 @@ class VirtualMachine : public Object
     static Ptr<VirtualMachine> Of(Ptr<Node> node);
 
     /** @return the machine's name: the attribute Name, or the node's name, or "nodeN" */
-    std::string GetName() const;
+    std::string GetName() const override;
 
     /**
      * @param device a device of this node, or the QemuNetDevice that joins one
@@ -191,17 +193,7 @@ class VirtualMachine : public Object
     bool IsNicUp(Ptr<NetDevice> device);
     /** @return the guest's name of an interface. The machine must run. */
     const std::string& GetInterfaceName(Ptr<NetDevice> device);
-    /** @return the guest's ifindex of each NIC. The machine must run. */
-    const std::vector<uint32_t>& GetInterfaceIndices() const;
-
-    /** What a turn was for. */
-    enum TurnCause
-    {
-        FRAME,   //!< a frame arrived
-        TIMER,   //!< a timer of the guest expired, or a busy guest goes on
-        REQUEST, //!< the simulation asked the guest for something
-        DEVICE,  //!< a joined device takes frames again, or its link has changed
-    };
+    const std::vector<uint32_t>& GetInterfaceIndices() const override;
 
     /**
      * TracedCallback signature of a turn.
@@ -220,17 +212,9 @@ class VirtualMachine : public Object
     /** A frame arrives at a NIC; the machine gets the turn. */
     void Receive(uint32_t nic, const uint8_t* frame, size_t length);
 
-    /**
-     * Ask something of the guest, now.
-     * @param request gets the relay; what it throws ends up here
-     * @throw ns3qemu::GuestError if the guest refuses: when the turn is over, like any other
-     */
-    void Request(const std::function<void(ns3qemu::RelayClient&)>& request);
-
-    /** Be told what becomes of a socket. @param handle the relay's handle */
-    void Watch(uint32_t handle, Callback<void, const RelayReady&> callback);
-    /** No longer. */
-    void Unwatch(uint32_t handle);
+    void Request(const std::function<void(ns3qemu::RelayClient&)>& request) override;
+    void Watch(uint32_t handle, Callback<void, const RelayReady&> callback) override;
+    void Unwatch(uint32_t handle) override;
 
     /** Told with 1 (standard output) or 2 (standard error), and what a program has written. */
     using OutputCallback = GuestWatchers::OutputCallback;
@@ -312,33 +296,12 @@ class VirtualMachine : public Object
      */
     void GoAhead(int64_t horizon, uint32_t turns);
 
-    /** Who is told of each turn, and may want to ask the machine something then. */
-    class TurnListener
-    {
-      public:
-        virtual ~TurnListener() = default;
-        /** The machine has had a turn; see TurnTracedCallback. */
-        virtual void OnTurn(TurnCause cause, uint32_t frames) = 0;
-        /** @return whether it may ask something after the next turn */
-        virtual bool IsAsking() const = 0;
-    };
+    void AddListener(TurnListener* listener) override;
+    void RemoveListener(TurnListener* listener) override;
 
-    /** Be told of each turn. */
-    void AddListener(TurnListener* listener);
-    /** No longer. */
-    void RemoveListener(TurnListener* listener);
-
-    /** @return true while the machine runs */
-    bool IsRunning() const;
-    /** @return true if it is still to be started */
-    bool IsEarly() const;
-
-    /**
-     * Do something as soon as the machine runs and is configured: now, or when the simulation
-     * begins.
-     * @param action if it throws then, the run ends
-     */
-    void WhenRunning(std::function<void()> action);
+    bool IsRunning() const override;
+    bool IsEarly() const override;
+    void WhenRunning(std::function<void()> action) override;
 
   protected:
     void NotifyNewAggregate() override;

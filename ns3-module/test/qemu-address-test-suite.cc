@@ -7,6 +7,7 @@
 #include "../model/qemu-net-device.h"
 #include "../model/routing-tables.h"
 #include "../model/virtual-machine.h"
+#include "relay-request.h"
 #include "thrown.h"
 
 #include "ns3/guest-routes.h"
@@ -28,6 +29,7 @@
 #include <cerrno>
 #include <cstring>
 #include <linux/rtnetlink.h>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -301,10 +303,10 @@ class GuestRoutesTestCase : public TestCase
         std::vector<int32_t> refusals; // for the first requests of the next batch
         std::vector<uint8_t> answers;  // to be received
         RelayClient* relay = nullptr;
-        RelayClient client([&](const uint8_t* data, size_t length) {
-            RelayHeader header;
-            std::memcpy(&header, data, sizeof(header));
-            const uint8_t* body = data + sizeof(header);
+        RelayClient client([&](std::span<const ByteSpan> message) {
+            const RelayRequest request(message);
+            RelayHeader header = request.header;
+            const uint8_t* body = request.body.data();
             std::vector<uint8_t> reply;
             const auto put = [&reply](const auto& value) {
                 const auto* bytes = reinterpret_cast<const uint8_t*>(&value);

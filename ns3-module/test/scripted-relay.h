@@ -6,11 +6,13 @@
 #ifndef NS3_QEMU_TEST_SCRIPTED_RELAY_H
 #define NS3_QEMU_TEST_SCRIPTED_RELAY_H
 
+#include "relay-request.h"
+
 #include "ns3/relay-client.h"
 
-#include <cstring>
 #include <deque>
 #include <functional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -43,7 +45,7 @@ class Scripted
     };
 
     Scripted()
-        : m_client([this](const uint8_t* data, size_t length) { Take(data, length); })
+        : m_client([this](std::span<const ns3qemu::ByteSpan> message) { Take(message); })
     {
     }
 
@@ -71,12 +73,10 @@ class Scripted
     ns3qemu::RelayClient m_client;              //!< under test
 
   private:
-    void Take(const uint8_t* data, size_t length)
+    void Take(std::span<const ns3qemu::ByteSpan> message)
     {
-        RelayHeader header;
-        std::memcpy(&header, data, sizeof(header));
-        m_asked.push_back(
-            {header.type, {reinterpret_cast<const char*>(data) + sizeof(header), header.length}});
+        const auto [header, body] = RelayRequest(message);
+        m_asked.push_back({header.type, {body.begin(), body.end()}});
         if (m_asking)
         {
             m_asking(m_asked.back());

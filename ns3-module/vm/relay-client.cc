@@ -23,25 +23,26 @@ Hex(unsigned value)
     return text;
 }
 
-/* The body of a request: a struct, then variable data. */
-template <typename T>
-std::vector<uint8_t>
-Body(const T& head, const void* data = nullptr, size_t length = 0)
-{
-    static_assert(std::is_trivially_copyable_v<T>);
-    std::vector<uint8_t> body(sizeof(T) + length);
-    std::memcpy(body.data(), &head, sizeof(T));
-    if (length > 0)
-    {
-        std::memcpy(body.data() + sizeof(T), data, length);
-    }
-    return body;
-}
-
-std::vector<uint8_t>
+ByteSpan
 Text(const std::string& text)
 {
-    return {text.begin(), text.end()};
+    return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+template <typename T>
+ByteSpan
+Struct(const T& value)
+{
+    static_assert(std::is_trivially_copyable_v<T>);
+    return {reinterpret_cast<const uint8_t*>(&value), sizeof(value)};
+}
+
+/* The body of a request: a struct, then variable data, in pieces that are still the caller's. */
+template <typename T>
+std::array<ByteSpan, 2>
+Body(const T& head, const void* data = nullptr, size_t length = 0)
+{
+    return {Struct(head), ByteSpan(static_cast<const uint8_t*>(data), length)};
 }
 
 RelaySocketAddress
@@ -337,22 +338,24 @@ RelayClient::DispatchEvent(uint16_t type, const std::vector<uint8_t>& body)
 }
 
 std::vector<uint8_t>
-RelayClient::Call(uint16_t type, const std::vector<uint8_t>& body, const std::string& what)
+RelayClient::Call(uint16_t type, std::span<const ByteSpan> body, const std::string& what)
 {
-    if (body.size() > RELAY_BODY_MAX)
+    const size_t length = PieceReader(body).GetLeft();
+    if (length > RELAY_BODY_MAX)
     {
-        throw std::invalid_argument(what + ": " + std::to_string(body.size()) +
+        throw std::invalid_argument(what + ": " + std::to_string(length) +
                                     " bytes are too many for one request");
     }
     RelayHeader header{};
-    header.length = static_cast<uint32_t>(body.size());
+    header.length = static_cast<uint32_t>(length);
     header.type = type;
     header.id = m_nextId;
     m_nextId = m_nextId == UINT32_MAX ? 1 : m_nextId + 1;
     m_pending[header.id] = type;
 
-    std::vector<uint8_t> message = Body(header, body.data(), body.size());
-    m_transport(message.data(), message.size());
+    std::vector<ByteSpan> message{Struct(header)};
+    message.insert(message.end(), body.begin(), body.end());
+    m_transport(message);
 
     const auto found = m_replies.find(header.id);
     if (found == m_replies.end())
@@ -370,7 +373,7 @@ RelayClient::Call(uint16_t type, const std::vector<uint8_t>& body, const std::st
 
 template <typename T>
 T
-RelayClient::CallFor(uint16_t type, const std::vector<uint8_t>& body, const std::string& what)
+RelayClient::CallFor(uint16_t type, std::span<const ByteSpan> body, const std::string& what)
 {
     return Read<T>(Call(type, body, what), what);
 }
@@ -390,13 +393,13 @@ RelayClient::SetRealtime(int64_t realtime)
 void
 RelayClient::SeedRng(const std::vector<uint8_t>& seed)
 {
-    Call(RELAY_RNG_SEED, seed, "seeding the random numbers");
+    Call(RELAY_RNG_SEED, std::array{ByteSpan(seed)}, "seeding the random numbers");
 }
 
 std::string
 RelayClient::GetSysctl(const std::string& name)
 {
-    const auto value = Call(RELAY_SYSCTL_GET, Text(name), "reading sysctl " + name);
+    const auto value = Call(RELAY_SYSCTL_GET, std::array{Text(name)}, "reading sysctl " + name);
     return {value.begin(), value.end()};
 }
 
@@ -441,10 +444,9 @@ RelayClient::WriteFile(const std::string& path, const std::vector<uint8_t>& data
     do
     {
         const size_t length = std::min(most, data.size() - put.offset);
-        std::vector<uint8_t> rest(path.begin(), path.end());
-        const auto begin = data.begin() + static_cast<ptrdiff_t>(put.offset);
-        rest.insert(rest.end(), begin, begin + static_cast<ptrdiff_t>(length));
-        Call(RELAY_FILE_PUT, Body(put, rest.data(), rest.size()), "writing " + path);
+        Call(RELAY_FILE_PUT,
+             std::array{Struct(put), Text(path), ByteSpan(data).subspan(put.offset, length)},
+             "writing " + path);
         put.flags = 0;
         put.offset += length;
     } while (put.offset < data.size());

@@ -7,6 +7,7 @@
 #ifndef NS3_QEMU_RELAY_CLIENT_H
 #define NS3_QEMU_RELAY_CLIENT_H
 
+#include "byte-pieces.h"
 #include "relay-protocol.h"
 
 #include <array>
@@ -15,6 +16,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -108,8 +110,11 @@ struct GuestProgram
 class RelayClient
 {
   public:
-    /** Takes bytes to the relay, and hands what it sends to Receive() before it returns. */
-    using Transport = std::function<void(const uint8_t*, size_t)>;
+    /**
+     * Takes a message, which is in pieces, to the relay, and hands what it sends to Receive()
+     * before it returns.
+     */
+    using Transport = std::function<void(std::span<const ByteSpan>)>;
     using ReadyHandler = std::function<void(const RelayReady&)>;
     using StreamHandler = std::function<void(const RelayStreamEnd&)>;
     /** Gets the process, 1 for its standard output or 2 for its standard error, and bytes. */
@@ -231,10 +236,11 @@ class RelayClient
 
     /**
      * One request, and its reply's body.
+     * @param body the request's, in pieces
      * @param what what it is for, in errors
      */
     std::vector<uint8_t> Call(uint16_t type,
-                              const std::vector<uint8_t>& body,
+                              std::span<const ByteSpan> body,
                               const std::string& what);
 
   private:
@@ -245,7 +251,7 @@ class RelayClient
     };
 
     template <typename T>
-    T CallFor(uint16_t type, const std::vector<uint8_t>& body, const std::string& what);
+    T CallFor(uint16_t type, std::span<const ByteSpan> body, const std::string& what);
     template <typename T>
     static T Read(const std::vector<uint8_t>& body, const std::string& what);
     void HandleMessage(const RelayHeader& header, std::vector<uint8_t> body);

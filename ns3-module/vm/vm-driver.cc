@@ -65,7 +65,7 @@ SeedBytes(uint64_t seed)
 VmDriver::VmDriver(VmConfig config)
     : m_config(std::move(config)),
       m_reporter([](const std::string& text) { std::cerr << text << std::endl; }),
-      m_relay([this](const uint8_t* data, size_t length) { SendToRelay(data, length); }),
+      m_relay([this](std::span<const ByteSpan> message) { SendToRelay(message); }),
       m_credit(m_config.nics.size(), SIM_LINK_CREDIT_UNLIMITED),
       m_relayChunk(GetRelayChunk(m_config.image))
 {
@@ -765,17 +765,16 @@ VmDriver::CheckNotAhead()
 }
 
 void
-VmDriver::SendToRelay(const uint8_t* data, size_t length)
+VmDriver::SendToRelay(std::span<const ByteSpan> message)
 {
     CheckRunning();
     CheckNotAhead();
-    size_t sent = 0;
+    PieceReader bytes(message);
     do
     {
-        const size_t chunk = std::min(length - sent, m_relayChunk);
-        sent += m_link->AddSerial(SIM_LINK_RELAY_PORT, data + sent, chunk);
+        m_link->AddSerial(SIM_LINK_RELAY_PORT, bytes, std::min(bytes.GetLeft(), m_relayChunk));
         RunTurn(m_vmTime, 0);
-    } while (sent < length);
+    } while (bytes.GetLeft() > 0);
 }
 
 void

@@ -205,8 +205,9 @@ VmLink::SetWatch(Watch watch)
     m_watch = std::move(watch);
 }
 
-bool
-VmLink::Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length)
+/* @return where its payload goes, or nullptr if the inbox is full */
+uint8_t*
+VmLink::AddRecord(uint16_t type, unsigned channel, size_t length)
 {
     if (length > SIM_LINK_PAYLOAD_MAX || channel > UINT16_MAX)
     {
@@ -217,15 +218,23 @@ VmLink::Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length)
     const uint32_t size = SimLinkRecordSize(record.length);
     if (m_boxSize - m_inboxLength < size)
     {
-        return false;
+        return nullptr;
     }
-    std::memcpy(m_inbox + m_inboxLength, &record, sizeof(record));
-    if (length > 0)
-    {
-        std::memcpy(m_inbox + m_inboxLength + sizeof(record), data, length);
-    }
+    uint8_t* at = m_inbox + m_inboxLength;
+    std::memcpy(at, &record, sizeof(record));
     m_inboxLength += size;
-    return true;
+    return at + sizeof(record);
+}
+
+bool
+VmLink::Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length)
+{
+    uint8_t* payload = AddRecord(type, channel, length);
+    if (payload && length > 0)
+    {
+        std::memcpy(payload, data, length);
+    }
+    return payload != nullptr;
 }
 
 bool
@@ -237,14 +246,24 @@ VmLink::AddFrame(unsigned nic, const uint8_t* data, size_t length)
 size_t
 VmLink::AddSerial(unsigned port, const uint8_t* data, size_t length)
 {
+    const ByteSpan whole(data, length);
+    PieceReader bytes({&whole, 1});
+    return AddSerial(port, bytes, length);
+}
+
+size_t
+VmLink::AddSerial(unsigned port, PieceReader& bytes, size_t most)
+{
     size_t taken = 0;
-    while (taken < length)
+    while (taken < most)
     {
-        const size_t part = std::min<size_t>(length - taken, SIM_LINK_PAYLOAD_MAX);
-        if (!Add(SIM_LINK_SERIAL, port, data + taken, part))
+        const size_t part = std::min<size_t>(most - taken, SIM_LINK_PAYLOAD_MAX);
+        uint8_t* payload = AddRecord(SIM_LINK_SERIAL, port, part);
+        if (!payload)
         {
             break;
         }
+        bytes.Read(payload, part);
         taken += part;
     }
     return taken;

@@ -6,6 +6,7 @@
 #ifndef NS3_QEMU_VM_LINK_H
 #define NS3_QEMU_VM_LINK_H
 
+#include "byte-pieces.h"
 #include "nic-filter.h"
 #include "sim-link.h"
 
@@ -137,6 +138,11 @@ class VmLink
      * @return how many were taken; fewer than length if the inbox is full
      */
     size_t AddSerial(unsigned port, const uint8_t* data, size_t length);
+    /**
+     * The same with the next bytes of a reader, which come there by one copy.
+     * @param most how many, at most what is left
+     */
+    size_t AddSerial(unsigned port, PieceReader& bytes, size_t most);
 
     /**
      * Say in the next turn how many more frames a NIC may send.
@@ -193,6 +199,7 @@ class VmLink
 
   private:
     bool Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length);
+    uint8_t* AddRecord(uint16_t type, unsigned channel, size_t length);
     void WaitForTurn();
     void GoOn(const VmAnswer& answer);
     void LookAfterVm();
