@@ -42,18 +42,20 @@ class QemuNetDevice;
  * What is said before the simulation begins (addresses, routes, sysctls) is carried out at time 0,
  * sysctls first; later it is carried out at once.
  *
- *     state        what may happen                                 left by
- *     -----------  ----------------------------------------------  -------------------------------
- *     NEW          NICs come; what is said is kept                  the simulation's beginning, for
- *                                                                  all machines -> STARTED
- *     STARTED      QEMU boots or restores the guest beside this;    the node's initialisation
- *                  what is said is kept                             -> CONFIGURING
- *     CONFIGURING  the turn at time 0: what was kept is carried     that turn, when addresses are
- *                  into the guest                                   there -> CONFIGURED
- *     CONFIGURED   the rest of that turn: routing tables are        that turn's end, then those
- * wait carried from now on, and requests are carried    for WhenRunning() have their turn out ->
- * RUNNING RUNNING      turns, see TurnCause; with parallel turns also   End() ahead of the
- * simulation, see ParallelTurns ENDED        nothing: frames are dropped, requests thrown     -
+ *     state        what may happen                                left by
+ *     -----------  ---------------------------------------------  ------------------------------
+ *     NEW          NICs come; what is said is kept                the simulation's beginning,
+ *                                                                 for all machines -> STARTED
+ *     STARTED      QEMU boots or restores the guest while this    the node's initialisation
+ *                  goes on; what is said is kept                  -> CONFIGURING
+ *     CONFIGURING  the turn at time 0: what was kept is carried   addresses are there, in that
+ *                  into the guest                                 turn -> CONFIGURED
+ *     CONFIGURED   the rest of that turn: from now on, changes    the end of that turn
+ *                  of tables and interfaces are carried           -> RUNNING
+ *     RUNNING      who waits for WhenRunning(), then turns, see   -
+ *                  TurnCause; with parallel turns also ahead of
+ *                  the simulation, see ParallelTurns
+ *     ENDED        frames are dropped, requests thrown            -
  *
  * From each state End() leads to ENDED, and so does every failure of the machine. In a turn, what a
  * handler of its events asks for is part of that turn; there is no turn within another.
