@@ -25,17 +25,17 @@ class VirtualMachine;
  *
  * A machine that takes part is in one of these states; times are simulated times:
  *
- *     state    what it has had               what may happen              left by
- *     -------  ----------------------------  ---------------------------  ------------------------
- *     PRESENT  its turns up to the present;  any turn; it may be asked    GoAhead() -> GOING
- *              nothing is left to be taken   for anything
- *     GOING    turns that are foreseen, and  the next of them is taken    CollectAhead() and the
- *              it goes on                    when its event comes,        taking of a turn, once it
- *                                            waiting for it if it must    has ended them: -> AHEAD,
- *                                                                         or PRESENT if none is
- * left AHEAD    turns up to its horizon; it   the next of them is taken    GoAhead() -> GOING; the
- *              waits                         when its event comes         taking of the last turn
- *                                                                         -> PRESENT
+ *     state    what it has had              what may happen            left by
+ *     -------  ---------------------------  -------------------------  -------------------------
+ *     PRESENT  its turns up to the          any turn; it may be asked  GoAhead() -> GOING
+ *              present, and all are taken   for anything
+ *     GOING    turns that are foreseen;     the next of them is taken  CollectAhead(), or the
+ *              it goes on                   when its event comes, and  taking of a turn, once it
+ *                                           waited for if need be      has ended them: -> AHEAD,
+ *                                                                      PRESENT if none is left
+ *     AHEAD    turns up to its horizon;     the next of them is taken  GoAhead() -> GOING; the
+ *              it waits                     when its event comes       taking of the last turn
+ *                                                                      -> PRESENT
  *
  * Only Look() lets a machine go ahead, in an event of its own behind the present one, from PRESENT
  * or AHEAD. Whatever else it is asked for in GOING or AHEAD was not foreseen: the driver waits
