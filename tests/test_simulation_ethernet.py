@@ -8,8 +8,8 @@ import pytest
 from ns3_qemu import image
 from simulation_tools import run_script
 
-# Two hosts on three cables and a line. The bridges over the first two cables would be a loop without
-# STP, whose frames have a length instead of a type; all else is on the third cable.
+# Two hosts on three cables and a line. The bridges over the first two cables would be a loop
+# without STP, whose frames have a length instead of a type; all else is on the third cable.
 SCRIPT = r"""
 nodes = ns.NodeContainer(2)
 segment = ns.CsmaHelper()
