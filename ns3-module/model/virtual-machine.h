@@ -314,6 +314,7 @@ class VirtualMachine : public GuestAccess
     void BootMachine();
     void JoinDevices(Ptr<Node> node, Ptr<NetDevice> last);
     void CarryConfiguration();
+    std::vector<ns3qemu::VmNic> DescribeNics() const;
     void ConfigureNics();
     void PrepareLinks();
     void CheckLinks();

@@ -3,11 +3,11 @@
  */
 #include "vm-driver.h"
 
+#include "spread-seed.h"
 #include "vm-error.h"
 
 #include <algorithm>
 #include <iostream>
-#include <map>
 
 namespace ns3qemu
 {
@@ -20,9 +20,6 @@ namespace
 constexpr size_t ETHERNET_HEADER = 14;
 
 constexpr int64_t MILLISECOND = 1'000'000;
-
-/* How many timers are looked at to find a guest's ticks. */
-constexpr size_t EXPIRIES = 32;
 
 /* How long QEMU may take to exit once it is told to, in ms of wall time. */
 constexpr int END_GRACE = 2000;
@@ -38,26 +35,6 @@ FormatSeconds(int64_t ns)
                   static_cast<long long>(whole),
                   static_cast<long long>(ns - whole * 1'000'000'000));
     return text;
-}
-
-/* SplitMix64 (Steele, Lea, Flood 2014): spreads a small seed over the bytes for the guest's RNG. */
-std::vector<uint8_t>
-SeedBytes(uint64_t seed)
-{
-    std::vector<uint8_t> bytes;
-    for (int i = 0; i < 4; i++)
-    {
-        seed += 0x9e3779b97f4a7c15;
-        uint64_t z = seed;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-        z ^= z >> 31;
-        for (int shift = 0; shift < 64; shift += 8)
-        {
-            bytes.push_back(static_cast<uint8_t>(z >> shift));
-        }
-    }
-    return bytes;
 }
 
 } // namespace
@@ -441,7 +418,7 @@ VmDriver::FinishFastForward()
             m_vmTime = turns.Peek().time;
             turns.Read(*this, m_answer);
         });
-        NoteExpiry(m_vmTime);
+        m_ticks.Add(m_vmTime);
         Consume();
     }
     if (m_aheadEnd.kind == SIM_LINK_FAULT)
@@ -451,7 +428,17 @@ VmDriver::FinishFastForward()
     RunUntil(m_base);
     if (m_config.tickPhase >= 0)
     {
-        const int64_t late = (FindTicks() - m_config.tickPhase - m_base) % MILLISECOND;
+        const auto ticks = m_ticks.Find();
+        if (!ticks)
+        {
+            Fail(
+                "its timers do not expire at one place in each ms, so its ticks cannot be put to " +
+                std::to_string(m_config.tickPhase) +
+                " ns after each. A kernel's ticks keep their place if its clock is the HPET "
+                "(clocksource=hpet) with a period of 1 ns or a power of two; old kernels also "
+                "need nohz=off highres=off");
+        }
+        const int64_t late = (*ticks - m_config.tickPhase - m_base) % MILLISECOND;
         m_base += late < 0 ? late + MILLISECOND : late;
         RunUntil(m_base);
     }
@@ -461,7 +448,7 @@ void
 VmDriver::Identify()
 {
     m_relay.SetRealtime(m_config.epoch);
-    m_relay.SeedRng(SeedBytes(m_config.seed));
+    m_relay.SeedRng(SpreadSeed(m_config.seed));
     m_relay.SetSysctl("kernel.hostname", m_config.name);
 }
 
@@ -478,45 +465,12 @@ VmDriver::AddressNics()
     }
 }
 
-int64_t
-VmDriver::FindTicks()
-{
-    /* Most timers of a kernel expire on its ticks; where in a ms, is what most have in common. */
-    std::map<int64_t, size_t> places;
-    auto most = places.end();
-    for (const int64_t expiry : m_expiries)
-    {
-        const auto place = places.emplace(expiry % MILLISECOND, 0).first;
-        place->second++;
-        most = most == places.end() || place->second > most->second ? place : most;
-    }
-    if (m_expiries.size() < EXPIRIES / 2 || most->second <= m_expiries.size() / 2)
-    {
-        Fail("its timers do not expire at one place in each ms, so its ticks cannot be put to " +
-             std::to_string(m_config.tickPhase) +
-             " ns after each. A kernel's ticks keep their place if its clock is the HPET "
-             "(clocksource=hpet) with a period of 1 ns or a power of two; old kernels also need "
-             "nohz=off highres=off");
-    }
-    return most->first;
-}
-
-void
-VmDriver::NoteExpiry(int64_t vmTime)
-{
-    m_expiries.push_back(vmTime);
-    if (m_expiries.size() > EXPIRIES)
-    {
-        m_expiries.pop_front();
-    }
-}
-
 void
 VmDriver::RunUntil(int64_t vmTime)
 {
     while (m_answer.deadline < vmTime)
     {
-        NoteExpiry(m_answer.deadline);
+        m_ticks.Add(m_answer.deadline);
         RunTurn(std::max(m_answer.deadline, m_vmTime), SIM_LINK_RUN_TIMERS);
     }
     RunTurn(vmTime, SIM_LINK_RUN_TIMERS);
@@ -980,25 +934,8 @@ VmDriver::DescribeFault(uint32_t fault) const
     {
         return "the guest's kernel has panicked: " + m_console.GetPanic();
     }
-    switch (fault)
-    {
-    case SIM_LINK_FAULT_RESET:
-        return "the guest has rebooted";
-    case SIM_LINK_FAULT_POWEROFF:
-        return "the guest has switched itself off";
-    case SIM_LINK_FAULT_PANIC:
-        return "the guest's kernel has panicked";
-    case SIM_LINK_FAULT_DEVICE:
-        return "a device of the machine has failed";
-    case SIM_LINK_FAULT_HOST:
-        return "QEMU was told to end by somebody else";
-    case SIM_LINK_FAULT_SAVE:
-        return "QEMU could not save the machine: " + m_process->GetMessages();
-    case SIM_LINK_FAULT_PROTOCOL:
-        return "QEMU says that the simulator broke the sim-link protocol";
-    default:
-        return "QEMU reports fault " + std::to_string(fault);
-    }
+    return DescribeSimLinkFault(fault) +
+           (fault == SIM_LINK_FAULT_SAVE ? ": " + m_process->GetMessages() : "");
 }
 
 void

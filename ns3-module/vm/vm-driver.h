@@ -8,6 +8,7 @@
 #define NS3_QEMU_VM_DRIVER_H
 
 #include "relay-client.h"
+#include "tick-finder.h"
 #include "vm-command.h"
 #include "vm-console.h"
 #include "vm-link.h"
@@ -256,8 +257,6 @@ class VmDriver : private VmOutput
     void RunUntil(int64_t vmTime);
     void BeginFastForward();
     void FinishFastForward();
-    void NoteExpiry(int64_t vmTime);
-    int64_t FindTicks();
     void Consume();
     void WriteConsole(const uint8_t* data, size_t length);
     [[noreturn]] void Fail(const std::string& reason);
@@ -316,8 +315,8 @@ class VmDriver : private VmOutput
     int64_t m_vmTime{0};
     uint64_t m_turns{0};
     uint64_t m_turnsAhead{0};
-    std::deque<int64_t> m_expiries; // VM times of the last timers before simulated time 0
-    size_t m_relayChunk;            // bytes that the relay's port takes at once
+    TickFinder m_ticks;  // from the timers before simulated time 0
+    size_t m_relayChunk; // bytes that the relay's port takes at once
     int64_t m_nextReport{0};
     VmConsole m_console;
 };

@@ -78,6 +78,30 @@ HandOn(const SimLinkRecord& record, const uint8_t* payload, VmOutput& output)
 
 } // namespace
 
+std::string
+DescribeSimLinkFault(uint32_t fault)
+{
+    switch (fault)
+    {
+    case SIM_LINK_FAULT_RESET:
+        return "the guest has rebooted";
+    case SIM_LINK_FAULT_POWEROFF:
+        return "the guest has switched itself off";
+    case SIM_LINK_FAULT_PANIC:
+        return "the guest's kernel has panicked";
+    case SIM_LINK_FAULT_DEVICE:
+        return "a device of the machine has failed";
+    case SIM_LINK_FAULT_HOST:
+        return "QEMU was told to end by somebody else";
+    case SIM_LINK_FAULT_SAVE:
+        return "QEMU could not save the machine";
+    case SIM_LINK_FAULT_PROTOCOL:
+        return "QEMU says that the simulator broke the sim-link protocol";
+    default:
+        return "QEMU reports fault " + std::to_string(fault);
+    }
+}
+
 /* ---- several turns ---- */
 
 void

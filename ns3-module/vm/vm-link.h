@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace ns3qemu
@@ -62,6 +63,9 @@ struct VmAnswer
     uint64_t features{0};     //!< SIM_LINK_FEATURE_..., with SIM_LINK_HELLO
     uint32_t outboxLength{0}; //!< of the outbox, in bytes
 };
+
+/** @return what SIM_LINK_FAULT_... means, for people */
+std::string DescribeSimLinkFault(uint32_t fault);
 
 /**
  * Turns that a VM has had and whose results are still to be read, one after the other. All that the
