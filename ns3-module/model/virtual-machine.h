@@ -55,7 +55,7 @@ class QemuNetDevice;
  *     RUNNING      who waits for WhenRunning(), then turns, see   -
  *                  TurnCause; with parallel turns also ahead of
  *                  the simulation, see ParallelTurns
- *     ENDED        frames are dropped, requests thrown            -
+ *     ENDED        frames are dropped, requests throw             -
  *
  * From each state End() leads to ENDED, and so does every failure of the machine. In a turn, what a
  * handler of its events asks for is part of that turn; there is no turn within another.
