@@ -12,7 +12,7 @@ from vm_tools import BROADCAST, GUEST_MAC, SECOND
 
 SOURCE = Path(__file__).parent / "data" / "raw-virtio-net.c"
 PROGRAM = "/raw-virtio-net"
-DEVICE = b"virtio1"  # virtio0 is the relay's port
+DEVICE = "virtio1"  # virtio0 is the relay's port
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +57,14 @@ def test_what_is_no_frame_does_not_stop_a_nic_without_credit(vm: Vm):
     assert len(vm.take_frames()) == 2
 
 
-def test_a_nic_may_be_taken_from_its_driver_and_given_back(vm: Vm):
+def test_a_nic_may_be_taken_from_its_driver_and_given_back(vm: Vm, guest_tool: Path):
     """Whether its machine has booted or was restored, as this one was."""
-    driver = "/sys/bus/virtio/drivers/virtio_net"
+    vm.relay.write_file("/tool", guest_tool.read_bytes(), mode=0o755)
+    there = []
     for file in ("unbind", "bind"):
-        vm.relay.write_file(f"{driver}/{file}", DEVICE)
+        arguments = ["/tool", "write", f"/sys/bus/virtio/drivers/virtio_net/{file}", DEVICE]
+        process = vm.relay.start_process(arguments)
         vm.run_until(vm.time + SECOND)
-    assert b"eth0" in vm.relay.read_file("/proc/net/dev")
+        assert vm.take_exits() == [(process, 0, 0)]
+        there.append(b"eth0" in vm.relay.read_file("/proc/net/dev"))
+    assert there == [False, True]

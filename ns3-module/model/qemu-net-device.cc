@@ -17,7 +17,6 @@
 #include "ns3/mac48-address.h"
 #include "ns3/node.h"
 #include "ns3/simulator.h"
-#include "ns3/string.h"
 #include "ns3/uinteger.h"
 
 #include <algorithm>
@@ -427,16 +426,13 @@ QemuNetDevice::TransmitFromGuest(const uint8_t* frame, size_t length)
 void
 QemuNetDevice::OnWholeFrame(Ptr<const Packet> frame)
 {
-    uint8_t header[ETHERNET_HEADER] = {};
-    frame->CopyData(header, sizeof(header));
-    const auto field = static_cast<uint16_t>(header[12] << 8 | header[13]);
-    StringValue framing; // with Llc, it is CSMA itself that has put the header there
-    m_whole = nullptr;
-    if (field < ETHERTYPE_MIN && m_device->GetAttributeFailSafe("EncapsulationMode", framing) &&
-        framing.Get() == "Dix")
-    {
-        m_whole = frame;
-    }
+    /* What CSMA puts in front of a packet itself, if it is told to: RFC 1042. */
+    constexpr uint8_t snap[] = {0xaa, 0xaa, 0x03, 0x00, 0x00, 0x00};
+    uint8_t bytes[ETHERNET_HEADER + sizeof(snap)] = {};
+    frame->CopyData(bytes, sizeof(bytes));
+    const auto field = static_cast<uint16_t>(bytes[12] << 8 | bytes[13]);
+    const bool own = std::equal(std::begin(snap), std::end(snap), bytes + ETHERNET_HEADER);
+    m_whole = field < ETHERTYPE_MIN && !own ? frame : nullptr;
 }
 
 Mac48Address

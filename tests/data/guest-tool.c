@@ -72,6 +72,15 @@ Fill(const char* path)
     return errno;
 }
 
+/* Writes a text to a file that is there. */
+static int
+Write(const char* path, const char* text)
+{
+    const int fd = open(path, O_WRONLY);
+    const ssize_t length = (ssize_t)strlen(text);
+    return fd >= 0 && write(fd, text, (size_t)length) == length ? 0 : errno;
+}
+
 int
 main(int count, char** arguments)
 {
@@ -95,6 +104,10 @@ main(int count, char** arguments)
     else if (strcmp(command, "mount") == 0)
     {
         result = MountSmall(argument);
+    }
+    else if (strcmp(command, "write") == 0 && count > 3)
+    {
+        result = Write(argument, arguments[3]);
     }
     else if (strcmp(command, "fill") == 0)
     {
