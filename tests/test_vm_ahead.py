@@ -118,6 +118,7 @@ def test_a_row_of_turns_is_that_of_turns_one_by_one(pair: tuple[Vm, Vm]):
 
 def wait(vm: Vm) -> None:
     while vm.going:
+        vm.collect_ahead()
         os.sched_yield()
 
 

@@ -145,6 +145,8 @@ class Vm:
     @property
     def ahead(self) -> bool:
         """Whether there are results of `go_ahead` that no `run` has taken."""
+    def collect_ahead(self) -> None:
+        """Take over what there is of the results of `go_ahead`, without waiting for more."""
     @property
     def going(self) -> bool:
         """Whether it has such turns right now."""
