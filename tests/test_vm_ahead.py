@@ -90,7 +90,7 @@ def live(vm: Vm, inputs: Inputs, until: int) -> list[tuple[object, ...]]:
 
 def test_a_row_of_turns_is_that_of_turns_one_by_one(pair: tuple[Vm, Vm]):
     serial, parallel = pair
-    until = serial.time + 3 * SECOND
+    until = serial.time + 9 * SECOND  # long enough for a router solicitation of the guest's own
     inputs = sorted(
         [
             *pings(serial, 100, 7 * MILLISECOND),

@@ -53,7 +53,7 @@ def test_a_reply_that_is_missing_is_an_error(vm: Vm):
 
 def test_a_load_that_sleeps_switches_the_machine_off_when_it_is_over():
     directory = loads.wanted_image().build()
-    machine = Vm(loads.command(directory), snapshots=str(directory / "snapshots"))
+    machine = Vm(loads.machine(directory), snapshots=str(directory / "snapshots"))
     machine.finish_boot()
     machine.relay.start_process([loads.PROGRAM, "sleep", "3"])
     with pytest.raises(VmError, match=coupling.OFF):

@@ -32,14 +32,14 @@ def fails(pattern: str) -> Iterator[None]:
 
 def test_a_qemu_that_does_not_exist_is_named():
     with fails(r"cannot start '/nonexistent/qemu': No such file or directory"):
-        Vm(["/nonexistent/qemu"]).start()
+        Vm(VmImage(["/nonexistent/qemu"])).start()
 
 
 def test_a_qemu_that_cannot_be_executed_is_named(tmp_path: Path):
     program = tmp_path / "qemu"
     program.write_bytes(b"\x7fELF, but not really")
     program.chmod(0o755)
-    vm = Vm([str(program)])
+    vm = Vm(VmImage([str(program)]))
     with fails("while it booted: QEMU exited with status 127:.*cannot be executed"):
         vm.finish_boot()
 
