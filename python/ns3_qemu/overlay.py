@@ -12,12 +12,13 @@ import os
 import shlex
 import stat
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from . import cpio
+from .accounts import Host
 from .elf import Elf, Loader, inspect
 from .errors import ImageError
 
@@ -45,15 +46,11 @@ _MAX_INTERPRETERS = 5
 
 # The least that C libraries and programs look for.
 _BASICS = {
-    "/etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
     "/etc/host.conf": "multi on\n",
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     "/etc/nsswitch.conf": (
         "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"
         "protocols: files\nservices: files\n"
-    ),
-    "/etc/passwd": (
-        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
     ),
     "/etc/protocols": (
         "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\ndccp 33 DCCP\nipv6 41 IPv6\n"
@@ -149,6 +146,12 @@ class Overlay:
         """Where the files are in the guest."""
         return list(self._complete()._entries)
 
+    def contents(self) -> Iterator[bytes]:
+        """Yield what is in each of the files."""
+        for entry in self._complete()._entries.values():
+            if stat.S_ISREG(entry.mode):
+                yield entry.data
+
     def _complete(self) -> "Overlay":
         """Return this with the interpreters of its scripts, as far as they are not in it.
 
@@ -175,6 +178,7 @@ class Overlay:
         whole = self._complete()._copy()
         if self._entries:
             whole._merge_usr()
+            whole._add_accounts()
             for path, mode in _BASIC_DIRECTORIES.items():
                 if whole._at(path) is None or path in whole._implied:
                     whole._put(cpio.directory(path, mode))
@@ -190,6 +194,27 @@ class Overlay:
             ):
                 whole._put(entry)
         return list(whole._entries.values())
+
+    def _add_accounts(self) -> None:
+        """Add the users that programs change to, with their directories, unless a user has said."""
+        files = [
+            (PurePosixPath(entry.path).name, entry.data)
+            for entry in self._entries.values()
+            if stat.S_ISREG(entry.mode)
+        ]
+        accounts, directories = Host(self._loader.root).needed(files)
+        texts = {"/etc/passwd": accounts.passwd(), "/etc/group": accounts.group()}
+        missing = {path: text for path, text in texts.items() if self._at(path) is None}
+        for path, text in missing.items():
+            self._put(cpio.file(path, text.encode()))
+        if missing != texts:
+            return  # numbers are the user's
+        for directory in directories:
+            there = self._at(directory.path)
+            if not _is_mounted(directory.path) and (there is None or there.path in self._implied):
+                owner = accounts.owner(directory.user, directory.group)
+                mode = stat.S_IFDIR | directory.mode
+                self._put(cpio.Entry(directory.path, mode, owner=owner))
 
     # --- programs, files, directories -------------------------------------------------------------
 
