@@ -186,6 +186,7 @@ def _shell(
     add: _Add = None,
     rootfs: _Rootfs = None,
     memory: Annotated[int | None, of_image("memory_mib")] = ImageSpec.memory_mib,
+    cpu: Annotated[str, of_image("cpu")] = ImageSpec.cpu,
 ) -> None:
     """Boot a kernel and give its shell. Its time follows the wall clock; Ctrl-] ends it.
 
@@ -193,7 +194,7 @@ def _shell(
     """
     from . import shell
 
-    wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory)
+    wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory, cpu=cpu)
     raise typer.Exit(shell.run(wanted, _add_files(wanted, add)))
 
 
@@ -256,6 +257,8 @@ def build(
     nic: Annotated[str, of_image("nic")] = ImageSpec.nic,
     relay: Annotated[str, of_image("relay")] = ImageSpec.relay,
     hpet_period: Annotated[int, of_image("hpet_period_ns")] = ImageSpec.hpet_period_ns,
+    cpu: Annotated[str, of_image("cpu")] = ImageSpec.cpu,
+    date: Annotated[str | None, of_image("date")] = ImageSpec.date,
     append: Annotated[list[str] | None, of_image("cmdline_extra")] = None,
     add: _Add = None,
     rootfs: _Rootfs = None,
@@ -271,6 +274,8 @@ def build(
         nic=nic,
         hpet_period_ns=hpet_period,
         relay=relay,
+        cpu=cpu,
+        date=date,
     )
     _add_files(wanted, add)
     typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh))
@@ -287,6 +292,8 @@ def list_() -> None:
         "NIC",
         "relay",
         "HPET",
+        "CPU",
+        "date",
         "QEMU",
         "parameters",
         "added",
@@ -302,6 +309,8 @@ def list_() -> None:
             spec.nic,
             spec.relay,
             f"{spec.hpet_period_ns} ns",
+            spec.cpu,
+            spec.date or "",
             manifest.qemu_version,
             " ".join(spec.cmdline_extra),
             ", ".join(manifest.added),
