@@ -10,8 +10,8 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # Those that have the same number on all machines with Debian, with home and shell where a program
@@ -69,35 +69,68 @@ class User:
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory that a system user has."""
+    """A directory that is to be there; without a user it is root's."""
 
     path: str
-    mode: int
-    user: str
-    group: str
+    mode: int = 0o755
+    user: str = ""
+    group: str = ""
+
+
+@dataclass
+class Wanted:
+    """System users that a guest is to have besides the static ones, with what is theirs."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    groups: set[str] = field(default_factory=set)
+    members: set[tuple[str, str]] = field(default_factory=set)
+    """Pairs of a group and a user in it."""
+    directories: dict[str, Directory] = field(default_factory=dict)
+
+    def update(self, other: "Wanted") -> None:
+        """Add what others want; what they say of a user counts more."""
+        self.users |= other.users
+        self.groups |= other.groups
+        self.members |= other.members
+        self.directories |= other.directories
 
 
 class Accounts:
     """Users and groups of a guest."""
 
-    def __init__(
-        self, users: Iterable[User], groups: Iterable[str], members: Iterable[tuple[str, str]] = ()
-    ) -> None:
-        """`members`: pairs of a group and a user in it. What is static already is left out."""
-        self._users = {user.name: user for user in users if user.name not in _STATIC_USERS}
-        names = {*groups, *(user.group or user.name for user in self._users.values())}
-        own = names - set(_STATIC_GROUPS)
+    def __init__(self, wanted: Wanted) -> None:
+        """Give numbers to those who have none."""
+        self._users = {
+            name: user for name, user in wanted.users.items() if name not in _STATIC_USERS
+        }
+        names = {*wanted.groups, *(user.group or user.name for user in self._users.values())}
+        own = sorted(names - set(_STATIC_GROUPS))
         numbers = {name: _FIRST + i for i, name in enumerate(sorted({*self._users, *own}))}
         self._uids = {name: int(text.partition(":")[0]) for name, text in _STATIC_USERS.items()}
         self._uids |= {name: numbers[name] for name in self._users}
         self._gids = _STATIC_GROUPS | {name: numbers[name] for name in own}
         self._members = sorted(
-            {(group, user) for group, user in members if group in self._gids and user in self._uids}
+            (group, user)
+            for group, user in wanted.members
+            if group in self._gids and user in self._uids
         )
 
     def owner(self, user: str, group: str) -> tuple[int, int]:
-        """Return the numbers of a user and a group; KeyError: one is not there."""
-        return self._uids[user], self._gids[group]
+        """Return the numbers of a user and a group; root's for those that are not there."""
+        return self._uids.get(user, 0), self._gids.get(group, 0)
+
+    def owner_of(self, path: str) -> tuple[str, str] | None:
+        """Return who has a file of a package's, of which only root is said to have it.
+
+        What has the name of a system user is that user's; in /etc, to be read.
+        """
+        for top in _PLACES:
+            name, _, _ = path.removeprefix(f"/{top}/").partition("/")
+            if path.startswith(f"/{top}/"):
+                for user in self._users.values():
+                    if name == user.name.removeprefix("_"):
+                        return "root" if top == "etc" else user.name, user.group or user.name
+        return None
 
     def passwd(self) -> str:
         """Return /etc/passwd."""
@@ -132,8 +165,8 @@ class Host:
                 first = self._groups.get(int(group), "nogroup")
                 self._users[int(number)] = User(name, first, home, comment, shell)
 
-    def needed(self, files: Collection[tuple[str, bytes]]) -> tuple[Accounts, list[Directory]]:
-        """Return the accounts for a guest with these files (name, content), and directories.
+    def needed(self, files: Collection[tuple[str, bytes]]) -> Wanted:
+        """Return the users for a guest with these files (name, content).
 
         Who is named in a program or in what configures it is one that it may change to.
         """
@@ -151,11 +184,14 @@ class Host:
                 or any(group == name and user in names for group, user in self._members)
             )
         }
-        members = [(group, user) for group, user in self._members if user in names]
-        accounts = Accounts(users.values(), groups, members)
-        return accounts, list(self._directories(users, {*groups, *_STATIC_GROUPS}))
+        return Wanted(
+            {user.name: user for user in users.values()},
+            groups,
+            {(group, user) for group, user in self._members if user in names},
+            {there.path: there for there in self._directories(users)},
+        )
 
-    def _directories(self, users: dict[int, User], groups: set[str]) -> Iterator[Directory]:
+    def _directories(self, users: dict[int, User]) -> Iterator[Directory]:
         homes = [user.home.strip("/") for user in users.values()]
         found = []
         for top in _PLACES:
@@ -168,9 +204,9 @@ class Host:
                 continue
             user = users.get(status.st_uid)
             if user and stat.S_ISDIR(status.st_mode):
-                group = self._groups.get(status.st_gid, "")
-                own = group if group in groups else user.group
-                yield Directory(f"/{path}", stat.S_IMODE(status.st_mode), user.name, own)
+                mode = stat.S_IMODE(status.st_mode)
+                group = self._groups.get(status.st_gid, user.group)
+                yield Directory(f"/{path}", mode, user.name, group)
 
 
 def _lines(file: Path, fields: int) -> Iterator[list[str]]:

@@ -30,7 +30,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import cpio, cpu, dates, kernel, pruning, toolchain
+from . import cpio, cpu, dates, kernel, packages, pruning, toolchain
 from .cache import Cache
 from .errors import ImageError
 from .image_spec import NICS, OPTIONS, ImageSpec
@@ -112,6 +112,10 @@ def _cmdline(spec: ImageSpec) -> str:
 _KERNEL_MIB = 64
 _LEAST_MIB = 96
 
+# For what programs take when they run, and write: /tmp and /run are memory, half of it at most.
+_ROOM_MIB = 128
+_MOST_MIB = 2048
+
 
 def memory_needed(overlay: Overlay) -> int:
     """Return the MiB of memory that a guest with these files needs at least."""
@@ -156,6 +160,32 @@ class Image(ImageSpec):
         Files are read now: later changes are not seen.
         """
         self.overlay.add(path, to)
+
+    def add_package(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        suite: str | None = None,
+        refresh: bool = False,
+    ) -> None:
+        """Add a Debian package and what it depends on, from this machine's own mirror.
+
+        Its files come with owners, its system users with their directories, and configuration as
+        the package has it; a file that you add or write yourself counts more, before or after.
+        Besides there are the locale C.UTF-8, /etc/services, certificates of authorities. Left out
+        are documentation and translations, recommended packages, and what installs packages or
+        starts services. No script of the package is run: what only that would make (keys of a
+        host, a database) has to be made by you.
+
+        `version`: Debian's, the newest unless it is given; `suite`: this machine's own release of
+        Debian. Packages are kept in the cache, and looked for anew with `refresh`.
+        """
+        cache = Cache()
+        files = packages.ensure(
+            cache, Steps(cache.logs), name, version, suite=suite, refresh=refresh
+        )
+        self.overlay.add_packages(packages.read(files), f"{name}={version}" if version else name)
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Add a file with this text, such as "/etc/hosts". `mode`: its permissions."""
@@ -276,7 +306,9 @@ def settled(spec: ImageSpec) -> ImageSpec:
     """Return an image's options alone, with as much memory as its files need unless it is given."""
     options = {name: getattr(spec, name) for name in OPTIONS}
     if spec.memory_mib is None:
-        options["memory_mib"] = max(_LEAST_MIB, memory_needed(_files(spec)))
+        needed = memory_needed(_files(spec))
+        roomy = min(needed + _ROOM_MIB, _MOST_MIB) if needed else 0
+        options["memory_mib"] = max(_LEAST_MIB, needed, roomy)
     return ImageSpec(**options)
 
 

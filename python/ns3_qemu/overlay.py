@@ -13,19 +13,23 @@ import shlex
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from . import cpio
-from .accounts import Host
+from .accounts import Accounts, Directory, Host, Wanted
 from .elf import Elf, Loader, inspect
 from .errors import ImageError
+from .packages import Contents
 
 # What the guest's first process mounts, or the image itself needs: nothing of a user's would be
 # seen there.
 _MOUNTED = ("/dev", "/proc", "/run", "/sys", "/tmp")
 _OWN = ("/init", "/etc/ns3-qemu")
+
+# What the relay makes when it has mounted them: mode, user, group, path.
+_DIRECTORIES = "/etc/ns3-qemu/directories"
 
 # Where programs are looked for by name.
 PATH = (
@@ -116,6 +120,8 @@ class Overlay:
         self._entries: dict[str, cpio.Entry] = {}
         self._implied: set[str] = set()  # directories that are there for what is in them
         self._interpreters: list[_Interpreter] = []
+        self._packages: list[Contents] = []
+        self._packaged: set[str] = set()  # what has come from packages
         self._loader = loader or Loader()
         self._sources: list[str] = []
         self._completed: Overlay | None = None
@@ -126,7 +132,7 @@ class Overlay:
         return tuple(self._sources)
 
     def __bool__(self) -> bool:
-        return bool(self._entries)
+        return bool(self._entries or self._packages)
 
     def __contains__(self, path: str) -> bool:
         whole = self._complete()
@@ -153,13 +159,15 @@ class Overlay:
                 yield entry.data
 
     def _complete(self) -> "Overlay":
-        """Return this with the interpreters of its scripts, as far as they are not in it.
+        """Return this with its packages, and the interpreters of its scripts.
 
         Only now is it known which of them a user has added by another name, or put in their place.
         """
         if self._completed is None:
             whole = self._copy()
             whole._interpreters = list(self._interpreters)
+            for contents in self._packages:
+                whole._unpack(contents)
             whole._add_interpreters()
             self._completed = whole
         return self._completed
@@ -168,6 +176,7 @@ class Overlay:
         """Return the same files."""
         copy = Overlay(self._loader)
         copy._entries, copy._implied = dict(self._entries), set(self._implied)
+        copy._packages, copy._packaged = list(self._packages), set(self._packaged)
         return copy
 
     def entries(self, own: list[cpio.Entry]) -> list[cpio.Entry]:
@@ -176,7 +185,7 @@ class Overlay:
         The image's own go where symbolic links of a user's root file system lead.
         """
         whole = self._complete()._copy()
-        if self._entries:
+        if whole._entries:
             whole._merge_usr()
             whole._add_accounts()
             for path, mode in _BASIC_DIRECTORIES.items():
@@ -200,21 +209,46 @@ class Overlay:
         files = [
             (PurePosixPath(entry.path).name, entry.data)
             for entry in self._entries.values()
-            if stat.S_ISREG(entry.mode)
+            if stat.S_ISREG(entry.mode) and entry.path not in self._packaged
         ]
-        accounts, directories = Host(self._loader.root).needed(files)
+        wanted = Host(self._loader.root).needed(files)
+        for contents in self._packages:
+            wanted.update(contents.deeds.wanted)
+        accounts = Accounts(wanted)
         texts = {"/etc/passwd": accounts.passwd(), "/etc/group": accounts.group()}
         missing = {path: text for path, text in texts.items() if self._at(path) is None}
         for path, text in missing.items():
             self._put(cpio.file(path, text.encode()))
         if missing != texts:
             return  # numbers are the user's
-        for directory in directories:
-            there = self._at(directory.path)
-            if not _is_mounted(directory.path) and (there is None or there.path in self._implied):
-                owner = accounts.owner(directory.user, directory.group)
+        for path in sorted(self._packaged):
+            entry = self._entries[path]
+            if entry.owner == (0, 0) and (names := accounts.owner_of(path)):
+                self._entries[path] = replace(entry, owner=accounts.owner(*names))
+        self._add_directories(wanted, accounts)
+
+    def _add_directories(self, wanted: Wanted, accounts: Accounts) -> None:
+        """Add the directories of users; the relay makes those on file systems that it mounts."""
+        later = []
+        directories = dict(wanted.directories)
+        for path in wanted.directories:
+            for parent in map(str, PurePosixPath(path).parents):
+                if _is_mounted(parent):
+                    directories.setdefault(parent, Directory(parent))
+        for path, directory in sorted(directories.items()):
+            owner = accounts.owner(directory.user, directory.group)
+            if _is_mounted(path):
+                if path.startswith("/run/"):
+                    later.append(f"{directory.mode:o} {owner[0]} {owner[1]} {path}\n")
+                continue
+            there = self._at(path)
+            if there is None or there.path in self._implied:
+                self._put(cpio.Entry(path, stat.S_IFDIR | directory.mode, owner=owner))
+            elif there.path in self._packaged and there.is_directory and directory.user:
                 mode = stat.S_IFDIR | directory.mode
-                self._put(cpio.Entry(directory.path, mode, owner=owner))
+                self._entries[there.path] = replace(there, mode=mode, owner=owner)
+        if later:
+            self._put(cpio.file(_DIRECTORIES, "".join(later).encode()))
 
     # --- programs, files, directories -------------------------------------------------------------
 
@@ -388,6 +422,51 @@ class Overlay:
                 complete = executable and elf.interpreter is not None
                 self._add_libraries(elf, path, place, complete=complete)
 
+    # --- Debian packages --------------------------------------------------------------------------
+
+    def add_packages(self, contents: Contents, said: str) -> None:
+        """Add what packages bring. Where a user says otherwise, before or after, that counts."""
+        self._packages.append(contents)
+        self._completed = None
+        self._sources.append(f"package {said}")
+
+    def _unpack(self, contents: Contents) -> None:
+        """Add the files of packages that are not there by a user's will."""
+        self._merge_usr()
+        for member, data in contents.members:
+            entry = self._of_member(member, data)
+            if entry is None or _is_mounted(entry.path):
+                continue
+            place = self._follow(entry.path, last=False)
+            entry = _renamed(entry, place)
+            there = self._entries.get(place)
+            if entry.is_symlink and self._target(entry) == place:
+                continue  # from one of a file's two names to the other
+            if there is None or place in self._packaged or place in self._implied:
+                if entry.is_directory and there and there.is_symlink and self._is_directory(place):
+                    continue
+                if there and not there.is_directory:
+                    del self._entries[place]  # a later package's takes its place
+                self._put(entry)
+                self._packaged.add(place)
+                if entry.mode & 0o111 and entry.data.startswith(b"#!"):
+                    self._need_shell(entry)
+        for path, target in contents.deeds.links.items():
+            if self._at(path) is None and self._at(target):
+                self._put(cpio.symlink(path, target))
+                self._packaged.add(self._follow(path, last=False))
+        for path, source in contents.deeds.copies.items():
+            original = self._at(source)
+            if self._at(path) is None and original:
+                self._put(_renamed(original, path))
+                self._packaged.add(self._follow(path, last=False))
+
+    def _need_shell(self, script: cpio.Entry) -> None:
+        """Have a shell brought for a package's script: no package says that it depends on one."""
+        line = script.data[2:256].partition(b"\n")[0].split()
+        if line and line[0].rpartition(b"/")[2] in (b"sh", b"bash", b"dash"):
+            self._need_interpreter(script.data, script.path, complete=False)
+
     # --- a whole root file system -----------------------------------------------------------------
 
     def add_rootfs(self, path: str | os.PathLike[str]) -> None:
@@ -432,45 +511,57 @@ class Overlay:
         if place == "/" or _is_mounted(place):
             return
         self._check_place(place, mounted=False)
-        mode = member.mode & 0o7777
-        owner = (member.uid, member.gid)
+        data = b""
         if member.isfile():
             stream = archive.extractfile(member)
             data = stream.read() if stream else b""
-            if len(data) != member.size:
-                message = f"{source} ends within {member.name}"
-                raise ImageError(message, "Is it whole? Fetch or make it again.")
-            entry = cpio.Entry(place, stat.S_IFREG | mode, data, owner=owner)
-        elif member.isdir():
-            entry = cpio.Entry(place, stat.S_IFDIR | mode, owner=owner)
-        elif member.issym():
-            target = os.fsencode(_native(member.linkname))
-            entry = cpio.Entry(place, stat.S_IFLNK | 0o777, target, owner=owner)
-        elif member.islnk():
-            target_path = self._member_path(member.linkname, source)
-            linked = self._entries.get(self._follow(target_path, last=False))
-            if linked is None or linked.is_directory:
-                link = f"a hard link {member.name} to {member.linkname}"
-                message = f"{source} has {link}, which is not in it"
-                raise ImageError(message, "Make the archive of the whole file system.")
-            entry = _renamed(linked, place)
-        elif member.ischr() or member.isblk():
-            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
-            device = (member.devmajor, member.devminor)
-            entry = cpio.Entry(place, kind | mode, device=device, owner=owner)
-        elif member.isfifo():
-            entry = cpio.Entry(place, stat.S_IFIFO | mode, owner=owner)
-        else:
-            message = f"{source} holds {member.name} of an unknown type {member.type!r}"
-            raise ImageError(message, "Make it with GNU tar, or take a directory.")
+        entry = self._of_member(member, data, source)
+        if entry is None:
+            return
         # A later member takes an earlier one's place, as when it is unpacked.
         existing = self._entries.get(self._follow(place, last=False))
         if existing and not existing.is_directory:
             del self._entries[existing.path]
         self._put(entry)
 
+    def _of_member(
+        self, member: tarfile.TarInfo, data: bytes, source: str | Path = "a package"
+    ) -> cpio.Entry | None:
+        """Return a member of a tar file; None for the root itself."""
+        place = self._member_path(member.name, source)
+        if place == "/":
+            return None
+        mode = member.mode & 0o7777
+        owner = (member.uid, member.gid)
+        if member.isfile():
+            if len(data) != member.size:
+                message = f"{source} ends within {member.name}"
+                raise ImageError(message, "Is it whole? Fetch or make it again.")
+            return cpio.Entry(place, stat.S_IFREG | mode, data, owner=owner)
+        if member.isdir():
+            return cpio.Entry(place, stat.S_IFDIR | mode, owner=owner)
+        if member.issym():
+            target = os.fsencode(_native(member.linkname))
+            return cpio.Entry(place, stat.S_IFLNK | 0o777, target, owner=owner)
+        if member.islnk():
+            target_path = self._member_path(member.linkname, source)
+            linked = self._entries.get(self._follow(target_path, last=False))
+            if linked is None or linked.is_directory:
+                link = f"a hard link {member.name} to {member.linkname}"
+                message = f"{source} has {link}, which is not in it"
+                raise ImageError(message, "Make the archive of the whole file system.")
+            return _renamed(linked, place)
+        if member.ischr() or member.isblk():
+            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
+            device = (member.devmajor, member.devminor)
+            return cpio.Entry(place, kind | mode, device=device, owner=owner)
+        if member.isfifo():
+            return cpio.Entry(place, stat.S_IFIFO | mode, owner=owner)
+        message = f"{source} holds {member.name} of an unknown type {member.type!r}"
+        raise ImageError(message, "Make it with GNU tar, or take a directory.")
+
     @staticmethod
-    def _member_path(name: str, source: Path) -> str:
+    def _member_path(name: str, source: str | Path) -> str:
         if ".." in PurePosixPath(name).parts:
             message = f"{source} holds a path that leads out of it: {name}"
             raise ImageError(message, "Do not use this archive, or make it again.")
