@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * What the first process of a machine owes it: file systems, device nodes, kernel modules. It does
- * not know the protocol.
+ * What the first process of a machine owes it: file systems, directories, device nodes, kernel
+ * modules. It does not know the protocol.
  */
 #include "init.h"
 
