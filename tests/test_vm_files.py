@@ -12,7 +12,7 @@ from ns3_qemu.packages import Contents
 from vm_tools import SECOND
 
 SCRIPT = """#!/bin/sh
-id -un 101
+id -u _tool
 ls -ldn /run/tool /run/tool/deep /var/lib/tool | tr -s ' ' | cut -d ' ' -f 1,3,4,9
 """
 
@@ -58,7 +58,7 @@ def test_a_script_runs_in_the_shell_of_the_image_and_finds_users_and_directories
     code, output = run(vm, "/bin/script")
     assert code == 0
     assert output.splitlines() == [
-        "_tool",
+        "101",
         "drwxr-s--- 101 4 /run/tool",
         "drwxr-xr-x 0 0 /run/tool/deep",
         "drwxr-xr-x 101 101 /var/lib/tool",

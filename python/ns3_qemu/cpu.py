@@ -12,7 +12,9 @@ from .errors import ImageError
 
 # qemu64 is the least that x86-64 was: level 1, with SSE3, CMPXCHG16B and LAHF of level 2.
 _LEVEL_2 = ("ssse3", "sse4.1", "sse4.2", "popcnt")
-_LEVEL_3 = ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave")
+# XSAVEOPT is not of the level, but real CPUs with AVX2 have it, and Linux 6.1 hangs without it when
+# it boots.
+_LEVEL_3 = ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave", "xsaveopt")
 LEVELS: dict[str, tuple[str, ...]] = {
     "x86-64-v1": (),
     "x86-64-v2": _LEVEL_2,
