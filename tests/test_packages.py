@@ -148,6 +148,25 @@ def test_what_each_host_has_comes_along_but_nothing_for_it(mirror: Mirror, take:
     assert take("tool") == ["ca-certificates", "netbase", "tool"]
 
 
+def test_modules_of_pam_come_with_its_library_and_ask_unixs_own_users(
+    mirror: Mirror, take: Take, cache: Cache, steps: Steps
+) -> None:
+    template = "# x\n$auth_primary\nauth requisite pam_deny.so\n$auth_additional\n"
+    mirror.add("tool", Depends="libpam0g")
+    mirror.add("libpam0g")
+    mirror.add("libpam-modules")
+    mirror.add("libpam-runtime", {"/usr/share/pam/common-auth": template})
+    mirror.add("other")
+    assert take("tool") == ["libpam-modules", "libpam-runtime", "libpam0g", "tool"]
+    assert take("other") == ["other"]
+    overlay = Overlay()
+    overlay.add_packages(packages.read(packages.ensure(cache, steps, "tool", suite=SUITE)), "tool")
+    assert members(overlay)["etc/pam.d/common-auth"].data == (
+        b"# x\nauth [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\n"
+        b"auth requisite pam_deny.so\n\n"
+    )
+
+
 def test_the_newest_version_is_taken_unless_another_is_named(mirror: Mirror, take: Take) -> None:
     mirror.add("tool", version="9.1-1", Depends="old")
     mirror.add("tool", version="1:1.0-1", Depends="new")

@@ -37,6 +37,9 @@ _NOT_FOR_GUESTS = frozenset(
 # services and protocols, certificates of authorities. Nothing of what these depend on is needed.
 _COMPANIONS = ("libc-bin", "netbase", "ca-certificates")
 
+# What a library opens when it runs, and no package says: each Debian has it.
+_OPENED = {"libpam0g": ("libpam-modules", "libpam-runtime")}
+
 _NOT_FILES = re.compile(
     r"/usr/share/(doc|doc-base|man|info|locale|lintian|bug|reportbug|bash-completion|zsh|fish"
     r"|applications|icons|pixmaps|menu|initramfs-tools)/"
@@ -124,7 +127,8 @@ def _fetch(cache: Cache, steps: Steps, suite_name: str, name: str, version: str 
     def build(result: Path, _work: Path) -> None:
         title = f"Fetching {name} {version} from Debian {suite_name}"
         with steps.step("package", title, "Check the network, then start again.") as step:
-            chosen = suite.installation({name: version}, [c for c in _COMPANIONS if c != name])
+            others = [*_COMPANIONS, *(each for names in _OPENED.values() for each in names)]
+            chosen = suite.installation({name: version}, [c for c in others if c != name])
             needed = _reachable(name, suite.fields(chosen))
             packages = {each: v for each, v in chosen.items() if each in needed}
             files = suite.download(step, packages, result)
@@ -143,22 +147,23 @@ def _reachable(name: str, packages: dict[str, dict[str, str]]) -> set[str]:
     for package, fields in packages.items():
         for provided in [package, *_names(fields.get("provides", ""))]:
             providers.setdefault(provided, []).append(package)
-    needed = {companion for companion in _COMPANIONS if companion in packages}
+    seen: set[str] = set()
     pending = [name]
     while pending:
         package = pending.pop()
-        if package in needed and package not in _COMPANIONS:
+        if package in seen:
             continue
-        needed.add(package)
+        seen.add(package)
+        pending += [each for each in _OPENED.get(package, ()) if each in packages]
         fields = packages[package]
         for field_ in ("pre-depends", "depends"):
             for other in _names(fields.get(field_, "")):
                 pending += [
                     each
                     for each in providers.get(other, ())
-                    if each not in _NOT_FOR_GUESTS and each not in needed
+                    if each not in {*_NOT_FOR_GUESTS, *_COMPANIONS, *seen}
                 ]
-    return needed
+    return seen | {companion for companion in _COMPANIONS if companion in packages}
 
 
 def _names(relations: str) -> Iterator[str]:
