@@ -91,6 +91,10 @@ def test_no_password_and_no_person_leaves_this_machine(host: Path):
     found = guest(host, "redis _chrony tcpdump ann")
     assert not any(b"secret" in member.data for member in found.values())
     assert "ann" not in names(found, "passwd")
+    assert {password for password, *_ in names(found, "passwd").values()} == {"x"}
+    assert {password for password, *_ in names(found, "shadow").values()} == {"*"}
+    assert set(names(found, "shadow")) == set(names(found, "passwd"))
+    assert (found["etc/shadow"].mode & 0o777, found["etc/shadow"].owner) == (0o640, (0, 42))
     assert names(found, "group")["ssl-cert"] == ["x", "103", "redis"]
     assert names(found, "passwd")["_chrony"][3] == "Chrony daemon,,,"
 

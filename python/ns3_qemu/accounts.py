@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who there is in a guest: its /etc/passwd and /etc/group.
+"""Who there is in a guest: its /etc/passwd, /etc/shadow and /etc/group.
 
 Debian's static users are in each. Programs that change to a system user of their own find it as on
 the machine that they are taken from; people and passwords stay there. Numbers are given anew, in
@@ -107,7 +107,7 @@ class Accounts:
         own = sorted(names - set(_STATIC_GROUPS))
         numbers = {name: _FIRST + i for i, name in enumerate(sorted({*self._users, *own}))}
         self._uids = {name: int(text.partition(":")[0]) for name, text in _STATIC_USERS.items()}
-        self._uids |= {name: numbers[name] for name in self._users}
+        self._uids |= {name: numbers[name] for name in sorted(self._users)}
         self._gids = _STATIC_GROUPS | {name: numbers[name] for name in own}
         self._members = sorted(
             (group, user)
@@ -139,6 +139,10 @@ class Accounts:
             ids = f"{self._uids[name]}:{self._gids[user.group or name]}"
             lines.append(f"{name}:x:{ids}:{user.comment}:{user.home}:{user.shell}\n")
         return "".join(lines)
+
+    def shadow(self) -> str:
+        """Return /etc/shadow: nobody has a password, and no account has expired."""
+        return "".join(f"{name}:*:::::::\n" for name in self._uids)
 
     def group(self) -> str:
         """Return /etc/group."""

@@ -221,6 +221,10 @@ class Overlay:
             self._put(cpio.file(path, text.encode()))
         if missing != texts:
             return  # numbers are the user's
+        if self._at("/etc/shadow") is None:
+            data = accounts.shadow().encode()
+            owner = accounts.owner("root", "shadow")
+            self._put(cpio.Entry("/etc/shadow", stat.S_IFREG | 0o640, data, owner=owner))
         for path in sorted(self._packaged):
             entry = self._entries[path]
             if entry.owner == (0, 0) and (names := accounts.owner_of(path)):
