@@ -248,7 +248,8 @@ PYBIND11_MODULE(_vm, m)
         .def_readonly("boot", &VmImage::boot)
         .def_readonly("memory_mib", &VmImage::memoryMib)
         .def_readonly("nic_model", &VmImage::nicModel)
-        .def_readonly("relay_port", &VmImage::relayPort);
+        .def_readonly("relay_port", &VmImage::relayPort)
+        .def_readonly("epoch", &VmImage::epoch);
     m.def("read_image", &ReadImage, py::arg("directory"));
 
     py::class_<PyVm>(m, "Vm")

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  *
- * What the first process of a machine owes it: file systems, device nodes, kernel modules. It does
- * not know the protocol.
+ * What the first process of a machine owes it: file systems, directories, device nodes, kernel
+ * modules. It does not know the protocol.
  */
 #include "init.h"
 
@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define MODULE_LIST "/etc/ns3-qemu/modules"
+#define DIRECTORY_LIST "/etc/ns3-qemu/directories"
 
 /* A directory that cannot be made shows when something is mounted or opened there. */
 static void
@@ -148,6 +149,37 @@ InitLoadModules(void)
     free(list);
 }
 
+/* What programs expect below /run, one directory a line: mode, user, group, path. An image has it
+ * where it has such programs.
+ */
+static void
+MakeListedDirectories(void)
+{
+    size_t length = 0;
+    char* list = FileReadWhole(DIRECTORY_LIST, &length);
+    char* next = NULL;
+    for (char* line = list ? strtok_r(list, "\n", &next) : NULL; line;
+         line = strtok_r(NULL, "\n", &next))
+    {
+        unsigned int mode = 0;
+        unsigned int user = 0;
+        unsigned int group = 0;
+        int at = 0;
+        if (sscanf(line, "%o %u %u %n", &mode, &user, &group, &at) != 3 || line[at] != '/')
+        {
+            Fatal("%s: not a directory: %s", DIRECTORY_LIST, line);
+        }
+        const char* path = line + at;
+        /* The mode last: a change of owner takes set-ID bits away. */
+        if ((mkdir(path, 0755) != 0 && errno != EEXIST) || chown(path, user, group) != 0 ||
+            chmod(path, mode) != 0)
+        {
+            Fatal("cannot make %s: %s", path, strerror(errno));
+        }
+    }
+    free(list);
+}
+
 const char*
 InitParameter(const char* name)
 {
@@ -198,4 +230,5 @@ InitMachine(void)
     (void)symlink("/proc/self/fd/2", "/dev/stderr");
     (void)Mount("tmpfs", "/tmp", "mode=1777");
     (void)Mount("tmpfs", "/run", "mode=0755");
+    MakeListedDirectories();
 }

@@ -37,6 +37,8 @@ def test_the_version() -> None:
         (["--memory", "1"], "the memory of a machine cannot be 1 MiB"),
         (["--add", "/no/such/program"], "there is no /no/such/program"),
         (["--add", "/etc/hostname=/init"], "/init is the image's own"),
+        (["--date", "today"], "not a date: 'today'"),
+        (["--package", "Not/A=1"], "not the name of a Debian package: 'Not/A'"),
         (["--rootfs", "/etc/hostname"], "/etc/hostname is not a tar file"),
     ],
 )

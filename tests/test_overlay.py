@@ -177,7 +177,12 @@ def test_a_static_program_comes_alone(compiled: Compile):
     program = compiled("static", "-static", compiler="musl-gcc")
     overlay = Overlay()
     overlay.add(program, to="/bin/static")
-    assert set(overlay.paths) == {"/bin", "/bin/static"}
+    found = members(overlay)
+    programs = {path for path, member in found.items() if member.mode & 0o111 and member.data}
+    assert {path for path in programs if not stat.S_ISLNK(found[path].mode)} == {
+        "init",
+        "usr/bin/static",
+    }
 
 
 def test_a_program_for_musl_brings_musls_loader(compiled: Compile):
@@ -198,6 +203,58 @@ def test_a_script_for_env_brings_env_and_the_program(tmp_path: Path):
     found = of(tmp_path / "script", to="/script")
     assert resolve(found, "/usr/bin/env")
     assert resolve(found, "/usr/bin/bash")
+
+
+def with_busybox_as_shell() -> Overlay:
+    overlay = Overlay()
+    overlay.add("/bin/busybox")
+    overlay.link("/bin/sh", "busybox")
+    return overlay
+
+
+def script(directory: Path, line: str = "/bin/sh") -> Path:
+    file = directory / "script"
+    file.write_text(f"#!{line}\n")
+    file.chmod(0o755)
+    return file
+
+
+@pytest.mark.parametrize("line", ["/bin/sh", "/usr/bin/sh -e", "/usr/bin/env sh"])
+def test_a_script_runs_in_the_shell_that_the_guest_has(tmp_path: Path, line: str):
+    overlay = with_busybox_as_shell()
+    overlay.link("/usr/bin/env", "busybox")
+    overlay.add(script(tmp_path, line))
+    found = members(overlay)
+    assert resolve(found, "/bin/sh") == "usr/bin/busybox"
+    assert not {"dash", "libc.so.6"} & names(found)
+
+
+def test_a_script_in_a_tree_runs_in_the_shell_that_the_guest_has(tmp_path: Path):
+    overlay = with_busybox_as_shell()
+    overlay.add(script(tmp_path).parent, to="/opt/scripts")
+    assert resolve(members(overlay), "/bin/sh") == "usr/bin/busybox"
+
+
+def test_it_does_not_matter_whether_the_shell_comes_before_the_script(tmp_path: Path):
+    before = with_busybox_as_shell()
+    before.add(script(tmp_path))
+    after = Overlay()
+    after.add(script(tmp_path))
+    assert "/bin/sh" in after
+    after.link("/bin/sh", "busybox")
+    after.add("/bin/busybox")
+    assert members(after) == members(before)
+
+
+def test_an_interpreter_that_cannot_be_brought_is_named_with_its_script(tmp_path: Path):
+    top = system(tmp_path)
+    (top / "usr/lib/x86_64-linux-gnu").mkdir()
+    (top / "usr/lib/x86_64-linux-gnu/libc.so.6").write_bytes(b"another")
+    overlay = Overlay()
+    overlay.add_rootfs(top)
+    overlay.add(script(tmp_path))
+    with pytest.raises(ImageError, match=r"script needs the interpreter /bin/sh, and two differe"):
+        members(overlay)
 
 
 @pytest.mark.parametrize("interpreter", ["/no/such/sh", "/usr/bin/env no-such-program"])
@@ -223,6 +280,60 @@ def test_a_broken_program_is_an_error(tmp_path: Path):
         (tmp_path / "p").write_bytes(data[:length])
         with pytest.raises(ImageError, match="p is a broken ELF file"):
             Overlay().add(tmp_path / "p")
+
+
+# --- one file, two names --------------------------------------------------------------------------
+
+MERGED = ("bin", "sbin", "lib", "lib64")
+
+
+@pytest.mark.parametrize("name", MERGED)
+def test_a_file_has_the_same_two_names_as_on_debian(name: str):
+    for place in (f"/{name}/x", f"/usr/{name}/x"):
+        found = of("/etc/hosts", to=place)
+        assert resolve(found, f"/{name}/x") == resolve(found, f"/usr/{name}/x")
+    # Whatever was added, the other directories are there as well.
+    assert {found[other].data.decode() for other in MERGED} == {f"usr/{other}" for other in MERGED}
+    assert all(stat.S_ISDIR(found[f"usr/{other}"].mode) for other in MERGED)
+
+
+def test_a_file_that_is_added_by_both_of_its_names_is_one():
+    overlay = Overlay()
+    for path in ("/usr/bin/busybox", "/bin/busybox"):
+        overlay.add(path)
+    overlay.link("/bin/sh", "busybox")
+    overlay.link("/usr/bin/sh", "/bin/busybox")
+    overlay.add("/bin/busybox", to="/bin/sh")
+    assert resolve(members(overlay), "/bin/sh") == "usr/bin/busybox"
+
+
+def test_a_link_from_one_of_a_files_names_to_the_other_is_that_file():
+    for first in (True, False):
+        overlay = Overlay()
+        if first:
+            overlay.link("/usr/sbin/tool", "/sbin/tool")
+        overlay.add("/etc/hosts", to="/sbin/tool")
+        overlay.link("/usr/sbin/tool", "/sbin/tool")
+        assert members(overlay)["usr/sbin/tool"].data == Path("/etc/hosts").read_bytes()
+
+
+def test_another_file_behind_a_link_is_an_error_that_names_both():
+    overlay = with_busybox_as_shell()
+    with pytest.raises(ImageError, match="to be /usr/bin/busybox in the guest, where /usr/bin/sh"):
+        overlay.add("/bin/sh")
+
+
+def test_a_root_file_system_that_has_its_directories_apart_keeps_them_so(tmp_path: Path):
+    top = tmp_path / "root"
+    for name in ("bin", "usr/bin"):
+        (top / name).mkdir(parents=True)
+    overlay = Overlay()
+    overlay.add_rootfs(top)
+    overlay.write("/bin/x", "x")
+    found = members(overlay)
+    assert stat.S_ISDIR(found["bin"].mode)
+    assert "usr/bin/x" not in found
+    assert "sbin" not in found
 
 
 # --- files and directories ------------------------------------------------------------------------
@@ -513,4 +624,14 @@ def test_machines_have_as_much_memory_as_their_files_need(tmp_path: Path):
     wanted = image.Image()
     assert image.settled(wanted).memory_mib == 96
     wanted.add(tmp_path / "large", to="/large")
-    assert 200 < image.settled(wanted).memory_mib < 300
+    needed = image.memory_needed(wanted.overlay)
+    assert 200 < needed < 300
+    # As much as a program may write to /tmp, which is half of the memory.
+    assert image.settled(wanted).memory_mib == needed + 128
+
+
+def test_files_that_just_fit_leave_no_room(tmp_path: Path):
+    (tmp_path / "large").write_bytes(bytes(640 * 2**20))
+    wanted = image.Image()
+    wanted.add(tmp_path / "large", to="/large")
+    assert image.settled(wanted).memory_mib == 2048

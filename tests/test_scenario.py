@@ -109,6 +109,7 @@ def test_a_sysctls_name_keeps_its_dots(path: Path) -> None:
         ("hosts.like=bsd", "hosts.like", "nsc"),
         ("hosts.hpet_period=16", "hosts.hpet_period", "unit"),
         ("hosts.hpet_period=1us", "hosts.hpet_period", "100 ns"),
+        ("hosts.date=today", "hosts.date", "2026-11-27"),
         ("hosts.tick_phase=1ms", "hosts.tick_phase", "999999 ns"),
         ("hosts.memory=96", "hosts.memory", "96MiB"),
         ("hosts.reads_per_wake=0", "hosts.reads_per_wake", "from 1"),
@@ -173,6 +174,7 @@ def test_one_word_makes_machines_like_nscs(path: Path) -> None:
     spec = hosts.image("sender")
     assert (spec.nic, spec.relay, spec.hpet_period_ns) == ("e1000", "uart", 16)
     assert {"nohz=off", "highres=off"} <= set(spec.cmdline_extra)
+    assert (spec.cpu, spec.date) == ("x86-64-v1", "2000-01-01")
     assert hosts.options("sender").tick_phase == "1ns"
     # What is said beside it counts more.
     assert hosts.image("receiver").nic == "virtio-net-pci"

@@ -155,9 +155,10 @@ def test_iperf3_agrees_with_the_capture_of_a_tcp_connection(
     end = json.loads(result[link][what]["output"])["end"]
     segments = max(connections(where / f"{link}-1.pcap", version), key=len)
     first = min(number for _, number, _ in segments)
-    # All that was written has arrived in the end, after the cookie that names the test.
+    # After the cookie that names the test. What is in the sender's buffer when the server has
+    # counted enough does not arrive: how much that is, is up to the kernel.
     arrived = max(number + length for _, number, length in segments) - first - 37
-    assert arrived == pytest.approx(end["sum_sent"]["bytes"], rel=0.01)
+    assert 0.99 * end["sum_received"]["bytes"] <= arrived <= 1.01 * end["sum_sent"]["bytes"]
     # What the server has read when it stops counting, from when the connection is there.
     seconds = end["sum_received"]["seconds"]
     begin = segments[0][0]

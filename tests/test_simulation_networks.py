@@ -9,6 +9,7 @@ import dpkt
 import pytest
 
 from simulation_tools import run_script
+from vm_tools import EPOCH, SECOND, epoch
 
 LIMIT = 300_000
 
@@ -41,6 +42,7 @@ RESULT["to native"]["alive after"] = alive(pids[0])
 FROM_NATIVE = """
 nodes, devices = csma()
 qemu = helper()
+qemu.SetAttribute("Epoch", ns.TimeValue(ns.Seconds(1_000_000_000)))
 vm = machine(qemu, nodes.Get(1), devices.Get(1), SERVER)
 native(nodes.Get(0), devices.Get(0), CLIENT)
 receiving = sink(nodes.Get(1))
@@ -53,7 +55,7 @@ ns.Simulator.Stop(ns.Seconds(20))
 ns3_qemu.Run(lambda t: pids.append(vm.GetPid()))
 RESULT["from native"] = {
     "received": receiving.GetTotalRx(), "connections": receiving.GetNConnections(),
-    "alive": alive(pids[0]),
+    "alive": alive(pids[0]), "realtime": vm.GetRealtime().GetNanoSeconds(),
 }
 ns.Simulator.Destroy()
 RESULT["from native"]["alive after"] = alive(pids[0])
@@ -121,18 +123,23 @@ def test_machines_run_until_the_simulation_is_destroyed(result: dict[str, Any]):
         assert not result[name]["alive after"]
 
 
-def test_the_guests_clocks_show_simulated_time_at_the_end(result: dict[str, Any]):
+def test_the_guests_clocks_show_simulated_time_at_the_end(result: dict[str, Any], vm_image: Path):
     end = result["to native"]
+    assert epoch(vm_image) > EPOCH
     assert end["now"] == 20_000_000_000
-    assert end["realtime"] == 946_684_800_000_000_000 + end["now"]
+    assert end["realtime"] == epoch(vm_image) + end["now"]
     assert end["uptime"] == 20_000_000_000 + end["now"]
     assert end["proc"].startswith("40.00 ")
 
 
-def test_clocks_are_exact_after_a_gap_of_1000_s(result: dict[str, Any]):
+def test_a_script_may_say_another_date(result: dict[str, Any]):
+    assert result["from native"]["realtime"] == 1_000_000_020 * SECOND
+
+
+def test_clocks_are_exact_after_a_gap_of_1000_s(result: dict[str, Any], vm_image: Path):
     end = result["gap"]
     assert end["now"] == 1_010_987_654_321
-    expected = [946_684_800_000_000_000 + end["now"], 20_000_000_000 + end["now"]]
+    expected = [epoch(vm_image) + end["now"], 20_000_000_000 + end["now"]]
     assert end["clocks"] == [expected, expected]
     assert end["received"] == 50_000
 

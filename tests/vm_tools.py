@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dpkt
 
@@ -27,6 +28,12 @@ PEER = bytes.fromhex("020000000002")
 BROADCAST = b"\xff" * 6
 
 IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
+
+
+def epoch(image: Path) -> int:
+    """Return an image's date, in ns since 1970."""
+    lines = (image / "machine.conf").read_text().splitlines()
+    return int(dict(line.split("=") for line in lines)["epoch"]) * SECOND
 
 
 # --- processes ------------------------------------------------------------------------------------

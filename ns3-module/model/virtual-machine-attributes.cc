@@ -45,11 +45,12 @@ VirtualMachine::GetTypeId()
                 MakeTimeAccessor(&VirtualMachine::m_uptime),
                 MakeTimeChecker(Seconds(0)))
             .AddAttribute("Epoch",
-                          "The guest's date when the simulation begins, as time since 1970. The "
-                          "default is 2000-01-01 00:00:00 UTC.",
-                          TimeValue(Seconds(946684800)),
+                          "The guest's date when the simulation begins, as time since 1970. "
+                          "Negative: that of its image, which is that of its kernel or of the "
+                          "newest certificate in it.",
+                          TimeValue(Seconds(-1)),
                           MakeTimeAccessor(&VirtualMachine::m_epoch),
-                          MakeTimeChecker(Seconds(0)))
+                          MakeTimeChecker(Seconds(-1)))
             .AddAttribute("TickPhase",
                           "When the guest's timer ticks: so long after a full millisecond of "
                           "simulated time. Its uptime when the simulation begins is larger by up "
@@ -133,7 +134,8 @@ VirtualMachine::ApplyAttributes() const
     config.image = ns3qemu::ReadImage(m_image);
     config.consoleLog = m_consoleLog;
     config.uptime = m_uptime.GetNanoSeconds();
-    config.epoch = m_epoch.GetNanoSeconds();
+    config.epoch = m_epoch.IsStrictlyNegative() ? config.image.epoch * 1'000'000'000
+                                                : m_epoch.GetNanoSeconds();
     config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();

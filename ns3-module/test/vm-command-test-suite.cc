@@ -78,14 +78,16 @@ class ImageDataTestCase : public TestCase
     void DoRun() override
     {
         const TemporaryImage directory(
-            "# comment\n\nmemory-mib=128\nnic-model=e1000\nrelay-port=uart\n");
+            "# comment\n\nmemory-mib=128\nnic-model=e1000\nrelay-port=uart\nepoch=1764201600\n");
         const auto image = ReadImage(directory.m_path);
         NS_TEST_ASSERT_MSG_EQ(image.nicModel, "e1000", "the NICs");
         NS_TEST_ASSERT_MSG_EQ(image.relayPort, "uart", "the relay's port");
         NS_TEST_ASSERT_MSG_EQ(image.memoryMib, 128, "the memory");
+        NS_TEST_ASSERT_MSG_EQ(image.epoch, 1'764'201'600, "the date");
         NS_TEST_ASSERT_MSG_EQ(image.command.size(), 2, "the command");
         NS_TEST_ASSERT_MSG_EQ(image.boot.back(), "/a kernel", "what booting needs");
         NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("memory-mib=1G\n"), "memory-mib=1G"), true, "");
+        NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("epoch=today\n"), "epoch=today"), true, "");
         NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("relay-port=usb\n"), "'relay-port=usb'"), true, "");
         NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("nic-model=\n"), "machine.conf"), true, "no value");
         NS_TEST_ASSERT_MSG_EQ(Contains(Refusal("nic-model\n"), "KEY=VALUE"), true, "no equals");

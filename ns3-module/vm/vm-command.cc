@@ -20,6 +20,9 @@ namespace
 constexpr uint32_t ETHERNET_MTU = 1500;
 constexpr uint32_t DEFAULT_TX_RING = 256;
 
+/* In s since 1970, so that a simulation of a hundred years ends before a count of ns does. */
+constexpr long long LAST_EPOCH = 6'000'000'000;
+
 /* What a terminal line takes at once without losing any: the line discipline of some kernels holds
  * 4095 bytes. */
 constexpr size_t UART_CHUNK = 1024;
@@ -47,11 +50,15 @@ ReadLines(const std::string& path)
 void
 SetMachineKey(VmImage& image, const std::string& key, const std::string& value)
 {
-    const bool number = !value.empty() && value.size() <= 6 &&
-                        value.find_first_not_of("0123456789") == std::string::npos;
-    if (key == "memory-mib" && number)
+    const bool number =
+        !value.empty() && value.find_first_not_of("0123456789") == std::string::npos;
+    if (key == "memory-mib" && number && value.size() <= 6)
     {
         image.memoryMib = static_cast<uint32_t>(std::stoul(value));
+    }
+    else if (key == "epoch" && number && value.size() <= 10)
+    {
+        image.epoch = std::min(std::stoll(value), LAST_EPOCH);
     }
     else if (key == "nic-model" && !value.empty())
     {

@@ -31,13 +31,14 @@ struct VmImage
     uint32_t memoryMib{96};                 //!< of each VM
     std::string nicModel{"virtio-net-pci"}; //!< QEMU's name of the NICs' device
     std::string relayPort{"virtio"};        //!< what the relay's port is: "virtio" or "uart"
+    int64_t epoch{946'684'800};             //!< its guests' date at time 0, in s since 1970
 };
 
 /**
  * Read an image.
  * @param directory an image: a directory with the files `qemu.args` and `boot.args`, of one
- * argument a line, and `machine.conf`, of lines KEY=VALUE with the keys memory-mib, nic-model and
- *        relay-port, each of which has a default
+ * argument a line, and `machine.conf`, of lines KEY=VALUE with the keys memory-mib, nic-model,
+ *        relay-port and epoch, each of which has a default
  * @throw VmError that says what is wrong with which file
  */
 VmImage ReadImage(const std::string& directory);

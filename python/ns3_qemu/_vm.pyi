@@ -34,6 +34,7 @@ class VmImage:
     memory_mib: int
     nic_model: str
     relay_port: str  # "virtio" or "uart"
+    epoch: int  # their guests' date when a simulation begins, in s since 1970
 
     def __init__(
         self,

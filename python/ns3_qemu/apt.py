@@ -214,6 +214,29 @@ class Suite:
         """Return the names of all packages that begin so."""
         return self._query("pkgnames", prefix).split()
 
+    def installation(self, wanted: Mapping[str, str], others: Iterable[str] = ()) -> dict[str, str]:
+        """Return what apt would install on an empty machine: version by name, in its order.
+
+        `wanted`: versions by name; `others`: more packages, as far as there are such. Raises
+        AptError if they cannot be together.
+        """
+        known = [name for name in others if self.binary_versions(name)]
+        packages = [*(f"{name}={version}" for name, version in wanted.items()), *known]
+        command = ["apt-get", "install", "--simulate", "--no-install-recommends", *packages]
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=self._environment()
+        )
+        if done.returncode != 0:
+            message = f"apt cannot install {' '.join(wanted)}: {done.stderr.strip()}"
+            raise AptError(message, f"Has Debian {self.name} all that it depends on, in 'main'?")
+        return dict(re.findall(r"^Inst (\S+) \((\S+) ", done.stdout, re.MULTILINE))
+
+    def fields(self, packages: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """Return the fields of binary packages (name: version), by name."""
+        wanted = [f"{name}={version}" for name, version in packages.items()]
+        stanzas = parse_deb822(self._query("show", "--no-all-versions", *wanted))
+        return {stanza["package"]: stanza for stanza in stanzas}
+
     def download(self, step: Step, packages: Mapping[str, str], directory: Path) -> dict[str, Path]:
         """Fetch binary packages (name: version) into a directory; return name: file."""
         wanted = [f"{name}={version}" for name, version in packages.items()]

@@ -8,6 +8,7 @@ Layout, below `$NS3_QEMU_HOME`, or else `$XDG_CACHE_HOME/ns3-qemu`, or else `~/.
     qemu/<hash>/         a patched QEMU with its firmware
     kernels/<version>/   an unpacked Debian kernel
     programs/<package>/  a program for guests
+    packages/<suite>/<package>/  a Debian package for guests, with what it depends on
     images/<hash>/       a machine that can be started: kernel, initramfs, QEMU command
     logs/                the output of each step's last run
     locks/, work/        see below
@@ -48,6 +49,7 @@ class Cache:
         self.qemu = self.root / "qemu"
         self.kernels = self.root / "kernels"
         self.programs = self.root / "programs"
+        self.packages = self.root / "packages"
         self.images = self.root / "images"
         self.logs = self.root / "logs"
         self._locks = self.root / "locks"

@@ -80,6 +80,16 @@ _Add = Annotated[
 ]
 
 
+_Package = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--package",
+        metavar="NAME[=VERSION]",
+        help="A Debian package and what it depends on, from this machine's mirror; may be given "
+        "several times.",
+    ),
+]
+
 _Rootfs = Annotated[
     Path | None,
     typer.Option(
@@ -90,9 +100,18 @@ _Rootfs = Annotated[
 ]
 
 
-def _add_files(wanted: image.Image, paths: list[str] | None) -> list[str]:
-    """Add what --add names; return where that is in the guest."""
+def _add_files(
+    wanted: image.Image,
+    paths: list[str] | None,
+    packages: list[str] | None = None,
+    *,
+    refresh: bool = False,
+) -> list[str]:
+    """Add what --add and --package name; return where the former is in the guest."""
     places = []
+    for package in packages or ():
+        name, _, version = package.partition("=")
+        wanted.add_package(name, version or None, refresh=refresh)
     for path in paths or ():
         name, _, place = path.partition("=")
         if Path(path).expanduser().exists():  # a file's own name may have an equals sign
@@ -184,8 +203,10 @@ def _shell(
     kernel: _Kernel = DEFAULT_KERNEL,
     modules: _Modules = None,
     add: _Add = None,
+    package: _Package = None,
     rootfs: _Rootfs = None,
     memory: Annotated[int | None, of_image("memory_mib")] = ImageSpec.memory_mib,
+    cpu: Annotated[str, of_image("cpu")] = ImageSpec.cpu,
 ) -> None:
     """Boot a kernel and give its shell. Its time follows the wall clock; Ctrl-] ends it.
 
@@ -193,8 +214,8 @@ def _shell(
     """
     from . import shell
 
-    wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory)
-    raise typer.Exit(shell.run(wanted, _add_files(wanted, add)))
+    wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory, cpu=cpu)
+    raise typer.Exit(shell.run(wanted, _add_files(wanted, add, package)))
 
 
 @app.command()
@@ -256,8 +277,11 @@ def build(
     nic: Annotated[str, of_image("nic")] = ImageSpec.nic,
     relay: Annotated[str, of_image("relay")] = ImageSpec.relay,
     hpet_period: Annotated[int, of_image("hpet_period_ns")] = ImageSpec.hpet_period_ns,
+    cpu: Annotated[str, of_image("cpu")] = ImageSpec.cpu,
+    date: Annotated[str | None, of_image("date")] = ImageSpec.date,
     append: Annotated[list[str] | None, of_image("cmdline_extra")] = None,
     add: _Add = None,
+    package: _Package = None,
     rootfs: _Rootfs = None,
     refresh: _Refresh = False,
 ) -> None:
@@ -271,8 +295,10 @@ def build(
         nic=nic,
         hpet_period_ns=hpet_period,
         relay=relay,
+        cpu=cpu,
+        date=date,
     )
-    _add_files(wanted, add)
+    _add_files(wanted, add, package, refresh=refresh)
     typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh))
 
 
@@ -287,6 +313,8 @@ def list_() -> None:
         "NIC",
         "relay",
         "HPET",
+        "CPU",
+        "date",
         "QEMU",
         "parameters",
         "added",
@@ -302,6 +330,8 @@ def list_() -> None:
             spec.nic,
             spec.relay,
             f"{spec.hpet_period_ns} ns",
+            spec.cpu,
+            spec.date or "",
             manifest.qemu_version,
             " ".join(spec.cmdline_extra),
             ", ".join(manifest.added),

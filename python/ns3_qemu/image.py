@@ -14,7 +14,8 @@ QEMU command has paths, so images of another cache have other names.)
     boot.args       what is added for a machine that boots: kernel, initramfs, parameters
     machine.conf    what the simulator must know of a machine, a line "key=value" each, and comments
                     after '#': memory-mib, its memory in MiB; nic-model, the device that a NIC is
-                    (virtio-net-pci, e1000); relay-port, what the relay's port is (virtio, uart)
+                    (virtio-net-pci, e1000); relay-port, what the relay's port is (virtio, uart);
+                    epoch, the guests' date when a simulation begins, in s since 1970
     snapshots       saved machines, which simulations make when they first need one
     used            its time is that of the image's last use
 
@@ -24,12 +25,12 @@ So an image is all that a C++ simulation needs: it starts its machines without P
 import hashlib
 import os
 import shutil
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
-from . import cpio, kernel, pruning, toolchain
+from . import cpio, cpu, dates, kernel, packages, pruning, toolchain
 from .cache import Cache
 from .errors import ImageError
 from .image_spec import NICS, OPTIONS, ImageSpec
@@ -38,9 +39,6 @@ from .steps import Steps
 
 # An e1000's driver is not to hold interrupts back; the parameter has a number for each NIC.
 _E1000_PARAMETER = "InterruptThrottleRate=" + ",".join("0" * 32)
-
-# qemu64 has no RDRAND, which a guest asks for when it boots; what it gets comes from QEMU's -seed.
-_CPU = "qemu64,+rdrand"
 
 # One guest instruction takes 2^2 ns while it boots.
 _ICOUNT = "shift=2,sleep=off"
@@ -114,6 +112,10 @@ def _cmdline(spec: ImageSpec) -> str:
 _KERNEL_MIB = 64
 _LEAST_MIB = 96
 
+# For what programs take when they run, and write: /tmp and /run are memory, half of it at most.
+_ROOM_MIB = 128
+_MOST_MIB = 2048
+
 
 def memory_needed(overlay: Overlay) -> int:
     """Return the MiB of memory that a guest with these files needs at least."""
@@ -158,6 +160,32 @@ class Image(ImageSpec):
         Files are read now: later changes are not seen.
         """
         self.overlay.add(path, to)
+
+    def add_package(
+        self,
+        name: str,
+        version: str | None = None,
+        *,
+        suite: str | None = None,
+        refresh: bool = False,
+    ) -> None:
+        """Add a Debian package and what it depends on, from this machine's own mirror.
+
+        Its files come with owners, its system users with their directories, and configuration as
+        the package has it; a file that you add or write yourself counts more, before or after.
+        Besides there are the locale C.UTF-8, /etc/services, certificates of authorities. Left out
+        are documentation and translations, recommended packages, and what installs packages or
+        starts services. No script of the package is run: what only that would make (keys of a
+        host, a database) has to be made by you.
+
+        `version`: Debian's, the newest unless it is given; `suite`: this machine's own release of
+        Debian. Packages are kept in the cache, and looked for anew with `refresh`.
+        """
+        cache = Cache()
+        files = packages.ensure(
+            cache, Steps(cache.logs), name, version, suite=suite, refresh=refresh
+        )
+        self.overlay.add_packages(packages.read(files), f"{name}={version}" if version else name)
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Add a file with this text, such as "/etc/hosts". `mode`: its permissions."""
@@ -245,6 +273,7 @@ def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = 
     relay = relay_path()
     guest = kernel.ensure(cache, steps, spec.kernel, refresh=refresh)
     qemu = toolchain.ensure(cache, steps, refresh=refresh)
+    cpu.check(spec.cpu, qemu.executable)
     plan = _Plan(spec, relay, guest, qemu)
     final = cache.images / plan.key
     if not final.is_dir():
@@ -277,7 +306,9 @@ def settled(spec: ImageSpec) -> ImageSpec:
     """Return an image's options alone, with as much memory as its files need unless it is given."""
     options = {name: getattr(spec, name) for name in OPTIONS}
     if spec.memory_mib is None:
-        options["memory_mib"] = max(_LEAST_MIB, memory_needed(_files(spec)))
+        needed = memory_needed(_files(spec))
+        roomy = min(needed + _ROOM_MIB, _MOST_MIB) if needed else 0
+        options["memory_mib"] = max(_LEAST_MIB, needed, roomy)
     return ImageSpec(**options)
 
 
@@ -288,6 +319,9 @@ class _Plan:
         self, wanted: ImageSpec, relay: Path, guest: kernel.Kernel, qemu: toolchain.Qemu
     ) -> None:
         overlay, spec = _files(wanted), settled(wanted)
+        if spec.date is None:
+            date = dates.of_content(kernel.banner(guest.bzimage), overlay.contents())
+            spec = replace(spec, date=dates.text_of(date))
         self._bzimage = guest.bzimage
         self._command = _command(qemu, spec)
         self._machine = _machine(spec)
@@ -342,7 +376,13 @@ def _write_lines(file: Path, arguments: tuple[str, ...]) -> None:
 
 def _machine(spec: ImageSpec) -> str:
     """Return what the simulator must know of a machine besides its command: machine.conf."""
-    return f"memory-mib={spec.memory_mib}\nnic-model={spec.nic}\nrelay-port={spec.relay}\n"
+    values = {
+        "memory-mib": spec.memory_mib,
+        "nic-model": spec.nic,
+        "relay-port": spec.relay,
+        "epoch": dates.parse(spec.date) if spec.date else dates.OLDEST,
+    }
+    return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
 def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
@@ -352,7 +392,7 @@ def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
         *("-nodefaults", "-no-user-config"),
         *("-display", "none"),
         *("-L", str(qemu.firmware)),
-        *("-cpu", _CPU),
+        *("-cpu", cpu.argument(spec.cpu)),
         *("-smp", "1"),
         *("-accel", "tcg,thread=single"),
         *("-icount", _ICOUNT),

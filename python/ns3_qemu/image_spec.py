@@ -7,11 +7,13 @@ line has flags for them, and scenario files have keys for those that say what a 
 
 import dataclasses
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any
 
+from . import cpu as cpus
+from . import dates
 from .errors import ImageError
 
 DEFAULT_KERNEL = "debian:6.1"
@@ -36,6 +38,8 @@ class Option:
     unit: str = ""  # of a number, as a text has it
     hint: str = ""  # which number to give
     several: bool = False  # it is a list
+    is_valid: Callable[[str], bool] | None = None  # of a text; None: any that is one line
+    example: str = ""  # of such a text
 
     @property
     def allowed(self) -> str:
@@ -43,7 +47,7 @@ class Option:
         if self.limits:
             low, high = self.limits
             return f"{low} to {high} {self.unit}"
-        return ", ".join(self.choices)
+        return self.example or ", ".join(self.choices)
 
     def allows(self, value: Any) -> bool:
         """Say whether an image can have it so."""
@@ -52,7 +56,9 @@ class Option:
             return isinstance(value, int) and low <= value <= high
         if self.several:
             return isinstance(value, tuple) and all(_is_text(word) for word in value)
-        return value in self.choices if self.choices else _is_text(value)
+        if self.choices:
+            return value in self.choices
+        return _is_text(value) and (self.is_valid is None or self.is_valid(value))
 
     def check(self, value: Any) -> None:
         """Raise ImageError, which says what may be given, unless an image can have it so."""
@@ -64,6 +70,9 @@ class Option:
         if self.choices:
             message = f"there is no {self.noun} {value!r}"
             raise ImageError(message, f"There are {self.allowed}.")
+        if self.is_valid:
+            message = f"not a {self.noun}: {value!r}"
+            raise ImageError(message, f"Give it as {self.example}.")
         if self.several and not isinstance(value, tuple):
             message = f"not a list of {self.noun}s: {value!r}"
             raise ImageError(message, f"Give a list, as [{value!r}].")
@@ -154,6 +163,29 @@ class ImageSpec:
             choices=RELAY_PORTS,
         ),
     ] = "virtio"
+    # What QEMU has is known only when there is one; see `cpu.check`.
+    cpu: Annotated[
+        str,
+        Option(
+            "CPU",
+            f"What programs may be built for: {', '.join(cpus.LEVELS)}, or one of QEMU's CPU "
+            f"models. Usually {cpus.DEFAULT}.",
+            flag="--cpu",
+            key="cpu",
+        ),
+    ] = cpus.DEFAULT
+    date: Annotated[
+        str | None,
+        Option(
+            "date",
+            "The guests' date when a simulation begins, as 2026-11-27T12:00:00 (UTC). Usually when "
+            "the kernel was made, or from when the newest certificate among the files is valid.",
+            flag="--date",
+            key="date",
+            is_valid=dates.is_date,
+            example="2026-11-27 or 2026-11-27T12:00:00, from 2000 on",
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         """Take lists for tuples."""

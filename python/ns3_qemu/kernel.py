@@ -35,6 +35,9 @@ _NEWEST = "sid"
 # The first is the one for virtual machines: smaller, quicker to boot, with virtio and little else.
 _FLAVOURS = ("cloud-amd64", "amd64")
 
+# Where what a bzImage says of its version ends at the latest.
+_BANNER_END = 0x10000 + 0x300
+
 
 class Manifest(msgspec.Struct, frozen=True):
     """What a Debian kernel in the cache is: its manifest.json."""
@@ -275,16 +278,27 @@ def of_file(bzimage: Path, modules: Path | None = None) -> Kernel:
     return Kernel(f"{bzimage.name} ({release})", release, bzimage, digest, modules)
 
 
-def _release(data: bytes) -> str | None:
-    """Return what uname -r will say, from the header of a bzImage; None if it is none.
+def banner(bzimage: Path) -> str:
+    """Return what a kernel says of its version: release, who made it and when."""
+    with bzimage.open("rb") as file:
+        return _banner(file.read(_BANNER_END)) or ""
+
+
+def _banner(data: bytes) -> str | None:
+    """Return what the header of a bzImage says of its version; None if it is none.
 
     The x86 boot protocol: a signature at 0x202, at 0x20e where the version is, less 0x200.
     """
     if len(data) < 0x210 or data[0x202:0x206] != b"HdrS":
         return None
     (offset,) = struct.unpack_from("<H", data, 0x20E)
-    text = data[offset + 0x200 : offset + 0x300].partition(b"\0")[0].decode(errors="replace")
-    return text.split(" ")[0] or "unknown"
+    return data[offset + 0x200 : offset + 0x300].partition(b"\0")[0].decode(errors="replace")
+
+
+def _release(data: bytes) -> str | None:
+    """Return what uname -r will say; None if this is no bzImage."""
+    text = _banner(data)
+    return text if text is None else text.split(" ")[0] or "unknown"
 
 
 # --- modules --------------------------------------------------------------------------------------

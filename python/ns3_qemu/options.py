@@ -21,5 +21,7 @@ Settings = Annotated[
 def of_image(name: str) -> Any:
     """Return the command line's flag for an option of images."""
     option = OPTIONS[name]
-    metavar = option.unit.upper() or ("|".join(option.choices) if option.choices else "PARAMETER")
+    metavar = option.unit.upper() or (
+        "|".join(option.choices) or ("PARAMETER" if option.several else "TEXT")
+    )
     return typer.Option(option.flag, metavar=metavar, help=option.help)

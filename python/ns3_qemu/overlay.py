@@ -12,18 +12,24 @@ import os
 import shlex
 import stat
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from . import cpio
+from .accounts import Accounts, Directory, Host, Wanted
 from .elf import Elf, Loader, inspect
 from .errors import ImageError
+from .packages import Contents
 
 # What the guest's first process mounts, or the image itself needs: nothing of a user's would be
 # seen there.
 _MOUNTED = ("/dev", "/proc", "/run", "/sys", "/tmp")
 _OWN = ("/init", "/etc/ns3-qemu")
+
+# What the relay makes when it has mounted them: mode, user, group, path.
+_DIRECTORIES = "/etc/ns3-qemu/directories"
 
 # Where programs are looked for by name.
 PATH = (
@@ -35,21 +41,20 @@ PATH = (
     "/bin",
 )
 
+# Where a file is on Debian, whichever of the two names asks for it.
+_MERGED = {"/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib", "/lib64": "usr/lib64"}
+
 # As in the kernel.
 _MAX_LINKS = 40
 _MAX_INTERPRETERS = 5
 
 # The least that C libraries and programs look for.
 _BASICS = {
-    "/etc/group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
     "/etc/host.conf": "multi on\n",
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     "/etc/nsswitch.conf": (
         "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nnetworks: files\n"
         "protocols: files\nservices: files\n"
-    ),
-    "/etc/passwd": (
-        "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
     ),
     "/etc/protocols": (
         "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\ndccp 33 DCCP\nipv6 41 IPv6\n"
@@ -92,6 +97,19 @@ def _refuse(path: str | Path, error: OSError) -> NoReturn:
     raise ImageError(message, "The user who builds the image must be able to read it.")
 
 
+@dataclass(frozen=True)
+class _Interpreter:
+    """What a script asks for in its first line."""
+
+    name: str  # a path, or what is to be looked for
+    script: str  # for people
+    required: bool
+    depth: int = 1  # scripts on the way to it
+
+    def __str__(self) -> str:
+        return f"{self.script} needs the interpreter {self.name}"
+
+
 class Overlay:
     """Files of a user's, by their paths in the guest. Nothing is written before an image is built.
 
@@ -101,8 +119,12 @@ class Overlay:
     def __init__(self, loader: Loader | None = None) -> None:
         self._entries: dict[str, cpio.Entry] = {}
         self._implied: set[str] = set()  # directories that are there for what is in them
+        self._interpreters: list[_Interpreter] = []
+        self._packages: list[Contents] = []
+        self._packaged: set[str] = set()  # what has come from packages
         self._loader = loader or Loader()
         self._sources: list[str] = []
+        self._completed: Overlay | None = None
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -110,32 +132,62 @@ class Overlay:
         return tuple(self._sources)
 
     def __bool__(self) -> bool:
-        return bool(self._entries)
+        return bool(self._entries or self._packages)
 
     def __contains__(self, path: str) -> bool:
-        return self._follow(_native(path)) in self._entries
+        whole = self._complete()
+        return whole._follow(_native(path)) in whole._entries
 
     @property
     def size(self) -> int:
         """Bytes of memory that the files take in the guest."""
         page = 4096
         return sum(
-            max(1, -(-len(entry.data) // page)) * page + 1024 for entry in self._entries.values()
+            max(1, -(-len(entry.data) // page)) * page + 1024
+            for entry in self._complete()._entries.values()
         )
 
     @property
     def paths(self) -> list[str]:
         """Where the files are in the guest."""
-        return list(self._entries)
+        return list(self._complete()._entries)
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield what is in each of the files."""
+        for entry in self._complete()._entries.values():
+            if stat.S_ISREG(entry.mode):
+                yield entry.data
+
+    def _complete(self) -> "Overlay":
+        """Return this with its packages, and the interpreters of its scripts.
+
+        Only now is it known which of them a user has added by another name, or put in their place.
+        """
+        if self._completed is None:
+            whole = self._copy()
+            whole._interpreters = list(self._interpreters)
+            for contents in self._packages:
+                whole._unpack(contents)
+            whole._add_interpreters()
+            self._completed = whole
+        return self._completed
+
+    def _copy(self) -> "Overlay":
+        """Return the same files."""
+        copy = Overlay(self._loader)
+        copy._entries, copy._implied = dict(self._entries), set(self._implied)
+        copy._packages, copy._packaged = list(self._packages), set(self._packaged)
+        return copy
 
     def entries(self, own: list[cpio.Entry]) -> list[cpio.Entry]:
         """Return all files for an archive, with the image's own and the basics among them.
 
         The image's own go where symbolic links of a user's root file system lead.
         """
-        whole = Overlay(self._loader)
-        whole._entries, whole._implied = dict(self._entries), set(self._implied)
-        if self._entries:
+        whole = self._complete()._copy()
+        if whole._entries:
+            whole._merge_usr()
+            whole._add_accounts()
             for path, mode in _BASIC_DIRECTORIES.items():
                 if whole._at(path) is None or path in whole._implied:
                     whole._put(cpio.directory(path, mode))
@@ -152,6 +204,56 @@ class Overlay:
                 whole._put(entry)
         return list(whole._entries.values())
 
+    def _add_accounts(self) -> None:
+        """Add the users that programs change to, with their directories, unless a user has said."""
+        files = [
+            (PurePosixPath(entry.path).name, entry.data)
+            for entry in self._entries.values()
+            if stat.S_ISREG(entry.mode) and entry.path not in self._packaged
+        ]
+        wanted = Host(self._loader.root).needed(files)
+        for contents in self._packages:
+            wanted.update(contents.deeds.wanted)
+        accounts = Accounts(wanted)
+        texts = {"/etc/passwd": accounts.passwd(), "/etc/group": accounts.group()}
+        missing = {path: text for path, text in texts.items() if self._at(path) is None}
+        for path, text in missing.items():
+            self._put(cpio.file(path, text.encode()))
+        if missing != texts:
+            return  # numbers are the user's
+        if self._at("/etc/shadow") is None:
+            data = accounts.shadow().encode()
+            owner = accounts.owner("root", "shadow")
+            self._put(cpio.Entry("/etc/shadow", stat.S_IFREG | 0o640, data, owner=owner))
+        for path in sorted(self._packaged):
+            entry = self._entries[path]
+            if entry.owner == (0, 0) and (names := accounts.owner_of(path)):
+                self._entries[path] = replace(entry, owner=accounts.owner(*names))
+        self._add_directories(wanted, accounts)
+
+    def _add_directories(self, wanted: Wanted, accounts: Accounts) -> None:
+        """Add the directories of users; the relay makes those on file systems that it mounts."""
+        later = []
+        directories = dict(wanted.directories)
+        for path in wanted.directories:
+            for parent in map(str, PurePosixPath(path).parents):
+                if _is_mounted(parent):
+                    directories.setdefault(parent, Directory(parent))
+        for path, directory in sorted(directories.items()):
+            owner = accounts.owner(directory.user, directory.group)
+            if _is_mounted(path):
+                if path.startswith("/run/"):
+                    later.append(f"{directory.mode:o} {owner[0]} {owner[1]} {path}\n")
+                continue
+            there = self._at(path)
+            if there is None or there.path in self._implied:
+                self._put(cpio.Entry(path, stat.S_IFDIR | directory.mode, owner=owner))
+            elif there.path in self._packaged and there.is_directory and directory.user:
+                mode = stat.S_IFDIR | directory.mode
+                self._entries[there.path] = replace(there, mode=mode, owner=owner)
+        if later:
+            self._put(cpio.file(_DIRECTORIES, "".join(later).encode()))
+
     # --- programs, files, directories -------------------------------------------------------------
 
     def add(self, path: str | os.PathLike[str], to: str | None = None) -> None:
@@ -163,6 +265,7 @@ class Overlay:
             raise ImageError(message, "Say for example to='/usr/local/bin/program'.")
         guest = _plain(guest)
         self._check_place(guest)
+        self._merge_usr()
         try:
             if host.is_dir():
                 self._add_tree(host, guest)
@@ -182,12 +285,14 @@ class Overlay:
         """Add a file with this text."""
         path = _native(path)
         self._check_place(_plain(path))
+        self._merge_usr()
         self._put(cpio.file(_plain(path), text.encode(), mode))
 
     def link(self, path: str, target: str) -> None:
         """Add a symbolic link."""
         path = _native(path)
         self._check_place(_plain(path))
+        self._merge_usr()
         self._put(cpio.symlink(_plain(path), _native(target)))
 
     def _add_program(self, guest: str, host: str, said: str, *, complete: bool = True) -> None:
@@ -197,7 +302,7 @@ class Overlay:
         if elf:
             self._add_libraries(elf, host, guest, complete=complete)
         elif data.startswith(b"#!"):
-            self._add_interpreter(data, said, complete=complete)
+            self._need_interpreter(data, said, complete=complete)
 
     def _add_libraries(self, elf: Elf, host: str, guest: str, *, complete: bool) -> None:
         libraries = self._loader.libraries(elf, host, guest, complete=complete)
@@ -214,7 +319,10 @@ class Overlay:
                 link = f"{PurePosixPath(libc.guest).parent}/{name}"
                 self._put(cpio.symlink(link, library.guest))
 
-    def _add_interpreter(self, data: bytes, said: str, *, complete: bool, depth: int = 1) -> None:
+    def _need_interpreter(
+        self, data: bytes, script: str, *, complete: bool, depth: int = 1
+    ) -> None:
+        """Have a script's interpreter brought when all that a user adds is there."""
         line = os.fsdecode(data[2:256].partition(b"\n")[0])
         words = line.split(maxsplit=1)
         wanted = words[:1]
@@ -226,33 +334,63 @@ class Overlay:
                 ]
                 wanted += names[:1]
         if not wanted and complete:
-            message = f"{said} begins with #! but names no interpreter"
+            message = f"{script} begins with #! but names no interpreter"
             raise ImageError(message, "Its first line must be as in #!/bin/sh.")
         for name in wanted:
-            program = self._program(name)
-            if program is None:
-                if not complete:
+            interpreter = _Interpreter(name, script, complete, depth)
+            if not self._has_program(name):
+                self._program_for(interpreter)
+            self._interpreters.append(interpreter)
+            self._completed = None
+
+    def _add_interpreters(self) -> None:
+        """Add what scripts need and the guest does not have yet."""
+        for interpreter in self._interpreters:  # grows when one is a script itself
+            there = self._has_program(interpreter.name)
+            if there is None:
+                program = self._program_for(interpreter)
+                if program is None:
                     continue
-                message = f"{said} needs the interpreter {name}, which is not on this machine"
-                raise ImageError(
-                    message, "Install it, or put another into the script's first line."
-                )
-            guest = self._mirror(program)
-            real = str(Path(program).resolve())
-            nested = self._entries[self._follow(guest)].data
-            if nested.startswith(b"#!"):
-                if depth >= _MAX_INTERPRETERS:
-                    message = f"the interpreters of {said} need each other"
+                try:
+                    there = self._at(self._mirror(program))
+                    if there and not there.data.startswith(b"#!"):
+                        real = str(Path(program).resolve())
+                        self._add_program(there.path, real, program, complete=interpreter.required)
+                except ImageError as error:
+                    message = f"{interpreter}, and {error.message}"
+                    raise ImageError(message, error.advice) from error
+            if there and there.data.startswith(b"#!"):
+                if interpreter.depth >= _MAX_INTERPRETERS:
+                    message = f"the interpreters of {interpreter.script} need each other"
                     raise ImageError(message, "See its first line, and theirs.")
-                self._add_interpreter(nested, program, complete=complete, depth=depth + 1)
-            else:
-                self._add_program(guest, real, program, complete=complete)
+                self._need_interpreter(
+                    there.data,
+                    interpreter.script,
+                    complete=interpreter.required,
+                    depth=interpreter.depth + 1,
+                )
+
+    def _has_program(self, name: str) -> cpio.Entry | None:
+        """Return the guest's program of this name, or None."""
+        found = map(self._at, _places(name))
+        return next((entry for entry in found if entry and stat.S_ISREG(entry.mode)), None)
+
+    def _program_for(self, interpreter: _Interpreter) -> str | None:
+        """Return where this machine has an interpreter; None if it has none, but need not."""
+        program = self._program(interpreter.name)
+        if program is None and interpreter.required:
+            message = f"{interpreter}, which is not on this machine"
+            advice = (
+                "Install it, or put another into the script's first line, or add one at this path "
+                "before the script."
+            )
+            raise ImageError(message, advice)
+        return program
 
     @staticmethod
     def _program(name: str) -> str | None:
         """Return where a program of this machine is."""
-        candidates = [name] if name.startswith("/") else [f"{part}/{name}" for part in PATH]
-        return next((path for path in candidates if Path(path).is_file()), None)
+        return next((path for path in _places(name) if Path(path).is_file()), None)
 
     def _add_tree(self, host: Path, guest: str) -> None:
         """Add a directory; programs in it bring what they need from outside."""
@@ -276,7 +414,7 @@ class Overlay:
             executable = bool(entry.mode & 0o111)
             if entry.data.startswith(b"#!"):
                 if executable:
-                    self._add_interpreter(entry.data, path, complete=False)
+                    self._need_interpreter(entry.data, path, complete=False)
                 continue
             # A tree may hold anything: a library that its program finds in a way of its own, or a
             # firmware for another machine.
@@ -287,6 +425,51 @@ class Overlay:
             if elf:
                 complete = executable and elf.interpreter is not None
                 self._add_libraries(elf, path, place, complete=complete)
+
+    # --- Debian packages --------------------------------------------------------------------------
+
+    def add_packages(self, contents: Contents, said: str) -> None:
+        """Add what packages bring. Where a user says otherwise, before or after, that counts."""
+        self._packages.append(contents)
+        self._completed = None
+        self._sources.append(f"package {said}")
+
+    def _unpack(self, contents: Contents) -> None:
+        """Add the files of packages that are not there by a user's will."""
+        self._merge_usr()
+        for member, data in contents.members:
+            entry = self._of_member(member, data)
+            if entry is None or _is_mounted(entry.path):
+                continue
+            place = self._follow(entry.path, last=False)
+            entry = _renamed(entry, place)
+            there = self._entries.get(place)
+            if entry.is_symlink and self._target(entry) == place:
+                continue  # from one of a file's two names to the other
+            if there is None or place in self._packaged or place in self._implied:
+                if entry.is_directory and there and there.is_symlink and self._is_directory(place):
+                    continue
+                if there and not there.is_directory:
+                    del self._entries[place]  # a later package's takes its place
+                self._put(entry)
+                self._packaged.add(place)
+                if entry.mode & 0o111 and entry.data.startswith(b"#!"):
+                    self._need_shell(entry)
+        for path, target in contents.deeds.links.items():
+            if self._at(path) is None and self._at(target):
+                self._put(cpio.symlink(path, target))
+                self._packaged.add(self._follow(path, last=False))
+        for path, source in contents.deeds.copies.items():
+            original = self._at(source)
+            if self._at(path) is None and original:
+                self._put(_renamed(original, path))
+                self._packaged.add(self._follow(path, last=False))
+
+    def _need_shell(self, script: cpio.Entry) -> None:
+        """Have a shell brought for a package's script: no package says that it depends on one."""
+        line = script.data[2:256].partition(b"\n")[0].split()
+        if line and line[0].rpartition(b"/")[2] in (b"sh", b"bash", b"dash"):
+            self._need_interpreter(script.data, script.path, complete=False)
 
     # --- a whole root file system -----------------------------------------------------------------
 
@@ -332,45 +515,57 @@ class Overlay:
         if place == "/" or _is_mounted(place):
             return
         self._check_place(place, mounted=False)
-        mode = member.mode & 0o7777
-        owner = (member.uid, member.gid)
+        data = b""
         if member.isfile():
             stream = archive.extractfile(member)
             data = stream.read() if stream else b""
-            if len(data) != member.size:
-                message = f"{source} ends within {member.name}"
-                raise ImageError(message, "Is it whole? Fetch or make it again.")
-            entry = cpio.Entry(place, stat.S_IFREG | mode, data, owner=owner)
-        elif member.isdir():
-            entry = cpio.Entry(place, stat.S_IFDIR | mode, owner=owner)
-        elif member.issym():
-            target = os.fsencode(_native(member.linkname))
-            entry = cpio.Entry(place, stat.S_IFLNK | 0o777, target, owner=owner)
-        elif member.islnk():
-            target_path = self._member_path(member.linkname, source)
-            linked = self._entries.get(self._follow(target_path, last=False))
-            if linked is None or linked.is_directory:
-                link = f"a hard link {member.name} to {member.linkname}"
-                message = f"{source} has {link}, which is not in it"
-                raise ImageError(message, "Make the archive of the whole file system.")
-            entry = _renamed(linked, place)
-        elif member.ischr() or member.isblk():
-            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
-            device = (member.devmajor, member.devminor)
-            entry = cpio.Entry(place, kind | mode, device=device, owner=owner)
-        elif member.isfifo():
-            entry = cpio.Entry(place, stat.S_IFIFO | mode, owner=owner)
-        else:
-            message = f"{source} holds {member.name} of an unknown type {member.type!r}"
-            raise ImageError(message, "Make it with GNU tar, or take a directory.")
+        entry = self._of_member(member, data, source)
+        if entry is None:
+            return
         # A later member takes an earlier one's place, as when it is unpacked.
         existing = self._entries.get(self._follow(place, last=False))
         if existing and not existing.is_directory:
             del self._entries[existing.path]
         self._put(entry)
 
+    def _of_member(
+        self, member: tarfile.TarInfo, data: bytes, source: str | Path = "a package"
+    ) -> cpio.Entry | None:
+        """Return a member of a tar file; None for the root itself."""
+        place = self._member_path(member.name, source)
+        if place == "/":
+            return None
+        mode = member.mode & 0o7777
+        owner = (member.uid, member.gid)
+        if member.isfile():
+            if len(data) != member.size:
+                message = f"{source} ends within {member.name}"
+                raise ImageError(message, "Is it whole? Fetch or make it again.")
+            return cpio.Entry(place, stat.S_IFREG | mode, data, owner=owner)
+        if member.isdir():
+            return cpio.Entry(place, stat.S_IFDIR | mode, owner=owner)
+        if member.issym():
+            target = os.fsencode(_native(member.linkname))
+            return cpio.Entry(place, stat.S_IFLNK | 0o777, target, owner=owner)
+        if member.islnk():
+            target_path = self._member_path(member.linkname, source)
+            linked = self._entries.get(self._follow(target_path, last=False))
+            if linked is None or linked.is_directory:
+                link = f"a hard link {member.name} to {member.linkname}"
+                message = f"{source} has {link}, which is not in it"
+                raise ImageError(message, "Make the archive of the whole file system.")
+            return _renamed(linked, place)
+        if member.ischr() or member.isblk():
+            kind = stat.S_IFCHR if member.ischr() else stat.S_IFBLK
+            device = (member.devmajor, member.devminor)
+            return cpio.Entry(place, kind | mode, device=device, owner=owner)
+        if member.isfifo():
+            return cpio.Entry(place, stat.S_IFIFO | mode, owner=owner)
+        message = f"{source} holds {member.name} of an unknown type {member.type!r}"
+        raise ImageError(message, "Make it with GNU tar, or take a directory.")
+
     @staticmethod
-    def _member_path(name: str, source: Path) -> str:
+    def _member_path(name: str, source: str | Path) -> str:
         if ".." in PurePosixPath(name).parts:
             message = f"{source} holds a path that leads out of it: {name}"
             raise ImageError(message, "Do not use this archive, or make it again.")
@@ -459,7 +654,7 @@ class Overlay:
             place = self._follow(f"{guest}/{name}")
             if not stat.S_ISDIR(status.st_mode):
                 self._check_place(place)
-                self._put(self._regular(Path(real), place))
+                self._put(self._regular(Path(real), place), f"{guest}/{name}")
             host, guest = real, place
         return guest
 
@@ -495,8 +690,25 @@ class Overlay:
                 current = f"{current}/{name}"
         return current or "/"
 
-    def _put(self, entry: cpio.Entry) -> None:
-        """Put a file where its path leads. What is there already may only be the same."""
+    def _merge_usr(self) -> None:
+        """Make /bin and its like what they are on Debian.
+
+        A root file system that has them apart, or elsewhere, keeps them so.
+        """
+        there = filter(None, map(self._entries.get, _MERGED))
+        if any(entry.is_directory for entry in there):
+            return
+        for path, target in _MERGED.items():
+            if path not in self._entries:
+                self._put(cpio.symlink(path, target))
+                self._imply(f"/{target}")
+
+    def _put(self, entry: cpio.Entry, name: str = "") -> None:
+        """Put a file where its path leads. What is there already may only be the same.
+
+        `name`: how it was asked for, if that is another path.
+        """
+        self._completed = None
         place = self._follow(entry.path, last=False)
         if place == "/":
             return
@@ -504,19 +716,49 @@ class Overlay:
             self._check_place(place, mounted=False)
             entry = _renamed(entry, place)
         existing = self._entries.get(place)
+        if entry.is_symlink and self._target(entry) == place:
+            # From one of a file's two names to the other.
+            self._imply(str(PurePosixPath(place).parent))
+            return
         if existing is None or (place in self._implied and entry.is_directory):
             self._implied.discard(place)
             self._entries[place] = entry
         elif entry.is_directory and self._is_directory(place):
             return
-        elif existing != entry:
+        elif existing != entry and not self._is_same(existing, entry):
             message = f"two different files are to be {place} in the guest"
+            if name not in ("", place):
+                message += f", where {name} leads"
             raise ImageError(message, _COLLISION)
-        for parent in PurePosixPath(place).parents:
-            name = str(parent)
-            if name != "/" and name not in self._entries:
-                self._entries[name] = cpio.directory(name)
-                self._implied.add(name)
+        self._imply(str(PurePosixPath(place).parent))
+
+    def _imply(self, path: str) -> None:
+        """Have a directory and all above it."""
+        for parent in (path, *map(str, PurePosixPath(path).parents)):
+            if parent != "/" and parent not in self._entries:
+                self._entries[parent] = cpio.directory(parent)
+                self._implied.add(parent)
+
+    def _is_same(self, one: cpio.Entry, other: cpio.Entry) -> bool:
+        """Say whether two files of one path are the same, but for the way that leads there."""
+        first, second = (self._behind(entry) for entry in (one, other))
+        if isinstance(first, str) or isinstance(second, str):
+            return first == second
+        return _renamed(first, second.path) == second
+
+    def _behind(self, entry: cpio.Entry) -> cpio.Entry | str:
+        """Return a file, for a link what it leads to, or where that would be."""
+        if not entry.is_symlink:
+            return entry
+        place = self._follow(self._target(entry))
+        return self._entries.get(place, place)
+
+    def _target(self, link: cpio.Entry) -> str:
+        """Return where a symbolic link leads itself."""
+        target = os.fsdecode(link.data)
+        if not target.startswith("/"):
+            target = f"{PurePosixPath(link.path).parent}/{target}"
+        return self._follow(target, last=False)
 
     def _is_directory(self, path: str) -> bool:
         entry = self._at(path)
@@ -534,6 +776,11 @@ class Overlay:
 
 def _raise(error: OSError) -> NoReturn:
     raise error
+
+
+def _places(name: str) -> list[str]:
+    """Return where a program of this name, or path, may be."""
+    return [name] if name.startswith("/") else [f"{part}/{name}" for part in PATH]
 
 
 def _plain(path: str) -> str:

@@ -149,7 +149,7 @@ def _image_value(option: Option, text: str) -> Any:
         value = tuple(text.split())
     if not option.allows(value):
         message = f"{option.key} = {text!r}: there are {option.allowed}"
-        if option.limits:
+        if option.limits or option.is_valid:
             message = f"{option.key} is {option.allowed}"
         raise ValueError(message)
     return value
@@ -231,6 +231,8 @@ _LIKE = {
             "tick_phase": "1ns",
             # A tick in every ms, whatever there is to do: time is kept by counting them.
             "cmdline": "nohz=off highres=off",
+            "cpu": "x86-64-v1",
+            "date": "2000-01-01",
             "memory": "256MiB",
         },
         HostOptions,

@@ -63,6 +63,7 @@ def run(image: Image, programs: list[str]) -> int:
     )
     try:
         vm.finish_boot()
+        vm.relay.set_realtime(machine.epoch * 10**9)
         vm.take_console()  # what it said while it booted
         if sys.stdin.isatty():
             with _raw_terminal(sys.stdin):

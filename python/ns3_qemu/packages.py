@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian packages for guests: a package, and what it depends on, from this machine's own mirror.
+
+What is there to set a machine up, to start it or to keep it in order has no use in a guest, whose
+first process is the relay: such packages, and what only they need, stay out (`_NOT_FOR_GUESTS`). So
+do documentation and translations. Recommended packages are not taken.
+"""
+
+import io
+import platform
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from . import apt
+from .cache import Cache
+from .errors import ImageError
+from .maintainer import Deeds
+from .steps import Steps
+
+_NOT_FOR_GUESTS = frozenset(
+    {
+        *("adduser", "apt", "base-passwd", "debconf", "dpkg", "lsb-base", "passwd", "ucf"),
+        *("usrmerge", "usr-is-merged"),
+        *("init", "init-system-helpers", "initscripts", "openrc", "runit-helper", "sysv-rc"),
+        *("systemd", "systemd-sysv", "sysvinit-core", "sysvinit-utils", "udev"),
+        *("anacron", "cron", "cron-daemon-common", "logrotate", "systemd-cron"),
+    }
+)
+
+# What each host has, and programs take for granted: the locale C.UTF-8 and getent, names of
+# services and protocols, certificates of authorities. Nothing of what these depend on is needed.
+_COMPANIONS = ("libc-bin", "netbase", "ca-certificates")
+
+# What a library opens when it runs, and no package says: each Debian has it.
+_OPENED = {"libpam0g": ("libpam-modules", "libpam-runtime")}
+
+_NOT_FILES = re.compile(
+    r"/usr/share/(doc|doc-base|man|info|locale|lintian|bug|reportbug|bash-completion|zsh|fish"
+    r"|applications|icons|pixmaps|menu|initramfs-tools)/"
+    r"|(/usr)?/lib/systemd/|/etc/(init\.d|cron\.[a-z]+|logrotate\.d|default)/"
+)
+
+_AUTHORITIES = "/usr/share/ca-certificates/"
+_PAM = "/usr/share/pam/common-"
+_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+
+# In the name of a directory, as in the names of apt's files.
+_COLON = "%3a"
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """What is in a directory of the cache: its manifest.json."""
+
+    suite: str
+    name: str
+    packages: dict[str, str]  # version by name
+    files: dict[str, str]  # file by name
+
+
+@dataclass
+class Contents:
+    """What packages bring: members of their archives, in the order in which they are unpacked."""
+
+    members: list[tuple[tarfile.TarInfo, bytes]] = field(default_factory=list)
+    deeds: Deeds = field(default_factory=Deeds)
+
+
+def ensure(
+    cache: Cache,
+    steps: Steps,
+    name: str,
+    version: str | None = None,
+    *,
+    suite: str | None = None,
+    refresh: bool = False,
+) -> list[Path]:
+    """Return the files of a package and of what it depends on; fetch them if they are missing.
+
+    `suite`: this machine's own release of Debian, unless another is named. With `refresh`, look
+    whether Debian has a newer version. Raises a Ns3QemuError that says what to do.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name):
+        message = f"not the name of a Debian package: {name!r}"
+        raise ImageError(message, "Say for example 'frr', or name=version.")
+    suite = suite or _own_suite()
+    found = {
+        file.parent.name.partition("_")[2].replace(_COLON, ":"): file.parent
+        for file in (cache.packages / suite).glob(f"{name}_*/manifest.json")
+    }
+    if version is None and found and not refresh:
+        version = apt.newest(found)
+    directory = found.get(version or "") or _fetch(cache, steps, suite, name, version)
+    manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=_Manifest)
+    steps.ready(f"Package {name}", f"{manifest.packages[name]} and {len(manifest.files) - 1} more")
+    return [directory / file for file in manifest.files.values()]
+
+
+def _own_suite() -> str:
+    """Return the name of this machine's release of Debian."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        release = {}
+    if release.get("ID") == "debian" and (name := release.get("VERSION_CODENAME")):
+        return name
+    message = "this machine's release of Debian is not known (/etc/os-release)"
+    raise ImageError(message, "Name one: add_package(name, suite='bookworm').")
+
+
+def _fetch(cache: Cache, steps: Steps, suite_name: str, name: str, version: str | None) -> Path:
+    suite = apt.Suite(cache, steps, suite_name)
+    versions = suite.binary_versions(name)
+    if not versions or (version and version not in versions):
+        wanted = f"{name} {version}" if versions else name
+        message = f"Debian {suite_name} has no package {wanted}"
+        there = f"There is {', '.join(versions)}." if versions else "Is it in 'main'?"
+        raise ImageError(message, f"{there} Other programs: image.add(path).")
+    version = version or apt.newest(versions)
+    directory = cache.packages / suite_name / f"{name}_{version.replace(':', _COLON)}"
+
+    def build(result: Path, _work: Path) -> None:
+        title = f"Fetching {name} {version} from Debian {suite_name}"
+        with steps.step("package", title, "Check the network, then start again.") as step:
+            others = [*_COMPANIONS, *(each for names in _OPENED.values() for each in names)]
+            chosen = suite.installation({name: version}, [c for c in others if c != name])
+            needed = _reachable(name, suite.fields(chosen))
+            packages = {each: v for each, v in chosen.items() if each in needed}
+            files = suite.download(step, packages, result)
+            named = {each: files[each].name for each in packages}
+            manifest = _Manifest(suite_name, name, packages, named)
+            (result / "manifest.json").write_bytes(
+                msgspec.json.format(msgspec.json.encode(manifest))
+            )
+
+    return cache.produce(directory, build, steps.waiting(f"Package {name}"))
+
+
+def _reachable(name: str, packages: dict[str, dict[str, str]]) -> set[str]:
+    """Return what a package needs, of those that apt has chosen (name: fields)."""
+    providers: dict[str, list[str]] = {}
+    for package, fields in packages.items():
+        for provided in [package, *_names(fields.get("provides", ""))]:
+            providers.setdefault(provided, []).append(package)
+    seen: set[str] = set()
+    pending = [name]
+    while pending:
+        package = pending.pop()
+        if package in seen:
+            continue
+        seen.add(package)
+        pending += [each for each in _OPENED.get(package, ()) if each in packages]
+        fields = packages[package]
+        for field_ in ("pre-depends", "depends"):
+            for other in _names(fields.get(field_, "")):
+                pending += [
+                    each
+                    for each in providers.get(other, ())
+                    if each not in {*_NOT_FOR_GUESTS, *_COMPANIONS, *seen}
+                ]
+    return seen | {companion for companion in _COMPANIONS if companion in packages}
+
+
+def _names(relations: str) -> Iterator[str]:
+    """Yield the names in a field such as "libc6 (>= 2.36), cron | anacron"."""
+    for relation in re.split(r"[,|]", relations):
+        if match := re.match(r"\s*([a-z0-9][a-z0-9+.-]*)", relation):
+            yield match[1]
+
+
+def read(files: Iterable[Path]) -> Contents:
+    """Return what these packages bring. Raises ImageError for a file that is no package."""
+    contents = Contents()
+    made: dict[str, bytes] = {}
+    for file in files:
+        for member, data in _members(file, "--ctrl-tarfile"):
+            if member.name.lstrip("./") in ("preinst", "postinst"):
+                contents.deeds.read_script(data.decode(errors="replace"))
+        for member, data in _members(file, "--fsys-tarfile"):
+            path = f"/{member.name.removeprefix('.').strip('/')}"
+            _read_declarations(contents.deeds, path, data)
+            if path.startswith(_AUTHORITIES) and path.endswith(".crt"):
+                made[_BUNDLE] = made.get(_BUNDLE, b"") + data.rstrip(b"\n") + b"\n"
+            elif path.startswith(_PAM) and "." not in path:
+                made[f"/etc/pam.d/common-{path.removeprefix(_PAM)}"] = _pam(data)
+            if path != "/" and not _NOT_FILES.match(f"{path}/"):
+                contents.members.append((member, data))
+    for path, data in made.items():
+        member = tarfile.TarInfo(f".{path}")
+        member.size = len(data)
+        contents.members.append((member, data))
+    return contents
+
+
+def _pam(template: bytes) -> bytes:
+    """Return what pam-auth-update makes of a template where there are Unix's own users only."""
+
+    def module(match: re.Match[bytes]) -> bytes:
+        kind, part = match[1], match[2]
+        if part == b"additional":
+            return kind + b" required pam_unix.so" if kind == b"session" else b""
+        if kind == b"session":
+            return b"session [default=1] pam_permit.so"
+        return kind + b" [success=1 new_authtok_reqd=done default=ignore] pam_unix.so"
+
+    pattern = rb"^\$(auth|account|password|session)(?:_nonint)?_(primary|additional)$"
+    return re.sub(pattern, module, template, flags=re.MULTILINE)
+
+
+def _read_declarations(deeds: Deeds, path: str, data: bytes) -> None:
+    text = data.decode(errors="replace")
+    if re.fullmatch(r"/usr/lib/sysusers\.d/[^/]+\.conf", path):
+        deeds.read_sysusers(text)
+    elif re.fullmatch(r"/usr/lib/tmpfiles\.d/[^/]+\.conf", path):
+        deeds.read_tmpfiles(text)
+    elif re.fullmatch(r"(/usr)?/lib/systemd/system/[^/@]+\.service", path):
+        deeds.read_unit(text)
+
+
+def _members(file: Path, part: str) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    unpacked = subprocess.run(["dpkg-deb", part, file], capture_output=True, check=False)
+    if unpacked.returncode != 0:
+        message = f"{file} is not a Debian package: {unpacked.stderr.decode().strip()}"
+        raise ImageError(message, "Fetch it again: remove it from the cache.")
+    with tarfile.open(fileobj=io.BytesIO(unpacked.stdout)) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.isfile() else None
+            yield member, stream.read() if stream else b""
