@@ -4,6 +4,7 @@
 #include "virtual-machine.h"
 
 #include "guest-stack.h"
+#include "idle-watch.h"
 #include "parallel-turns.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
@@ -615,6 +616,7 @@ VirtualMachine::BootMachine()
         return; // interrupted
     }
     m_state = State::RUNNING;
+    IdleWatch::Add(this);
     const auto actions = std::move(m_whenRunning);
     m_whenRunning.clear();
     for (const auto& action : actions)
@@ -695,6 +697,7 @@ VirtualMachine::End()
     {
         RunMonitor::ReleaseInterrupts();
     }
+    IdleWatch::Remove(this);
     ParallelTurns::Remove(this);
     m_state = State::ENDED;
     m_whenRunning.clear();

@@ -87,7 +87,7 @@ _UART_CMDLINE = ("8250.nr_uarts=4", "ns3_qemu.port=ttyS1")
 
 # The queueing disciplines that ns-3's queue discs become in a guest, where its kernel has them as
 # modules: what TrafficControlHelper installs needs no word about them.
-_QDISCS = tuple(
+QDISCS = tuple(
     f"sch_{kind}" for kind in ("cake", "codel", "fq_codel", "fq_pie", "pie", "prio", "red", "tbf")
 )
 
@@ -299,7 +299,7 @@ class _Plan:
         self._machine = _machine(spec)
         self._cmdline = _cmdline(spec)
         init = relay.read_bytes()
-        drivers = [*_drivers(spec), *kernel.having(guest, _QDISCS), *spec.extra_modules]
+        drivers = [*_drivers(spec), *kernel.having(guest, QDISCS), *spec.extra_modules]
         modules = {module.name: module.read() for module in kernel.modules(guest, drivers)}
         self._entries = overlay.entries(_own_files(init, modules))
         archive = digests(self._entries)
