@@ -88,6 +88,18 @@ VirtualMachine::GetStack(uint8_t family) const
     return *stack->second;
 }
 
+GuestStack*
+VirtualMachine::FindObserved(uint16_t etherType) const
+{
+    const bool ipv4 = etherType == 0x0800;
+    if (!ipv4 && etherType != 0x86dd)
+    {
+        return nullptr;
+    }
+    const auto stack = m_stacks.find(ipv4 ? RELAY_INET : RELAY_INET6);
+    return stack != m_stacks.end() && stack->second->IsObserved() ? stack->second : nullptr;
+}
+
 void
 VirtualMachine::AddAddress(Ptr<NetDevice> device, const std::string& address)
 {

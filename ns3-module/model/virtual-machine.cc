@@ -62,6 +62,22 @@ IsBridgePort(Ptr<Node> node, Ptr<const NetDevice> device)
     return false;
 }
 
+/* Of these very types: those of a machine's node are derived from them. */
+bool
+HasNativeStack(Ptr<Node> node)
+{
+    for (auto objects = node->GetAggregateIterator(); objects.HasNext();)
+    {
+        const auto type = objects.Next()->GetInstanceTypeId();
+        if (type == ArpL3Protocol::GetTypeId() || type == Ipv4L3Protocol::GetTypeId() ||
+            type == Ipv6L3Protocol::GetTypeId())
+        {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* @return what the guest refuses of an action: its GuestError, or null */
 template <typename F>
 std::exception_ptr
@@ -630,8 +646,7 @@ VirtualMachine::NotifyNewAggregate()
 {
     NS_LOG_FUNCTION(this);
     const auto node = GetObject<Node>();
-    if (node && (node->GetObject<ArpL3Protocol>() || node->GetObject<Ipv4L3Protocol>() ||
-                 node->GetObject<Ipv6L3Protocol>()))
+    if (node && HasNativeStack(node))
     {
         throw std::invalid_argument(
             "node " + std::to_string(node->GetId()) +
