@@ -104,7 +104,6 @@ QemuTcpOptions::NotifyConstructionCompleted()
     again("InitialCwnd", &QemuTcpOptions::SetInitialCwnd, a.initialCwnd);
     again("ConnTimeout", &QemuTcpOptions::SetConnTimeout, a.connectTimeout);
     again("ConnCount", &QemuTcpOptions::SetSynRetries, a.synRetries);
-    again("DataRetries", &QemuTcpOptions::SetDataRetries, a.dataRetries);
     again("DelAckTimeout", &QemuTcpOptions::SetDelAckTimeout, a.delayedAckTimeout);
     again("DelAckCount", &QemuTcpOptions::SetDelAckMaxCount, a.delayedAckCount);
     again("TcpNoDelay", &QemuTcpOptions::SetTcpNoDelay, a.noDelay);

@@ -8,6 +8,7 @@
 #include "parallel-turns.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
+#include "tcp-defaults.h"
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
@@ -26,6 +27,7 @@
 #include "ns3/vm-error.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <net/if.h>
 #include <stdexcept>
@@ -76,6 +78,25 @@ HasNativeStack(Ptr<Node> node)
         }
     }
     return false;
+}
+
+/* @return false if the kernel has none of this name */
+bool
+SetSysctlIfThere(ns3qemu::RelayClient& relay, const std::string& name, const std::string& value)
+{
+    try
+    {
+        relay.SetSysctl(name, value);
+    }
+    catch (const ns3qemu::GuestError& error)
+    {
+        if (error.GetErrno() != ENOENT)
+        {
+            throw;
+        }
+        return false;
+    }
+    return true;
 }
 
 /* @return what the guest refuses of an action: its GuestError, or null */
@@ -563,6 +584,9 @@ VirtualMachine::CarryConfiguration()
     {
         stack->CarryForwarding(relay);
     }
+    TcpDefaults::Apply([&relay](const std::string& name, const std::string& value) {
+        return SetSysctlIfThere(relay, name, value);
+    });
     for (const auto& request : m_configuration)
     {
         request(relay);
