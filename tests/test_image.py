@@ -93,7 +93,8 @@ def test_the_modules_are_listed_in_load_order(
     spec = ImageSpec(f"file:{debian_kernel.bzimage},modules={debian_kernel.modules}")
     members = read((image.ensure_spec(cache, steps, spec) / "initramfs").read_bytes())
     listed = members["etc/ns3-qemu/modules"].data.decode().splitlines()
-    wanted = kernel.modules(debian_kernel, ["virtio_pci", "virtio_net", "virtio_console"])
+    drivers = ["virtio_pci", "virtio_net", "virtio_console"]
+    wanted = kernel.modules(debian_kernel, drivers + kernel.having(debian_kernel, image.QDISCS))
     assert [Path(path).stem for path in listed] == [module.name for module in wanted]
     for path, module in zip(listed, wanted, strict=True):
         assert members[path.removeprefix("/")].data == module.read()

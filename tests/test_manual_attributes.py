@@ -23,6 +23,7 @@ KINDS = {
     "ObjectPtrContainerValue": lambda check: "list",
     "StringValue": lambda check: "string",
     "TimeValue": lambda check: "Time",
+    "TypeIdValue": lambda check: "TypeId",
     "UintegerValue": lambda check: check.split("_t")[0],
 }
 for i in range(ns.TypeId.GetRegisteredN()):
@@ -71,7 +72,7 @@ def _quoted() -> dict[str, dict[str, list[str]]]:
             types = re.findall(r"``(ns3::\w+)``", names)
             continue
         for name, kind, default in re.findall(
-            r"``(\w+)``\s\((string|Time|bool|double|list|Address|uint\d+)(?:,\s([^)]+))?\)",
+            r"``(\w+)``\s\((string|Time|TypeId|bool|double|list|Address|uint\d+)(?:,\s([^)]+))?\)",
             paragraph,
         ):
             for type_ in types:

@@ -7,6 +7,8 @@
 #include "../model/qemu-ipv6.h"
 #include "../model/qemu-net-device.h"
 #include "../model/qemu-socket-factory.h"
+#include "../model/qemu-tcp-l4-protocol.h"
+#include "../model/qemu-traffic-control.h"
 #include "../model/virtual-machine.h"
 #include "tcp-info-writer.h"
 
@@ -137,7 +139,9 @@ QemuHelper::Install(Ptr<Node> node) const
     }
     auto machine = m_factory.Create<VirtualMachine>();
     node->AggregateObject(machine);
+    node->AggregateObject(CreateObject<QemuTrafficControl>());
     node->AggregateObject(CreateObject<QemuTcpSocketFactory>());
+    node->AggregateObject(CreateObject<QemuTcpL4Protocol>());
     node->AggregateObject(CreateObject<QemuUdpSocketFactory>());
     node->AggregateObject(CreateObject<QemuIpv4RawSocketFactory>());
     node->AggregateObject(CreateObject<QemuIpv6RawSocketFactory>());

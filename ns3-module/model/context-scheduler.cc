@@ -8,6 +8,8 @@
 #include "ns3/object-factory.h"
 #include "ns3/simulator.h"
 
+#include <algorithm>
+
 namespace ns3
 {
 
@@ -81,6 +83,31 @@ ContextScheduler::Find(uint32_t context) const
     return context < m_nodes.size() ? m_nodes[context].get() : nullptr;
 }
 
+/* The list itself is MapScheduler's own: take all out and put them back. */
+std::vector<Scheduler::Event>
+ContextScheduler::LookAtAll()
+{
+    std::vector<Scheduler::Event> all;
+    while (!IsEmpty())
+    {
+        all.push_back(MapScheduler::RemoveNext());
+    }
+    for (const auto& event : all)
+    {
+        MapScheduler::Insert(event);
+    }
+    return all;
+}
+
+size_t
+ContextScheduler::CountPending()
+{
+    const auto all = LookAtAll();
+    return static_cast<size_t>(std::count_if(all.begin(), all.end(), [](const auto& event) {
+        return !event.impl->IsCancelled();
+    }));
+}
+
 void
 ContextScheduler::Follow(uint32_t context)
 {
@@ -90,15 +117,8 @@ ContextScheduler::Follow(uint32_t context)
         return;
     }
     slot = std::make_unique<Pending>();
-    /* The list itself is MapScheduler's own: take all out and put them back. */
-    std::vector<Scheduler::Event> all;
-    while (!IsEmpty())
+    for (const auto& event : LookAtAll())
     {
-        all.push_back(MapScheduler::RemoveNext());
-    }
-    for (const auto& event : all)
-    {
-        MapScheduler::Insert(event);
         if (event.key.m_context == context)
         {
             slot->emplace(event.key, event.impl);

@@ -48,6 +48,9 @@ class ContextScheduler : public MapScheduler
      */
     const Pending& GetPending(uint32_t context) const;
 
+    /** @return how many events of all contexts are pending and have not been cancelled */
+    size_t CountPending();
+
     // Inherited from Scheduler
     void Insert(const Scheduler::Event& ev) override;
     Scheduler::Event RemoveNext() override;
@@ -56,6 +59,7 @@ class ContextScheduler : public MapScheduler
   private:
     std::unique_ptr<Pending>& Slot(uint32_t context);
     Pending* Find(uint32_t context) const;
+    std::vector<Scheduler::Event> LookAtAll();
     void Forget(const Scheduler::EventKey& key);
 
     std::vector<std::unique_ptr<Pending>> m_nodes; // by number; null: not followed

@@ -5,6 +5,7 @@
 #define NS3_QEMU_GUEST_STACK_H
 
 #include "ns3/net-device.h"
+#include "ns3/packet.h"
 #include "ns3/ptr.h"
 #include "ns3/relay-client.h"
 
@@ -76,6 +77,28 @@ class GuestStack
     virtual bool WantsUp(Ptr<NetDevice> device) const = 0;
     /** The NIC of this device has been set up or down in the guest. */
     virtual void NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up) = 0;
+
+    /* ---- for who follows packets; as long as nobody does, nothing is done ---- */
+
+    /** @return whether somebody does */
+    virtual bool IsObserved() const
+    {
+        return false;
+    }
+
+    /**
+     * The guest sends a packet of this family over the NIC of a device.
+     * @return the same packet, which may have got tags
+     */
+    virtual Ptr<Packet> ObserveSent(Ptr<NetDevice> device, Ptr<Packet> packet)
+    {
+        return packet;
+    }
+
+    /** The guest is given one. */
+    virtual void ObserveReceived(Ptr<NetDevice> device, Ptr<const Packet> packet)
+    {
+    }
 };
 
 } // namespace ns3

@@ -45,8 +45,11 @@ ToMask(uint8_t prefix)
 TypeId
 QemuIpv4::GetTypeId()
 {
-    static TypeId tid =
-        TypeId("ns3::QemuIpv4").SetParent<Ipv4>().SetGroupName("Qemu").AddConstructor<QemuIpv4>();
+    static TypeId tid = []() {
+        /* Sources of the names that those of the last parent have: so that comes after them. */
+        auto type = TypeId("ns3::QemuIpv4").SetParent<Ipv4>().SetGroupName("Qemu");
+        return AddTraceSources(type).SetParent<Ipv4L3Protocol>().AddConstructor<QemuIpv4>();
+    }();
     return tid;
 }
 
@@ -74,7 +77,7 @@ QemuIpv4::DoDispose()
     m_interfaces.Clear();
     m_routes.SetProtocol(nullptr);
     m_routing = nullptr;
-    Ipv4::DoDispose();
+    Ipv4L3Protocol::DoDispose();
 }
 
 void
@@ -664,6 +667,31 @@ Ptr<IpL4Protocol>
 QemuIpv4::GetProtocol(int, int32_t) const
 {
     return nullptr;
+}
+
+/* ---- traces ---- */
+
+bool
+QemuIpv4::IsObserved() const
+{
+    return IsTraced();
+}
+
+Ptr<Packet>
+QemuIpv4::ObserveSent(Ptr<NetDevice> device, Ptr<Packet> packet)
+{
+    const int32_t interface = m_interfaces.Find(device);
+    return interface < 0 ? packet : TraceSent(this, static_cast<uint32_t>(interface), packet);
+}
+
+void
+QemuIpv4::ObserveReceived(Ptr<NetDevice> device, Ptr<const Packet> packet)
+{
+    const int32_t interface = m_interfaces.Find(device);
+    if (interface >= 0)
+    {
+        TraceReceived(this, static_cast<uint32_t>(interface), packet);
+    }
 }
 
 } // namespace ns3

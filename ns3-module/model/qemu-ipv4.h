@@ -5,10 +5,12 @@
 #define NS3_QEMU_IPV4_H
 
 #include "guest-interfaces.h"
+#include "guest-ipv4-traces.h"
 #include "guest-stack.h"
 #include "node-routes.h"
 
-#include "ns3/ipv4.h"
+#include "ns3/ipv4-header.h"
+#include "ns3/ipv4-l3-protocol.h"
 
 #include <cstdint>
 #include <string>
@@ -32,8 +34,12 @@ class VirtualMachine;
  * The packets are the guest's own: it sends and routes them. The routing protocols are never asked.
  *
  * What the guest's kernel refuses is thrown as ns3qemu::GuestError by the method that asked for it.
+ *
+ * It is an Ipv4L3Protocol for those who ask a node for that, to follow packets by its trace sources
+ * (FlowMonitor, captures): it has its own of their names, see GuestIpv4Traces. Nothing else of that
+ * class is used.
  */
-class QemuIpv4 : public Ipv4, private GuestStack
+class QemuIpv4 : public Ipv4L3Protocol, public GuestIpv4Traces, private GuestStack
 {
   public:
     /** @return the TypeId */
@@ -133,6 +139,9 @@ class QemuIpv4 : public Ipv4, private GuestStack
     void CarryRoutes(ns3qemu::RelayClient& relay) override;
     bool WantsUp(Ptr<NetDevice> device) const override;
     void NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up) override;
+    bool IsObserved() const override;
+    Ptr<Packet> ObserveSent(Ptr<NetDevice> device, Ptr<Packet> packet) override;
+    void ObserveReceived(Ptr<NetDevice> device, Ptr<const Packet> packet) override;
 
     using Interface = GuestInterfaces<Ipv4InterfaceAddress>::Interface;
 

@@ -5,6 +5,7 @@
 
 #include "device-credit.h"
 #include "ethernet-frame.h"
+#include "guest-stack.h"
 #include "link-look-ahead.h"
 #include "parallel-turns.h"
 #include "unsent-frames.h"
@@ -398,6 +399,10 @@ QemuNetDevice::SendToLink(const uint8_t* frame, size_t length)
     const auto protocol = static_cast<uint16_t>(frame[12] << 8 | frame[13]);
     auto packet =
         Create<Packet>(frame + ETHERNET_HEADER, static_cast<uint32_t>(length - ETHERNET_HEADER));
+    if (auto* stack = m_machine ? m_machine->FindObserved(protocol) : nullptr)
+    {
+        packet = stack->ObserveSent(m_device, packet);
+    }
     return m_device->SupportsSendFrom() ? m_device->SendFrom(packet, source, destination, protocol)
                                         : m_device->Send(packet, destination, protocol);
 }
@@ -512,6 +517,10 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
     }
     if (running)
     {
+        if (auto* stack = whole8023 ? nullptr : m_machine->FindObserved(protocol))
+        {
+            stack->ObserveReceived(m_device, packet);
+        }
         m_machine->Receive(m_nic, frame.data(), frame.size());
     }
 }

@@ -4,12 +4,14 @@
 #include "qemu-socket-factory.h"
 
 #include "qemu-raw-socket.h"
+#include "qemu-tcp-l4-protocol.h"
 #include "qemu-tcp-socket.h"
 #include "qemu-udp-socket.h"
 
 #include "ns3/abort.h"
 #include "ns3/log.h"
 #include "ns3/object-vector.h"
+#include "ns3/string.h"
 
 namespace ns3
 {
@@ -89,7 +91,14 @@ QemuTcpSocketFactory::GetTypeId()
 Ptr<Socket>
 QemuTcpSocketFactory::CreateSocket()
 {
-    return Make<QemuTcpSocket>();
+    const auto socket = Make<QemuTcpSocket>();
+    const auto protocol = GetObject<QemuTcpL4Protocol>();
+    const auto chosen = protocol ? protocol->GetCongestionControl() : "";
+    if (!chosen.empty() && !IsDefaultChanged(QemuTcpSocket::GetTypeId(), "CongestionControl"))
+    {
+        socket->SetAttribute("CongestionControl", StringValue(chosen));
+    }
+    return socket;
 }
 
 TypeId

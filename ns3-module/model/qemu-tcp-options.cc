@@ -50,20 +50,25 @@ DefaultCongestionControl()
     {
         return "";
     }
-    const auto name = info.initialValue->SerializeToString(info.checker);
+    return GetLinuxCongestionControl(info.initialValue->SerializeToString(info.checker));
+}
+
+} // namespace
+
+std::string
+GetLinuxCongestionControl(const std::string& type)
+{
     for (const auto& [theirs, linux] : CONGESTION_CONTROLS)
     {
-        if (name == theirs)
+        if (type == theirs)
         {
             return linux;
         }
     }
-    NS_LOG_WARN("Linux has no counterpart of " << name
+    NS_LOG_WARN("Linux has no counterpart of " << type
                                                << "; the guest's own congestion control is used");
     return "";
 }
-
-} // namespace
 
 QemuTcpOptions::QemuTcpOptions()
 {
@@ -99,7 +104,6 @@ QemuTcpOptions::NotifyConstructionCompleted()
     again("InitialCwnd", &QemuTcpOptions::SetInitialCwnd, a.initialCwnd);
     again("ConnTimeout", &QemuTcpOptions::SetConnTimeout, a.connectTimeout);
     again("ConnCount", &QemuTcpOptions::SetSynRetries, a.synRetries);
-    again("DataRetries", &QemuTcpOptions::SetDataRetries, a.dataRetries);
     again("DelAckTimeout", &QemuTcpOptions::SetDelAckTimeout, a.delayedAckTimeout);
     again("DelAckCount", &QemuTcpOptions::SetDelAckMaxCount, a.delayedAckCount);
     again("TcpNoDelay", &QemuTcpOptions::SetTcpNoDelay, a.noDelay);

@@ -91,6 +91,12 @@ class QemuTcpOptions : public QemuSocket<TcpSocket>
     bool m_constructed{false}; // until then ns-3's own defaults are set
 };
 
+/**
+ * @param type name of the TypeId of a congestion control of ns-3
+ * @return Linux' name of its counterpart; empty if it has none, which is logged
+ */
+std::string GetLinuxCongestionControl(const std::string& type);
+
 } // namespace ns3
 
 #endif /* NS3_QEMU_TCP_OPTIONS_H */

@@ -44,26 +44,6 @@ HasSysctl(ns3qemu::RelayClient& relay, const std::string& name)
     return true;
 }
 
-/* As those with a '-' in sysctl.d(5). @return false if the kernel has none of this name */
-bool
-SetSysctlIfThere(ns3qemu::RelayClient& relay, const std::string& name, const std::string& value)
-{
-    try
-    {
-        relay.SetSysctl(name, value);
-    }
-    catch (const ns3qemu::GuestError& error)
-    {
-        /* There may be the parameter, but nothing of the name that it is to have. */
-        if (error.GetErrno() != ENOENT || HasSysctl(relay, name))
-        {
-            throw;
-        }
-        return false;
-    }
-    return true;
-}
-
 } // namespace
 
 /* ---- addresses and routes ---- */
@@ -86,6 +66,18 @@ VirtualMachine::GetStack(uint8_t family) const
                                "; QemuHelper installs it unless it is told not to");
     }
     return *stack->second;
+}
+
+GuestStack*
+VirtualMachine::FindObserved(uint16_t etherType) const
+{
+    const bool ipv4 = etherType == 0x0800;
+    if (!ipv4 && etherType != 0x86dd)
+    {
+        return nullptr;
+    }
+    const auto stack = m_stacks.find(ipv4 ? RELAY_INET : RELAY_INET6);
+    return stack != m_stacks.end() && stack->second->IsObserved() ? stack->second : nullptr;
 }
 
 void
@@ -165,6 +157,28 @@ VirtualMachine::Netlink(uint32_t protocol, const std::string& request)
 }
 
 /* ---- parameters, files, clocks ---- */
+
+/* As those with a '-' in sysctl.d(5). @return false if the kernel has none of this name */
+bool
+VirtualMachine::SetSysctlIfThere(ns3qemu::RelayClient& relay,
+                                 const std::string& name,
+                                 const std::string& value)
+{
+    try
+    {
+        relay.SetSysctl(name, value);
+    }
+    catch (const ns3qemu::GuestError& error)
+    {
+        /* There may be the parameter, but nothing of the name that it is to have. */
+        if (error.GetErrno() != ENOENT || HasSysctl(relay, name))
+        {
+            throw;
+        }
+        return false;
+    }
+    return true;
+}
 
 void
 VirtualMachine::Configure(const std::function<void(ns3qemu::RelayClient&)>& request)

@@ -4,9 +4,11 @@
 #include "virtual-machine.h"
 
 #include "guest-stack.h"
+#include "idle-watch.h"
 #include "parallel-turns.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
+#include "tcp-defaults.h"
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
@@ -39,6 +41,22 @@ constexpr uint32_t AHEAD_LIMIT = 256;
 
 /* All machines of this simulation, so that they boot side by side. */
 std::vector<VirtualMachine*> g_machines;
+
+/* Of these very types: those of a machine's node are derived from them. */
+bool
+HasNativeStack(Ptr<Node> node)
+{
+    for (auto objects = node->GetAggregateIterator(); objects.HasNext();)
+    {
+        const auto type = objects.Next()->GetInstanceTypeId();
+        if (type == ArpL3Protocol::GetTypeId() || type == Ipv4L3Protocol::GetTypeId() ||
+            type == Ipv6L3Protocol::GetTypeId())
+        {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* @return what the guest refuses of an action: its GuestError, or null */
 template <typename F>
@@ -299,6 +317,9 @@ VirtualMachine::CarryConfiguration()
     {
         stack->CarryForwarding(relay);
     }
+    TcpDefaults::Apply([&relay](const std::string& name, const std::string& value) {
+        return SetSysctlIfThere(relay, name, value);
+    });
     for (const auto& request : m_configuration)
     {
         request(relay);
@@ -342,6 +363,7 @@ VirtualMachine::BootMachine()
         return; // interrupted
     }
     m_state = State::RUNNING;
+    IdleWatch::Add(this);
     const auto actions = std::move(m_whenRunning);
     m_whenRunning.clear();
     for (const auto& action : actions)
@@ -355,8 +377,7 @@ VirtualMachine::NotifyNewAggregate()
 {
     NS_LOG_FUNCTION(this);
     const auto node = GetObject<Node>();
-    if (node && (node->GetObject<ArpL3Protocol>() || node->GetObject<Ipv4L3Protocol>() ||
-                 node->GetObject<Ipv6L3Protocol>()))
+    if (node && HasNativeStack(node))
     {
         throw std::invalid_argument(
             "node " + std::to_string(node->GetId()) +
@@ -422,6 +443,7 @@ VirtualMachine::End()
     {
         RunMonitor::ReleaseInterrupts();
     }
+    IdleWatch::Remove(this);
     ParallelTurns::Remove(this);
     m_state = State::ENDED;
     m_whenRunning.clear();

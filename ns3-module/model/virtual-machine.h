@@ -182,6 +182,11 @@ class VirtualMachine : public GuestAccess
     void AddStack(uint8_t family, GuestStack* stack);
     /** It is no longer. */
     void RemoveStack(uint8_t family);
+    /**
+     * @param etherType of a frame
+     * @return the IPv4 or IPv6 of its packet if somebody follows those, or nullptr
+     */
+    GuestStack* FindObserved(uint16_t etherType) const;
 
     /** @return the node's loopback device; it is made if there is none */
     static Ptr<NetDevice> GetLoopback(Ptr<Node> node);
@@ -313,6 +318,9 @@ class VirtualMachine : public GuestAccess
     void PrepareMachine();
     void BootMachine();
     void JoinDevices(Ptr<Node> node, Ptr<NetDevice> last);
+    static bool SetSysctlIfThere(ns3qemu::RelayClient& relay,
+                                 const std::string& name,
+                                 const std::string& value);
     void CarryConfiguration();
     std::vector<ns3qemu::VmNic> DescribeNics() const;
     void ConfigureNics();

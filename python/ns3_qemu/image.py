@@ -83,6 +83,12 @@ _PORTS = {
 # So that the kernel looks for two, whatever it was built for, and the relay finds the second.
 _UART_CMDLINE = ("8250.nr_uarts=4", "ns3_qemu.port=ttyS1")
 
+# The queueing disciplines that ns-3's queue discs become in a guest, where its kernel has them as
+# modules: what TrafficControlHelper installs needs no word about them.
+QDISCS = tuple(
+    f"sch_{kind}" for kind in ("cake", "codel", "fq_codel", "fq_pie", "pie", "prio", "red", "tbf")
+)
+
 # Increase it when the layout of an image changes.
 _FORMAT = 3
 
@@ -327,7 +333,7 @@ class _Plan:
         self._machine = _machine(spec)
         self._cmdline = _cmdline(spec)
         init = relay.read_bytes()
-        drivers = [*_drivers(spec), *spec.extra_modules]
+        drivers = [*_drivers(spec), *kernel.having(guest, QDISCS), *spec.extra_modules]
         modules = {module.name: module.read() for module in kernel.modules(guest, drivers)}
         self._entries = overlay.entries(_own_files(init, modules))
         archive = digests(self._entries)

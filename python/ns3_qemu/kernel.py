@@ -312,10 +312,7 @@ def modules(kernel: Kernel, wanted: list[str]) -> list[Module]:
     """
     if kernel.modules is None:
         return []
-    files = {
-        _normal(file.name.partition(".ko")[0]): file
-        for file in sorted(kernel.modules.rglob("*.ko*"))
-    }
+    files = _files(kernel.modules)
     listed = kernel.modules / "modules.builtin"
     builtin = None
     if listed.exists():
@@ -345,6 +342,18 @@ def modules(kernel: Kernel, wanted: list[str]) -> list[Module]:
     for name in wanted:
         add(_normal(name))
     return list(ordered.values())
+
+
+def having(kernel: Kernel, names: tuple[str, ...]) -> list[str]:
+    """Return those of the names that the kernel has as modules."""
+    files = _files(kernel.modules) if kernel.modules else {}
+    return [name for name in names if _normal(name) in files]
+
+
+def _files(directory: Path) -> dict[str, Path]:
+    return {
+        _normal(file.name.partition(".ko")[0]): file for file in sorted(directory.rglob("*.ko*"))
+    }
 
 
 def _normal(name: str) -> str:

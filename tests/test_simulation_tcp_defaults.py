@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Defaults of ns-3's TCP that a script has changed are the guest's, or told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulation_tools import run_script
+
+SCRIPT = """
+for name, value in (("TcpSocketBase::UseEcn", "On"), ("TcpSocketBase::Sack", "false"),
+                    ("TcpSocketBase::Timestamp", "false"), ("TcpSocket::DataRetries", "9"),
+                    ("TcpSocketBase::MinRto", "300ms")):
+    ns.Config.SetDefault(f"ns3::{name}", ns.StringValue(value))
+nodes, devices = point_to_point("10Mbps", "5ms")
+helper().Install(nodes)
+addresses = ns.Ipv4AddressHelper(ns.Ipv4Address("10.0.0.0"), ns.Ipv4Mask("255.255.255.0"))
+there = ns.InetSocketAddress(addresses.Assign(devices).GetAddress(1), 5000).ConvertTo()
+ns.BulkSendHelper("ns3::TcpSocketFactory", there).Install(nodes.Get(0)).Start(ns.Seconds(1))
+ns.PacketSinkHelper("ns3::TcpSocketFactory", there).Install(nodes.Get(1))
+vm = nodes.Get(0).GetObject[ns.VirtualMachine]()
+vm.SetSysctl("net.ipv4.tcp_timestamps", "1")
+link = ns.PointToPointHelper()
+link.EnablePcap("syn.pcap", devices.Get(1), False, True)
+ns.Simulator.Stop(ns.Seconds(1.1))
+ns3_qemu.Run()
+for name in ("ecn", "sack", "timestamps", "retries2", "window_scaling"):
+    RESULT[name] = str(vm.GetSysctl(f"net.ipv4.tcp_{name}")).strip()
+ns.Simulator.Destroy()
+import dpkt
+with open("syn.pcap", "rb") as file:
+    segments = [dpkt.ip.IP(frame[2:]).data for _, frame in dpkt.pcap.Reader(file)
+                if frame[2] >> 4 == 4]
+RESULT["flags"] = [segment.flags for segment in segments if segment.flags & 2]
+finish()
+"""
+
+
+@pytest.fixture(scope="module")
+def ended(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    done = run_script(SCRIPT, vm_image, tmp_path_factory.mktemp("defaults"))
+    assert done.status == 0, done.errors
+    return done
+
+
+def test_defaults_are_the_guests_sysctls(ended: Any):
+    values = {name: ended.result[name] for name in ("ecn", "sack", "retries2", "window_scaling")}
+    assert values == {"ecn": "1", "sack": "0", "retries2": "9", "window_scaling": "1"}
+    assert ended.result["flags"] == [0xC2, 0x52]
+
+
+def test_what_is_said_to_the_machine_has_the_last_word(ended: Any):
+    assert ended.result["timestamps"] == "1"
+
+
+def test_what_has_no_counterpart_is_told_once_with_what_to_set(ended: Any):
+    told = [line for line in ended.errors.splitlines() if "has no effect" in line]
+    assert len(told) == 1
+    assert "ns3::TcpSocketBase::MinRto" in told[0]
+    assert "rto_min" in told[0]
