@@ -6,6 +6,7 @@
 #include "virtual-machine.h"
 
 #include "ns3/boolean.h"
+#include "ns3/host-memory.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 #include "ns3/vm-error.h"
@@ -63,6 +64,14 @@ VirtualMachine::GetTypeId()
                           TimeValue(MicroSeconds(1)),
                           MakeTimeAccessor(&VirtualMachine::m_tscStep),
                           MakeTimeChecker(NanoSeconds(1), MilliSeconds(1)))
+            .AddAttribute("HostMemory",
+                          "Bytes of memory of the host that the guest stands for. Limits that a "
+                          "kernel computes from its memory (tcp_rmem, tcp_mem, nf_conntrack_max "
+                          "...) are those of a host that has so much. 0: what the guest's own "
+                          "memory gives.",
+                          UintegerValue(uint64_t{8} << 30),
+                          MakeUintegerAccessor(&VirtualMachine::m_hostMemory),
+                          MakeUintegerChecker<uint64_t>(0, ns3qemu::HOST_MEMORY_MAX))
             .AddAttribute("SegmentationOffload",
                           "Whether the guest's stack may build packets larger than the MTU and "
                           "segment them when they leave it.",
@@ -128,6 +137,14 @@ VirtualMachine::ApplyAttributes() const
     {
         throw ns3qemu::VmError("VM '" + GetName() +
                                "' has no image: set the attribute Image, or use QemuHelper");
+    }
+    if (m_hostMemory != 0 && m_hostMemory < ns3qemu::HOST_MEMORY_MIN)
+    {
+        throw ns3qemu::VmError("VM '" + GetName() + "': HostMemory is " +
+                               std::to_string(m_hostMemory) +
+                               " bytes; give the host at least 64 MiB, that is " +
+                               std::to_string(ns3qemu::HOST_MEMORY_MIN) +
+                               ", or 0 for what the guest's own memory gives");
     }
     ns3qemu::VmConfig config;
     config.image = ns3qemu::ReadImage(m_image);

@@ -12,6 +12,7 @@
 #include "ns3/boolean.h"
 #include "ns3/fnv-hash.h"
 #include "ns3/global-value.h"
+#include "ns3/host-memory.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/ipv6-l3-protocol.h"
 #include "ns3/log.h"
@@ -294,7 +295,14 @@ VirtualMachine::CarryConfiguration()
         m_interfaceIndices.push_back(relay.GetLink(nic->GetNicIndex(), &guest.name).index);
         m_guestNics.push_back(guest);
     }
-    /* Before what the script has said of sysctls, which has the last word. */
+    /* Both before what the script has said of sysctls, which has the last word. */
+    if (m_hostMemory != 0)
+    {
+        ns3qemu::SetHostSysctls(relay, m_hostMemory);
+        /* These limits do not keep it within its means: its kernel is to say when it exceeds them,
+         * which is not always an error to it. */
+        relay.SetSysctl("kernel.printk", "7");
+    }
     for (const auto& [family, stack] : m_stacks)
     {
         stack->CarryForwarding(relay);

@@ -354,6 +354,7 @@ class VirtualMachine : public GuestAccess
     uint64_t m_busyInstructions;
     uint64_t m_busyReads;
     Time m_busyStep;
+    uint64_t m_hostMemory;
     bool m_segmentationOffload;
     bool m_snapshot;
     bool m_parallel;
