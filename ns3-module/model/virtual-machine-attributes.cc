@@ -74,8 +74,9 @@ VirtualMachine::GetTypeId()
                           MakeUintegerChecker<uint64_t>(0, ns3qemu::HOST_MEMORY_MAX))
             .AddAttribute("SegmentationOffload",
                           "Whether the guest's stack may build packets larger than the MTU and "
-                          "segment them when they leave it.",
-                          BooleanValue(false),
+                          "segment them when they leave it, as it does before any NIC. Frames on "
+                          "the link are no larger than the MTU in either case.",
+                          BooleanValue(true),
                           MakeBooleanAccessor(&VirtualMachine::m_segmentationOffload),
                           MakeBooleanChecker())
             .AddAttribute("Snapshot",

@@ -160,6 +160,9 @@ class _Network:
         for attribute, time_ in (("TickPhase", options.tick_phase), ("TscStep", options.tsc_step)):
             if time_ is not None:
                 helper.SetAttribute(attribute, ns.TimeValue(ns.NanoSeconds(time_ns(time_))))
+        if options.segmentation_offload is not None:
+            offload = ns.BooleanValue(options.segmentation_offload)
+            helper.SetAttribute("SegmentationOffload", offload)
         log = self._out / f"{name}.console.log"
         helper.SetAttribute("ConsoleLog", ns.StringValue(str(log)))
         machine = helper.Install(node)
