@@ -51,6 +51,20 @@ VirtualMachine::GetTypeId()
                           TimeValue(Seconds(946684800)),
                           MakeTimeAccessor(&VirtualMachine::m_epoch),
                           MakeTimeChecker(Seconds(0)))
+            .AddAttribute("EpochSpread",
+                          "The guest's date is ahead of Epoch by less than this, by a time that "
+                          "is drawn from the machine's seed: no two hosts have the same date to "
+                          "the nanosecond. Its uptime stays exact. 0: the date is Epoch.",
+                          TimeValue(MilliSeconds(1)),
+                          MakeTimeAccessor(&VirtualMachine::m_epochSpread),
+                          MakeTimeChecker(Seconds(0), Seconds(86400)))
+            .AddAttribute("PidSpread",
+                          "The ids of the guest's processes go on from a number that is larger by "
+                          "less than this, drawn from the machine's seed. 0: from where the "
+                          "kernel is, which is the same in all machines.",
+                          UintegerValue(10000),
+                          MakeUintegerAccessor(&VirtualMachine::m_pidSpread),
+                          MakeUintegerChecker<uint32_t>(0, 30000))
             .AddAttribute("TickPhase",
                           "When the guest's timer ticks: so long after a full millisecond of "
                           "simulated time. Its uptime when the simulation begins is larger by up "
@@ -151,7 +165,7 @@ VirtualMachine::ApplyAttributes() const
     config.image = ns3qemu::ReadImage(m_image);
     config.consoleLog = m_consoleLog;
     config.uptime = m_uptime.GetNanoSeconds();
-    config.epoch = m_epoch.GetNanoSeconds();
+    config.epoch = m_epoch.GetNanoSeconds() + DrawBelow("epoch", m_epochSpread.GetNanoSeconds());
     config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();

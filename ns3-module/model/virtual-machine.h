@@ -329,6 +329,8 @@ class VirtualMachine : public GuestAccess
     ns3qemu::VmConfig ApplyAttributes() const;
     ns3qemu::VmConfig BuildConfig() const;
     uint64_t DeriveSeed() const;
+    int64_t DrawBelow(const std::string& what, int64_t limit) const;
+    void SpreadPids(ns3qemu::RelayClient& relay) const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
     void OnTimer();
     bool HasCreditToGrant() const;
@@ -347,6 +349,8 @@ class VirtualMachine : public GuestAccess
     std::string m_consoleLog;
     Time m_uptime;
     Time m_epoch;
+    Time m_epochSpread;
+    uint32_t m_pidSpread;
     Time m_tickPhase;
     Time m_tscStep;
     Time m_spin;
