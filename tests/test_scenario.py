@@ -169,6 +169,13 @@ def test_options_are_for_both_hosts_or_for_one(path: Path) -> None:
     assert sender.extra_modules == ("tcp_bbr",)
 
 
+def test_whether_the_stack_builds_large_packets_may_be_said(path: Path) -> None:
+    assert read(path).hosts.options("sender").segmentation_offload is None
+    hosts = read(path, ["hosts.sender_options.segmentation_offload=true"]).hosts
+    assert hosts.options("sender").segmentation_offload is True
+    assert hosts.options("receiver").segmentation_offload is None
+
+
 def test_one_word_makes_machines_like_nscs(path: Path) -> None:
     hosts = read(path, ["hosts.like=nsc", "hosts.receiver_options.nic=virtio-net-pci"]).hosts
     spec = hosts.image("sender")
@@ -176,6 +183,7 @@ def test_one_word_makes_machines_like_nscs(path: Path) -> None:
     assert {"nohz=off", "highres=off"} <= set(spec.cmdline_extra)
     assert (spec.cpu, spec.date) == ("x86-64-v1", "2000-01-01")
     assert hosts.options("sender").tick_phase == "1ns"
+    assert hosts.options("sender").segmentation_offload is False
     # What is said beside it counts more.
     assert hosts.image("receiver").nic == "virtio-net-pci"
     assert hosts.image("receiver").relay == "uart"
@@ -211,6 +219,12 @@ def test_a_setting_must_be_key_and_value(path: Path, setting: str) -> None:
 )
 def test_times_are_exact(text: str, ns: int) -> None:
     assert time_ns(text) == ns
+
+
+def test_a_scenario_that_is_compared_with_nsc_has_no_large_packets() -> None:
+    for file in (Path(__file__).parents[1] / "validation" / "scenarios").glob("*.toml"):
+        assert read(file).hosts.options("sender").segmentation_offload is False, file
+    assert base_case("debian:6.1").hosts.options("sender").segmentation_offload is False
 
 
 def test_the_base_case_runs_for_a_minute() -> None:

@@ -84,6 +84,9 @@ ns.Simulator.Destroy()
 HEAD = """
 import os
 
+# The dates are compared with what they are exactly.
+ns.Config.SetDefault("ns3::VirtualMachine::EpochSpread", ns.TimeValue(ns.Time(0)))
+
 def alive(pid):
     return Path(f"/proc/{pid}").exists()
 """

@@ -6,6 +6,7 @@
 #include "virtual-machine.h"
 
 #include "ns3/boolean.h"
+#include "ns3/host-memory.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 #include "ns3/vm-error.h"
@@ -51,6 +52,20 @@ VirtualMachine::GetTypeId()
                           TimeValue(Seconds(-1)),
                           MakeTimeAccessor(&VirtualMachine::m_epoch),
                           MakeTimeChecker(Seconds(-1)))
+            .AddAttribute("EpochSpread",
+                          "The guest's date is ahead of Epoch by less than this, by a time that "
+                          "is drawn from the machine's seed: no two hosts have the same date to "
+                          "the nanosecond. Its uptime stays exact. 0: the date is Epoch.",
+                          TimeValue(MilliSeconds(1)),
+                          MakeTimeAccessor(&VirtualMachine::m_epochSpread),
+                          MakeTimeChecker(Seconds(0), Seconds(86400)))
+            .AddAttribute("PidSpread",
+                          "The ids of the guest's processes go on from a number that is larger by "
+                          "less than this, drawn from the machine's seed. 0: from where the "
+                          "kernel is, which is the same in all machines.",
+                          UintegerValue(10000),
+                          MakeUintegerAccessor(&VirtualMachine::m_pidSpread),
+                          MakeUintegerChecker<uint32_t>(0, 30000))
             .AddAttribute("TickPhase",
                           "When the guest's timer ticks: so long after a full millisecond of "
                           "simulated time. Its uptime when the simulation begins is larger by up "
@@ -64,10 +79,19 @@ VirtualMachine::GetTypeId()
                           TimeValue(MicroSeconds(1)),
                           MakeTimeAccessor(&VirtualMachine::m_tscStep),
                           MakeTimeChecker(NanoSeconds(1), MilliSeconds(1)))
+            .AddAttribute("HostMemory",
+                          "Bytes of memory of the host that the guest stands for. Limits that a "
+                          "kernel computes from its memory (tcp_rmem, tcp_mem, nf_conntrack_max "
+                          "...) are those of a host that has so much. 0: what the guest's own "
+                          "memory gives.",
+                          UintegerValue(uint64_t{8} << 30),
+                          MakeUintegerAccessor(&VirtualMachine::m_hostMemory),
+                          MakeUintegerChecker<uint64_t>(0, ns3qemu::HOST_MEMORY_MAX))
             .AddAttribute("SegmentationOffload",
                           "Whether the guest's stack may build packets larger than the MTU and "
-                          "segment them when they leave it.",
-                          BooleanValue(false),
+                          "segment them when they leave it, as it does before any NIC. Frames on "
+                          "the link are no larger than the MTU in either case.",
+                          BooleanValue(true),
                           MakeBooleanAccessor(&VirtualMachine::m_segmentationOffload),
                           MakeBooleanChecker())
             .AddAttribute("Snapshot",
@@ -130,12 +154,21 @@ VirtualMachine::ApplyAttributes() const
         throw ns3qemu::VmError("VM '" + GetName() +
                                "' has no image: set the attribute Image, or use QemuHelper");
     }
+    if (m_hostMemory != 0 && m_hostMemory < ns3qemu::HOST_MEMORY_MIN)
+    {
+        throw ns3qemu::VmError("VM '" + GetName() + "': HostMemory is " +
+                               std::to_string(m_hostMemory) +
+                               " bytes; give the host at least 64 MiB, that is " +
+                               std::to_string(ns3qemu::HOST_MEMORY_MIN) +
+                               ", or 0 for what the guest's own memory gives");
+    }
     ns3qemu::VmConfig config;
     config.image = ns3qemu::ReadImage(m_image);
     config.consoleLog = m_consoleLog;
     config.uptime = m_uptime.GetNanoSeconds();
-    config.epoch = m_epoch.IsStrictlyNegative() ? config.image.epoch * 1'000'000'000
-                                                : m_epoch.GetNanoSeconds();
+    config.epoch = (m_epoch.IsStrictlyNegative() ? config.image.epoch * 1'000'000'000
+                                                 : m_epoch.GetNanoSeconds()) +
+                   DrawBelow("epoch", m_epochSpread.GetNanoSeconds());
     config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();

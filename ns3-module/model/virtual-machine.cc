@@ -14,6 +14,7 @@
 #include "ns3/boolean.h"
 #include "ns3/fnv-hash.h"
 #include "ns3/global-value.h"
+#include "ns3/host-memory.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/ipv6-l3-protocol.h"
 #include "ns3/log.h"
@@ -22,9 +23,11 @@
 #include "ns3/node.h"
 #include "ns3/rng-seed-manager.h"
 #include "ns3/simulator.h"
+#include "ns3/spread-seed.h"
 #include "ns3/vm-error.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 #include <stdexcept>
 
@@ -206,6 +209,46 @@ VirtualMachine::DeriveSeed() const
     return hash.Get();
 }
 
+/* A number of its own for each purpose. @return 0 to limit - 1, or 0 if that is 0 */
+int64_t
+VirtualMachine::DrawBelow(const std::string& what, int64_t limit) const
+{
+    ns3qemu::FnvHash hash;
+    const uint64_t seed = DeriveSeed();
+    hash.Add(&seed, sizeof(seed));
+    hash.Add(what.data(), what.size());
+    /* Spread, for the low bits of the hash of similar seeds are similar. */
+    uint64_t number = 0;
+    for (int i = 0; i < 8; i++)
+    {
+        number = number << 8 | ns3qemu::SpreadSeed(hash.Get())[i];
+    }
+    return limit > 0 ? static_cast<int64_t>(number % static_cast<uint64_t>(limit)) : 0;
+}
+
+void
+VirtualMachine::SpreadPids(ns3qemu::RelayClient& relay) const
+{
+    if (m_pidSpread == 0)
+    {
+        return;
+    }
+    const std::string last = "kernel.ns_last_pid";
+    try
+    {
+        const int64_t own = std::stoll(relay.GetSysctl(last));
+        relay.SetSysctl(last, std::to_string(own + DrawBelow("pid", m_pidSpread)));
+    }
+    catch (const ns3qemu::GuestError& error)
+    {
+        /* A kernel without it (CONFIG_CHECKPOINT_RESTORE) goes on where it is. */
+        if (error.GetErrno() != ENOENT)
+        {
+            throw;
+        }
+    }
+}
+
 void
 VirtualMachine::StartMachine()
 {
@@ -312,7 +355,15 @@ VirtualMachine::CarryConfiguration()
         m_interfaceIndices.push_back(relay.GetLink(nic->GetNicIndex(), &guest.name).index);
         m_guestNics.push_back(guest);
     }
-    /* Before what the script has said of sysctls, which has the last word. */
+    /* Both before what the script has said of sysctls, which has the last word. */
+    if (m_hostMemory != 0)
+    {
+        ns3qemu::SetHostSysctls(relay, m_hostMemory);
+        /* These limits do not keep it within its means: its kernel is to say when it exceeds them,
+         * which is not always an error to it. */
+        relay.SetSysctl("kernel.printk", "7");
+    }
+    SpreadPids(relay);
     for (const auto& [family, stack] : m_stacks)
     {
         stack->CarryForwarding(relay);

@@ -337,6 +337,8 @@ class VirtualMachine : public GuestAccess
     ns3qemu::VmConfig ApplyAttributes() const;
     ns3qemu::VmConfig BuildConfig() const;
     uint64_t DeriveSeed() const;
+    int64_t DrawBelow(const std::string& what, int64_t limit) const;
+    void SpreadPids(ns3qemu::RelayClient& relay) const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
     void OnTimer();
     bool HasCreditToGrant() const;
@@ -355,6 +357,8 @@ class VirtualMachine : public GuestAccess
     std::string m_consoleLog;
     Time m_uptime;
     Time m_epoch;
+    Time m_epochSpread;
+    uint32_t m_pidSpread;
     Time m_tickPhase;
     Time m_tscStep;
     Time m_spin;
@@ -362,6 +366,7 @@ class VirtualMachine : public GuestAccess
     uint64_t m_busyInstructions;
     uint64_t m_busyReads;
     Time m_busyStep;
+    uint64_t m_hostMemory;
     bool m_segmentationOffload;
     bool m_snapshot;
     bool m_parallel;

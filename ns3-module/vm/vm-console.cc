@@ -5,6 +5,8 @@
 
 #include "vm-error.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -16,6 +18,11 @@ namespace
 
 constexpr size_t TAIL_LINES = 50;
 constexpr size_t LINE_MAX_LENGTH = 1000;
+
+/* What kernels say when memory is short: the OOM killer, the page allocator, TCP. */
+constexpr std::array<const char*, 3> SHORTAGES = {"Out of memory",
+                                                  "page allocation failure",
+                                                  "TCP: out of memory"};
 
 } // namespace
 
@@ -48,6 +55,11 @@ VmConsole::EndLine()
     if (panic != std::string::npos && m_panic.empty())
     {
         m_panic = m_line.substr(panic);
+    }
+    const auto isIn = [this](const char* text) { return m_line.find(text) != std::string::npos; };
+    if (m_shortage.empty() && std::any_of(SHORTAGES.begin(), SHORTAGES.end(), isIn))
+    {
+        m_shortage = m_line;
     }
     m_tail.push_back(m_line);
     m_line.clear();
@@ -98,6 +110,12 @@ const std::string&
 VmConsole::GetPanic() const
 {
     return m_panic;
+}
+
+const std::string&
+VmConsole::GetShortage() const
+{
+    return m_shortage;
 }
 
 } // namespace ns3qemu

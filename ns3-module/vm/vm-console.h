@@ -41,6 +41,8 @@ class VmConsole
     std::vector<std::string> GetTail() const;
     /** @return what it has said of a panic of its kernel, however much it said after; or empty */
     const std::string& GetPanic() const;
+    /** @return the first line in which its kernel has said that memory is short; or empty */
+    const std::string& GetShortage() const;
 
   private:
     void EndLine();
@@ -50,6 +52,7 @@ class VmConsole
     std::deque<std::string> m_tail;
     std::string m_line;
     std::string m_panic;
+    std::string m_shortage;
 };
 
 } // namespace ns3qemu

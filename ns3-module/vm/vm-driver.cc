@@ -919,6 +919,27 @@ VmDriver::WriteConsole(const uint8_t* data, size_t length)
         m_bootConsole.insert(m_bootConsole.end(), data, data + length);
     }
     m_console.Write(data, length);
+    if (!m_shortageReported && !m_console.GetShortage().empty())
+    {
+        m_shortageReported = true;
+        ReportShortage();
+    }
+}
+
+/* What becomes of the run then says nothing about the network. */
+void
+VmDriver::ReportShortage()
+{
+    if (m_reporter)
+    {
+        m_reporter("VM '" + m_config.name + "' is short of memory " +
+                   (IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime())
+                                     : "while it boots") +
+                   "; its results may not be those of a real host. It has " +
+                   std::to_string(m_config.image.memoryMib) +
+                   " MiB: give its image more (memory_mib=..., --memory). Its kernel says:\n  | " +
+                   m_console.GetShortage());
+    }
 }
 
 std::vector<std::string>

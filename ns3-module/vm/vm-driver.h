@@ -259,6 +259,7 @@ class VmDriver : private VmOutput
     void FinishFastForward();
     void Consume();
     void WriteConsole(const uint8_t* data, size_t length);
+    void ReportShortage();
     [[noreturn]] void Fail(const std::string& reason);
     void SetEnded();
     std::string DescribeFault(uint32_t fault) const;
@@ -319,6 +320,7 @@ class VmDriver : private VmOutput
     size_t m_relayChunk; // bytes that the relay's port takes at once
     int64_t m_nextReport{0};
     VmConsole m_console;
+    bool m_shortageReported{false};
 };
 
 } // namespace ns3qemu

@@ -155,9 +155,16 @@ class _Network:
         if options.like:
             # What a saved machine may depend on is one thing less to wonder about.
             helper.SetAttribute("Snapshot", ns.BooleanValue(False))
+            # NSC has no host around it: neither its memory nor its date.
+            helper.SetAttribute("HostMemory", ns.UintegerValue(0))
+            helper.SetAttribute("EpochSpread", ns.TimeValue(ns.Time(0)))
+            helper.SetAttribute("PidSpread", ns.UintegerValue(0))
         for attribute, time_ in (("TickPhase", options.tick_phase), ("TscStep", options.tsc_step)):
             if time_ is not None:
                 helper.SetAttribute(attribute, ns.TimeValue(ns.NanoSeconds(time_ns(time_))))
+        if options.segmentation_offload is not None:
+            offload = ns.BooleanValue(options.segmentation_offload)
+            helper.SetAttribute("SegmentationOffload", offload)
         log = self._out / f"{name}.console.log"
         helper.SetAttribute("ConsoleLog", ns.StringValue(str(log)))
         machine = helper.Install(node)

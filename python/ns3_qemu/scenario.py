@@ -178,6 +178,7 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
     like: str | None = None  # "nsc": a machine that behaves as NSC's (with NSC's own kernel)
     tick_phase: str | None = None  # "1ns" after each ms of simulated time; else wherever it is
     tsc_step: str | None = None  # "1us"
+    segmentation_offload: bool | None = None  # true: larger packets than the MTU within the stack
     read_size: str | None = None  # "8192B" for each read(2) of the receiver; else all there is
     reads_per_wake: int | None = None  # of the receiver, when data has come; else till no more
 
@@ -229,6 +230,7 @@ _LIKE = {
             "relay": "uart",
             "hpet_period": "16ns",
             "tick_phase": "1ns",
+            "segmentation_offload": False,
             # A tick in every ms, whatever there is to do: time is kept by counting them.
             "cmdline": "nohz=off highres=off",
             "cpu": "x86-64-v1",
@@ -424,6 +426,7 @@ def base_case(kernel_name: str) -> Scenario:
                 "-net.ipv6.conf.all.disable_ipv6": 1,
             },
         ),
-        hosts=Hosts(sender=kernel_name, receiver=kernel_name),
+        # NSC's kernel has no large packets.
+        hosts=Hosts(sender=kernel_name, receiver=kernel_name, segmentation_offload=False),
         validation=Validation(never_idle="queue"),
     )
