@@ -17,7 +17,7 @@ def test_a_user_catches_what_a_machine_without_ns3_raises() -> None:
     with pytest.raises(ns3_qemu.VmError, match="ns3-qemu image build") as caught:
         _vm.read_image("/no/such/image")
     # The command line shows it as any other error.
-    assert caught.value.message.startswith("'/no/such/qemu.args' is missing or empty")
+    assert caught.value.message.startswith("'/no/such/image/qemu.args' is missing or empty")
     assert caught.value.advice == ""
 
 

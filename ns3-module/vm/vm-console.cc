@@ -106,6 +106,17 @@ VmConsole::GetTail() const
     return lines;
 }
 
+std::string
+VmConsole::DescribeTail() const
+{
+    std::string text;
+    for (const auto& line : GetTail())
+    {
+        text += (text.empty() ? "\nThe last lines of its console:\n  | " : "\n  | ") + line;
+    }
+    return text;
+}
+
 const std::string&
 VmConsole::GetPanic() const
 {

@@ -39,6 +39,8 @@ class VmConsole
 
     /** @return its last lines, with nothing that a terminal would act on */
     std::vector<std::string> GetTail() const;
+    /** @return the same, to put behind a diagnosis; empty, if the guest has said nothing */
+    std::string DescribeTail() const;
     /** @return what it has said of a panic of its kernel, however much it said after; or empty */
     const std::string& GetPanic() const;
     /** @return the first line in which its kernel has said that memory is short; or empty */

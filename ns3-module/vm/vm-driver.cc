@@ -3,6 +3,7 @@
  */
 #include "vm-driver.h"
 
+#include "format-seconds.h"
 #include "spread-seed.h"
 #include "vm-error.h"
 
@@ -23,19 +24,6 @@ constexpr int64_t MILLISECOND = 1'000'000;
 
 /* How long QEMU may take to exit once it is told to, in ms of wall time. */
 constexpr int END_GRACE = 2000;
-
-std::string
-FormatSeconds(int64_t ns)
-{
-    char text[40];
-    const int64_t whole = ns / 1'000'000'000;
-    std::snprintf(text,
-                  sizeof(text),
-                  "%lld.%09lld s",
-                  static_cast<long long>(whole),
-                  static_cast<long long>(ns - whole * 1'000'000'000));
-    return text;
-}
 
 } // namespace
 
@@ -220,11 +208,7 @@ VmDriver::WatchTurn(int64_t elapsed)
             "VM '" + m_config.name + "' has kept its turn for " +
             std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
             (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") + " after " +
-            std::to_string(m_answer.instructions) + " instructions. Its last console lines:";
-        for (const auto& line : m_console.GetTail())
-        {
-            text += "\n  | " + line;
-        }
+            std::to_string(m_answer.instructions) + " instructions." + m_console.DescribeTail();
         m_reporter(text);
     }
 }
@@ -965,15 +949,7 @@ VmDriver::Fail(const std::string& reason)
     std::string text = "VM '" + m_config.name + "' failed ";
     text += IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime()) : "while it booted";
     text += ": " + reason;
-    const auto tail = m_console.GetTail();
-    if (!tail.empty())
-    {
-        text += "\nThe last lines of its console:";
-        for (const auto& line : tail)
-        {
-            text += "\n  | " + line;
-        }
-    }
+    text += m_console.DescribeTail();
     m_console.CloseLog();
     SetEnded();
     if (m_process)
