@@ -74,6 +74,8 @@ class Network:
         self._nodes.Create(vms)
         qemu = ns.QemuHelper(str(directory))
         qemu.SetAttribute("Parallel", ns.BooleanValue(parallel))
+        # Short queues drop the bursts of a stack that segments: figures are to stay comparable.
+        qemu.SetAttribute("SegmentationOffload", ns.BooleanValue(False))
         self._machines = [qemu.Install(self._nodes.Get(i)) for i in range(vms)]
         self._devices: list[Any] = []
         self._at: list[Any] = [None] * vms  # address of each machine
