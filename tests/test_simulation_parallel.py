@@ -271,7 +271,7 @@ finish()
 APPLICATIONS = """
 net = Network("traces")
 a, b = net.vm(), net.vm()
-_, (_, to_b) = net.link(a, b, queue="10p")
+_, (_, to_b) = net.link(a, b, queue="25p")
 net.qemu.EnableTcpInfo("traces-tcp-info.csv", net.bulk(a, b, to_b))
 cppyy.gbl.WatchWindow(net.bulk(a, b, to_b, port=PORT + 1, start=0.2))
 net.run(1)
