@@ -361,7 +361,7 @@ VirtualMachine::CarryConfiguration()
         ns3qemu::SetHostSysctls(relay, m_hostMemory);
         /* These limits do not keep it within its means: its kernel is to say when it exceeds them,
          * which is not always an error to it. */
-        relay.SetSysctl("kernel.printk", "7");
+        SetSysctlIfThere(relay, "kernel.printk", "7");
     }
     SpreadPids(relay);
     for (const auto& [family, stack] : m_stacks)
