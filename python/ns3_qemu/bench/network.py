@@ -74,8 +74,9 @@ class Network:
         self._nodes.Create(vms)
         qemu = ns.QemuHelper(str(directory))
         qemu.SetAttribute("Parallel", ns.BooleanValue(parallel))
-        # Short queues drop the bursts of a stack that segments: figures are to stay comparable.
+        # Figures are to stay comparable: the guests as they were before these could be said.
         qemu.SetAttribute("SegmentationOffload", ns.BooleanValue(False))
+        qemu.SetAttribute("HostMemory", ns.UintegerValue(0))
         self._machines = [qemu.Install(self._nodes.Get(i)) for i in range(vms)]
         self._devices: list[Any] = []
         self._at: list[Any] = [None] * vms  # address of each machine
