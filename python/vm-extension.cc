@@ -263,7 +263,8 @@ PYBIND11_MODULE(_vm, m)
                          std::vector<std::string> linkOptions,
                          uint32_t mtu,
                          uint32_t txRing,
-                         std::string snapshots) {
+                         std::string snapshots,
+                         int64_t watchdog) {
                  VmConfig config;
                  config.image = std::move(image);
                  for (const auto& address : nics)
@@ -277,6 +278,7 @@ PYBIND11_MODULE(_vm, m)
                  config.tickPhase = tickPhase;
                  config.linkOptions = std::move(linkOptions);
                  config.snapshots = std::move(snapshots);
+                 config.watchdog = watchdog;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -290,7 +292,8 @@ PYBIND11_MODULE(_vm, m)
              py::arg("link_options") = std::vector<std::string>{},
              py::arg("mtu") = 1500,
              py::arg("tx_ring") = 256,
-             py::arg("snapshots") = "")
+             py::arg("snapshots") = "",
+             py::arg("watchdog") = VmConfig{}.watchdog)
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(
             "finish_boot",

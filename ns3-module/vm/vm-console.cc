@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace ns3qemu
 {
@@ -23,6 +24,15 @@ constexpr size_t LINE_MAX_LENGTH = 1000;
 constexpr std::array<const char*, 3> SHORTAGES = {"Out of memory",
                                                   "page allocation failure",
                                                   "TCP: out of memory"};
+
+/* What kernels say before they panic, and what to do about it. Old ones (2.6.26) count in 32 bits
+ * how many ticks of the HPET a nanosecond has, shifted by 32, and divide by it: with 1 ns that is
+ * 0. */
+constexpr std::array<std::pair<const char*, const char*>, 1> REMEDIES = {
+    {{"clockevent_delta2ns",
+      ". This kernel is too old for an HPET with a period of 1 ns: give its image a period of 16 "
+      "ns "
+      "(hpet_period_ns=16, --hpet-period 16; in a scenario's [hosts] hpet_period = \"16ns\")"}}};
 
 } // namespace
 
@@ -57,6 +67,13 @@ VmConsole::EndLine()
         m_panic = m_line.substr(panic);
     }
     const auto isIn = [this](const char* text) { return m_line.find(text) != std::string::npos; };
+    for (const auto& [words, advice] : REMEDIES)
+    {
+        if (m_advice.empty() && isIn(words))
+        {
+            m_advice = advice;
+        }
+    }
     if (m_shortage.empty() && std::any_of(SHORTAGES.begin(), SHORTAGES.end(), isIn))
     {
         m_shortage = m_line;
@@ -121,6 +138,12 @@ const std::string&
 VmConsole::GetPanic() const
 {
     return m_panic;
+}
+
+const std::string&
+VmConsole::GetAdvice() const
+{
+    return m_advice;
 }
 
 const std::string&

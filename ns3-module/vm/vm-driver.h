@@ -263,6 +263,8 @@ class VmDriver : private VmOutput
     [[noreturn]] void Fail(const std::string& reason);
     void SetEnded();
     std::string DescribeFault(uint32_t fault) const;
+    std::string DescribeWait() const;
+    bool HasSaidHello() const;
 
     /* See the table above. */
     enum class State

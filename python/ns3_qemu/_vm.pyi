@@ -66,6 +66,7 @@ class Vm:
         mtu: int = 1500,
         tx_ring: int = 256,
         snapshots: str = "",
+        watchdog: int = ...,
     ) -> None:
         """Prepare a machine.
 
@@ -75,7 +76,7 @@ class Vm:
         then. Negative: wherever it happens to. `link_options`: more properties of the sim-link
         object, such as "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors
         of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
-        boots.
+        boots. `watchdog`: ns of wall time after which a long turn is told on standard error.
         """
 
     def start(self) -> None:
