@@ -193,7 +193,7 @@ def test_a_long_turn_says_what_it_is_waited_for(vm_image: Path):
         # It has perhaps said hello before it was stopped.
         booting = "(QEMU to start|its kernel to boot and to start the relay)"
         for report in (
-            rf".*, at boot after \d+ instructions\. It is waited for {booting}\. Its console is empty",
+            rf".*, at boot after \d+ instructions\. It is waited for {booting}\. Its console",
             r".* instructions\. It is waited for its CPU to come to rest\.",
         ):
             pid = int(process.stdout.readline())
