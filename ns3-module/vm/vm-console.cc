@@ -25,7 +25,7 @@ constexpr std::array<const char*, 3> SHORTAGES = {"Out of memory",
                                                   "page allocation failure",
                                                   "TCP: out of memory"};
 
-/* What kernels say before they panic, and what to do about it. Old ones (2.6.26) count in 32 bits
+/* What a kernel says before it panics, and what to do about it. Old ones (2.6.26) have in 32 bits
  * how many ticks of the HPET a nanosecond has, shifted by 32, and divide by it: with 1 ns that is
  * 0. */
 constexpr std::array<std::pair<const char*, const char*>, 1> REMEDIES = {
@@ -33,6 +33,21 @@ constexpr std::array<std::pair<const char*, const char*>, 1> REMEDIES = {
       ". This kernel is too old for an HPET with a period of 1 ns: give its image a period of 16 "
       "ns "
       "(hpet_period_ns=16, --hpet-period 16; in a scenario's [hosts] hpet_period = \"16ns\")"}}};
+
+std::string
+GetAdvice(const std::deque<std::string>& lines)
+{
+    for (const auto& [words, advice] : REMEDIES)
+    {
+        if (std::any_of(lines.begin(), lines.end(), [w = words](const std::string& line) {
+                return line.find(w) != std::string::npos;
+            }))
+        {
+            return advice;
+        }
+    }
+    return "";
+}
 
 } // namespace
 
@@ -64,16 +79,9 @@ VmConsole::EndLine()
     const size_t panic = m_line.find("Kernel panic");
     if (panic != std::string::npos && m_panic.empty())
     {
-        m_panic = m_line.substr(panic);
+        m_panic = m_line.substr(panic) + GetAdvice(m_tail);
     }
     const auto isIn = [this](const char* text) { return m_line.find(text) != std::string::npos; };
-    for (const auto& [words, advice] : REMEDIES)
-    {
-        if (m_advice.empty() && isIn(words))
-        {
-            m_advice = advice;
-        }
-    }
     if (m_shortage.empty() && std::any_of(SHORTAGES.begin(), SHORTAGES.end(), isIn))
     {
         m_shortage = m_line;
@@ -138,12 +146,6 @@ const std::string&
 VmConsole::GetPanic() const
 {
     return m_panic;
-}
-
-const std::string&
-VmConsole::GetAdvice() const
-{
-    return m_advice;
 }
 
 const std::string&

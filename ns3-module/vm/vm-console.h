@@ -43,8 +43,6 @@ class VmConsole
     std::string DescribeTail() const;
     /** @return what it has said of a panic of its kernel, however much it said after; or empty */
     const std::string& GetPanic() const;
-    /** @return what to do about that panic, to put behind it; or empty, if that is not known */
-    const std::string& GetAdvice() const;
     /** @return the first line in which its kernel has said that memory is short; or empty */
     const std::string& GetShortage() const;
 
@@ -56,7 +54,6 @@ class VmConsole
     std::deque<std::string> m_tail;
     std::string m_line;
     std::string m_panic;
-    std::string m_advice;
     std::string m_shortage;
 };
 

@@ -34,40 +34,28 @@ VmDriver::WatchTurn(int64_t elapsed)
     if (elapsed >= m_nextReport && m_reporter)
     {
         m_nextReport += m_config.watchdog;
+        std::string wait = "its CPU to come to rest";
+        if (m_answer.kind == 0)
+        {
+            wait = "QEMU to start";
+        }
+        else if (m_state == State::BOOTING)
+        {
+            wait = "its kernel to boot and to start the relay";
+        }
+        else if (m_state == State::FORWARD)
+        {
+            wait = "its clock to reach the uptime of " + FormatSeconds(m_config.uptime) +
+                   " with which the simulation begins";
+        }
         const std::string tail = m_console.DescribeTail();
         m_reporter("VM '" + m_config.name + "' has kept its turn for " +
                    std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
                    (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") +
                    " after " + std::to_string(m_answer.instructions) +
-                   " instructions. It is waited for " + DescribeWait() + "." +
+                   " instructions. It is waited for " + wait + "." +
                    (tail.empty() ? " Its console is empty." : tail));
     }
-}
-
-/* What has not come as long as the VM keeps its turn. */
-std::string
-VmDriver::DescribeWait() const
-{
-    if (!HasSaidHello())
-    {
-        return "QEMU to start";
-    }
-    if (m_state == State::BOOTING)
-    {
-        return "its kernel to boot and to start the relay";
-    }
-    if (m_state == State::FORWARD)
-    {
-        return "its clock to reach the uptime of " + FormatSeconds(m_config.uptime) +
-               " with which the simulation begins";
-    }
-    return "its CPU to come to rest";
-}
-
-bool
-VmDriver::HasSaidHello() const
-{
-    return m_answer.kind != 0;
 }
 
 /* What becomes of the run then says nothing about the network. */
@@ -91,7 +79,7 @@ VmDriver::DescribeFault(uint32_t fault) const
 {
     if (!m_console.GetPanic().empty())
     {
-        return "the guest's kernel has panicked: " + m_console.GetPanic() + m_console.GetAdvice();
+        return "the guest's kernel has panicked: " + m_console.GetPanic();
     }
     return DescribeSimLinkFault(fault) +
            (fault == SIM_LINK_FAULT_SAVE ? ": " + m_process->GetMessages() : "");
@@ -105,7 +93,7 @@ VmDriver::Fail(const std::string& reason)
     text += ": " + reason;
     const std::string tail = m_console.DescribeTail();
     text += tail;
-    if (m_state == State::BOOTING && HasSaidHello() && tail.empty())
+    if (m_state == State::BOOTING && m_answer.kind != 0 && tail.empty())
     {
         text +=
             "\nIts console is empty. `ns3-qemu kernel check` says what a kernel must have built in";

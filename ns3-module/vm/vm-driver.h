@@ -20,7 +20,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -238,7 +237,7 @@ class VmDriver : private VmOutput
     void AddressNics();
     void Identify();
     void CheckRunning() const;
-    void SendToRelay(std::span<const ByteSpan> message);
+    void SendToRelay(Span<const ByteSpan> message);
     void RunTurn(int64_t vmTime, uint32_t flags);
     void CheckTurnEnd(int64_t vmTime, uint32_t flags);
     void TakeAhead(bool wait);
@@ -263,8 +262,6 @@ class VmDriver : private VmOutput
     [[noreturn]] void Fail(const std::string& reason);
     void SetEnded();
     std::string DescribeFault(uint32_t fault) const;
-    std::string DescribeWait() const;
-    bool HasSaidHello() const;
 
     /* See the table above. */
     enum class State
