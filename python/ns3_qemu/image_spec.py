@@ -135,7 +135,8 @@ class ImageSpec:
         Sequence[str],
         Option(
             "kernel module",
-            "A kernel module to be loaded besides the drivers, as tcp_bbr.",
+            "A kernel module to be loaded at boot, as tcp_bbr, or with parameters, as "
+            "'bonding max_bonds=0'. Usually a guest loads those that it needs.",
             several=True,
         ),
     ] = ()
