@@ -7,6 +7,7 @@
 #include "modconfig.h"
 
 #include "files.h"
+#include "modstore.h"
 
 #include <dirent.h>
 #include <fnmatch.h>

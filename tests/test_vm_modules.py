@@ -37,7 +37,8 @@ def build(wanted: image.Image) -> Path:
 
 @pytest.fixture(scope="module")
 def vm(boot: Callable[..., Vm]) -> Vm:
-    directory = build(image.Image(extra_modules=["bonding max_bonds=2"]))
+    options = {"extra_modules": ["bonding max_bonds=2"], "cmdline_extra": ["dummy.numdummies=2"]}
+    directory = build(image.Image(**options))
     return boot(
         read_image(str(directory)), snapshots=str(directory / "snapshots"), nics=[GUEST_MAC]
     )
@@ -76,7 +77,7 @@ def loaded(vm: Vm) -> set[str]:
         ("iptables -t nat -A POSTROUTING -j MASQUERADE", "nft_chain_nat"),
         (NFT, "nft_ct"),
         ("tc qdisc add dev eth0 root cake bandwidth 10mbit", "sch_cake"),
-        ("modprobe dummy && ip link show dummy0", "dummy"),
+        ("modprobe dummy && ip link show dummy1", "dummy"),
         ("/sbin/modprobe -q -- net-pf-16-proto-4-type-17", "af_packet_diag"),
     ],
 )
@@ -87,7 +88,7 @@ def test_a_program_gets_the_modules_that_it_needs(vm: Vm, command: str, module: 
     assert module in loaded(vm)
 
 
-def test_parameters_come_from_the_command_from_files_and_from_the_image(vm: Vm):
+def test_parameters_come_from_commands_files_the_image_and_the_command_line(vm: Vm):
     assert run(vm, "modprobe ifb && ls -d /sys/class/net/ifb? | wc -l") == (0, "3\n")
     command = (
         "modprobe nf_conntrack_ftp ports=2121 && cat /sys/module/nf_conntrack_ftp/parameters/ports"

@@ -117,8 +117,8 @@ _KERNEL_MIB = 64
 _LEAST_MIB = 96
 
 # For what programs take when they run, and write: /tmp and /run are memory, half of it at most.
-_ROOM_MIB = 128
-_MOST_MIB = 2048
+# What is never touched takes nothing of the host's.
+_ROOM_MIB = 512
 
 
 def memory_needed(overlay: Overlay) -> int:
@@ -175,6 +175,7 @@ class Image(ImageSpec):
     ) -> None:
         """Add a Debian package and what it depends on, from this machine's own mirror.
 
+        Parts of Debian besides main (contrib, non-free) count if this machine's own apt has them.
         Its files come with owners, its system users with their directories, and configuration as
         the package has it; a file that you add or write yourself counts more, before or after.
         Besides there are the locale C.UTF-8, /etc/services, certificates of authorities. Left out
@@ -314,8 +315,7 @@ def settled(spec: ImageSpec) -> ImageSpec:
     options = {name: getattr(spec, name) for name in OPTIONS}
     if spec.memory_mib is None:
         needed = memory_needed(_files(spec))
-        roomy = min(needed + _ROOM_MIB, _MOST_MIB) if needed else 0
-        options["memory_mib"] = max(_LEAST_MIB, needed, roomy)
+        options["memory_mib"] = max(_LEAST_MIB, needed + _ROOM_MIB if needed else 0)
     return ImageSpec(**options)
 
 
@@ -341,10 +341,7 @@ class _Plan:
         init = relay.read_bytes()
         self._store = store
         modules = kernel.modules(guest, [*_drivers(spec), *spec.extra_modules])
-        loader = cpio.symlink(MODPROBE, "/init")
-        self._entries = overlay.entries(
-            _own_files(init, modules), [] if _has_modules(overlay, guest) else [loader]
-        )
+        self._entries = own_entries(overlay, init, modules, guest.release)
         archive = digests(self._entries)
         added = set(map(printable, overlay.paths))
         command = tuple(printable(argument) for argument in self._command)
@@ -413,14 +410,6 @@ def _store_device(file: Path, size: int) -> tuple[str, ...]:
     )
 
 
-def _has_modules(overlay: Overlay, guest: kernel.Kernel) -> bool:
-    """Say whether a user's root file system has the kernel's modules, and what loads them."""
-    tree = f"/lib/modules/{guest.release}"
-    return any(f"{tree}/{name}" in overlay for name in ("modules.dep", "modules.dep.bin")) and (
-        MODPROBE in overlay
-    )
-
-
 def _write_lines(file: Path, arguments: tuple[str, ...]) -> None:
     file.write_bytes(os.fsencode("".join(f"{argument}\n" for argument in arguments)))
 
@@ -453,6 +442,19 @@ def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
         *_PORTS[spec.relay],
         *_CONSOLE,
     )
+
+
+def own_entries(
+    overlay: Overlay, relay: bytes, modules: list[kernel.Module], release: str
+) -> list[cpio.Entry]:
+    """Return all files of an initramfs: a user's, and the image's own.
+
+    The relay is the guest's modprobe, unless a user has that and the kernel's modules, too.
+    """
+    tree = f"/lib/modules/{release}"
+    listed = any(f"{tree}/{name}" in overlay for name in ("modules.dep", "modules.dep.bin"))
+    loader = [] if listed and MODPROBE in overlay else [cpio.symlink(MODPROBE, "/init")]
+    return overlay.entries(_own_files(relay, modules), loader)
 
 
 def _own_files(relay: bytes, modules: list[kernel.Module]) -> list[cpio.Entry]:

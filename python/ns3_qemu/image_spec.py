@@ -105,7 +105,7 @@ class ImageSpec:
             "Memory of a machine; as much as its files need, at least 96, unless it is given.",
             flag="--memory",
             key="memory",
-            limits=(16, 2048),
+            limits=(16, 16384),
             unit="MiB",
             hint="; current kernels need 96",
         ),
