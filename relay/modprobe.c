@@ -179,7 +179,8 @@ Insert(const char* name, const char* given)
         return true;
     }
     /* finit_module(2) is newer than some kernels that this is for. */
-    if (syscall(SYS_init_module, module.image, module.length, text) == 0)
+    const void* image = StoreImage(&module);
+    if (image && syscall(SYS_init_module, image, module.length, text) == 0)
     {
         SetSysctlsOf(name);
         return true;

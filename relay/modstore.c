@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define PCI_DEVICES "/sys/bus/pci/devices"
@@ -39,7 +38,9 @@ typedef struct StoreHeader
     uint64_t patterns; /* where in it the aliases with wildcards begin */
 } StoreHeader;
 
-static const StoreHeader* g_store;
+static StoreHeader g_header;
+static const char* g_index;
+static int g_store = -1;
 
 static bool
 HasText(const char* device, const char* file, const char* wanted)
@@ -50,55 +51,67 @@ HasText(const char* device, const char* file, const char* wanted)
     return FileReadText(path, text, sizeof(text)) && strcmp(text, wanted) == 0;
 }
 
-static const StoreHeader*
-Map(const char* device)
+/* Maps a part of the store, and no more: the kernel makes the page tables for all of it at once.
+ * It stays until the process ends, which is soon. NULL: errno */
+static const void*
+Map(int fd, size_t offset, size_t length)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t before = offset % page;
+    void* memory = mmap(NULL, length + before, PROT_READ, MAP_SHARED, fd, (off_t)(offset - before));
+    return memory == MAP_FAILED ? NULL : (const char*)memory + before;
+}
+
+/* Takes a device for the store if it is that. */
+static bool
+Take(const char* device)
 {
     char path[320];
     (void)snprintf(path, sizeof(path), PCI_DEVICES "/%s/resource0", device);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat status;
-    if (fd < 0)
+    const void* begin = fd < 0 ? NULL : Map(fd, 0, sizeof(g_header));
+    if (begin)
     {
-        return NULL;
+        memcpy(&g_header, begin, sizeof(g_header));
     }
-    void* memory = MAP_FAILED;
-    if (fstat(fd, &status) == 0 && status.st_size > (off_t)sizeof(StoreHeader))
+    if (begin && memcmp(g_header.magic, STORE_MAGIC, sizeof(g_header.magic)) == 0 &&
+        g_header.version == STORE_VERSION)
     {
-        memory = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        g_index = Map(fd, g_header.index, g_header.length);
+        g_store = fd;
+        return g_index != NULL;
     }
-    (void)close(fd);
-    const StoreHeader* header = memory == MAP_FAILED ? NULL : memory;
-    const bool known = header && memcmp(header->magic, STORE_MAGIC, sizeof(header->magic)) == 0 &&
-                       header->version == STORE_VERSION;
-    return known ? header : NULL;
+    if (fd >= 0)
+    {
+        (void)close(fd);
+    }
+    return false;
 }
 
 bool
 StoreOpen(void)
 {
-    DIR* directory = g_store ? NULL : opendir(PCI_DEVICES);
+    DIR* directory = g_index ? NULL : opendir(PCI_DEVICES);
     const struct dirent* entry;
-    while (directory && !g_store && (entry = readdir(directory)) != NULL)
+    bool found = g_index != NULL;
+    while (directory && !found && (entry = readdir(directory)) != NULL)
     {
-        if (HasText(entry->d_name, "vendor", VENDOR) && HasText(entry->d_name, "device", DEVICE))
-        {
-            g_store = Map(entry->d_name);
-        }
+        found = HasText(entry->d_name, "vendor", VENDOR) &&
+                HasText(entry->d_name, "device", DEVICE) && Take(entry->d_name);
     }
     if (directory)
     {
         (void)closedir(directory);
     }
-    return g_store != NULL;
+    return found;
 }
 
 /* The next line of a kind after `line`, or the first one of `from`; NULL: there is none. */
 static const char*
 NextLine(const char* line, uint64_t from, uint64_t to, char kind)
 {
-    const char* index = (const char*)g_store + g_store->index;
-    const char* end = index + to;
-    const char* at = line ? line : index + from;
+    const char* end = g_index + to;
+    const char* at = line ? line : g_index + from;
     for (bool skip = line != NULL; at && at < end; skip = true)
     {
         if (skip)
@@ -117,13 +130,13 @@ NextLine(const char* line, uint64_t from, uint64_t to, char kind)
 static const char*
 NextOf(const char* line, char kind)
 {
-    return StoreOpen() ? NextLine(line, 0, g_store->patterns, kind) : NULL;
+    return StoreOpen() ? NextLine(line, 0, g_header.patterns, kind) : NULL;
 }
 
 static const char*
 NextPattern(const char* line)
 {
-    return StoreOpen() ? NextLine(line, g_store->patterns, g_store->length, 'p') : NULL;
+    return StoreOpen() ? NextLine(line, g_header.patterns, g_header.length, 'p') : NULL;
 }
 
 const char*
@@ -165,12 +178,16 @@ StoreFind(const char* name, StoredModule* module)
         return false;
     }
     char* end = NULL;
-    const unsigned long long offset = strtoull(rest, &end, 10);
-    const unsigned long long length = strtoull(end, &end, 10);
-    module->image = (const uint8_t*)g_store + offset;
-    module->length = (size_t)length;
+    module->offset = (size_t)strtoull(rest, &end, 10);
+    module->length = (size_t)strtoull(end, &end, 10);
     module->needs = end;
     return true;
+}
+
+const void*
+StoreImage(const StoredModule* module)
+{
+    return Map(g_store, module->offset, module->length);
 }
 
 bool

@@ -15,7 +15,7 @@
 
 typedef struct StoredModule
 {
-    const void* image; /* the ELF object, and a signature after it if it has one */
+    size_t offset; /* in the store */
     size_t length;
     const char* needs; /* names of what must be loaded before, in this order, up to a line's end */
 } StoredModule;
@@ -26,11 +26,14 @@ typedef struct ModuleNames
     char names[32][MODULE_NAME_MAX];
 } ModuleNames;
 
-/* Whether there is a store; it is mapped once. */
+/* Whether there is a store; it is opened once. */
 bool StoreOpen(void);
 
 /* Finds a module by its name, which has no hyphens. */
 bool StoreFind(const char* name, StoredModule* module);
+
+/* The module itself: an ELF object, and a signature after it if it has one. NULL: errno */
+const void* StoreImage(const StoredModule* module);
 
 /* Whether the kernel has it built in. */
 bool StoreIsBuiltIn(const char* name);
