@@ -202,7 +202,8 @@ MountFreeze(Request* request)
         return errno;
     }
     /* Its journal, too: whoever reads the disk then need not replay it. Some cannot do that. */
-    int error = ioctl(fd, (int)FIFREEZE, 0) == 0 || errno == EOPNOTSUPP || errno == ENOTTY ? 0 : errno;
+    int error =
+        ioctl(fd, (int)FIFREEZE, 0) == 0 || errno == EOPNOTSUPP || errno == ENOTTY ? 0 : errno;
     (void)close(fd);
     return error;
 }

@@ -66,7 +66,9 @@ def partitioned(tmp_path: Path, ext4: Path, *, gpt: bool, both: bool = False) ->
     disk[510:512] = b"\x55\xaa"
     for number, start in starts.items():
         if gpt:
-            struct.pack_into("<16s16sQQ", disk, 1024 + 128 * number - 128, b"k" * 16, b"u" * 16, start, 0)
+            struct.pack_into(
+                "<16s16sQQ", disk, 1024 + 128 * number - 128, b"k" * 16, b"u" * 16, start, 0
+            )
         else:
             struct.pack_into("<4xB3xII", disk, 446 + 16 * number - 16, 0x83, start, 8)
     if gpt:
@@ -142,7 +144,7 @@ def test_an_image_belongs_to_a_disk_as_it_is(ext4: Path):
     assert built() != first
 
 
-def test_files_beside_a_root_on_a_disk_leave_its_distribution_alone(tmp_path: Path, ext4: Path):
+def test_files_beside_a_root_on_a_disk_leave_its_distribution_alone(ext4: Path):
     wanted = image.Image(rootfs=ext4)
     wanted.add("/bin/bash", to="/opt/bash")
     wanted.write("/etc/hostname", "x\n")

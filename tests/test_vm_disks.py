@@ -205,7 +205,9 @@ def test_what_cannot_be_mounted_is_told_with_the_kernels_reason(
     broken.write_bytes(bytes(1024 + 56) + b"\x53\xef" + bytes(MIB - 1024 - 58))
     wanted = image.Image()
     wanted.disk(broken, "/mnt")
-    with pytest.raises(VmError, match=r"(?s)\(ext4\) of its disk .*broken cannot be mounted.*EXT4-fs"):
+    with pytest.raises(
+        VmError, match=r"(?s)\(ext4\) of its disk .*broken cannot be mounted.*EXT4-fs"
+    ):
         start(make_image(wanted))
 
 
@@ -214,7 +216,7 @@ def test_what_cannot_be_mounted_is_told_with_the_kernels_reason(
 
 @pytest.fixture(scope="module")
 def root_tree(directory: Path) -> Path:
-    """A small distribution: a shell, and a file that is larger than a guest's memory would allow."""
+    """A small distribution: a shell, and a file that is larger than a guest's memory."""
     tree = directory / "root"
     for name in ("usr/bin", "etc", "root", "proc"):
         (tree / name).mkdir(parents=True)

@@ -136,12 +136,6 @@ CheckDisk(const VmDisk& disk)
     }
 }
 
-bool
-IsReadOnlyType(const std::string& type)
-{
-    return type == "squashfs" || type == "iso9660" || type == "erofs";
-}
-
 std::string
 GetDiskName(size_t number)
 {

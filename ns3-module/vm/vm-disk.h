@@ -17,14 +17,14 @@ namespace ns3qemu
 /** A disk that all VMs of an image have: a file, of which each sees a private copy. */
 struct VmDisk
 {
-    std::string file;       //!< its path
-    uint64_t size{0};       //!< in bytes, when the image was built
-    int64_t modified{0};    //!< when it was changed last, in ns since 1970, when that was
-    std::string type;       //!< its file system, as mount(8) calls it
-    std::string mount;      //!< where that is mounted: "/", the guest's root, or another path; empty:
-                            //!< nowhere
-    uint32_t partition{0};  //!< the one that has the file system; 0: the whole disk
-    bool readOnly{false};   //!< whether it is mounted so
+    std::string file;    //!< its path
+    uint64_t size{0};    //!< in bytes, when the image was built
+    int64_t modified{0}; //!< when it was changed last, in ns since 1970, when that was
+    std::string type;    //!< its file system, as mount(8) calls it
+    std::string mount;   //!< where that is mounted: "/", the guest's root, or another path; empty:
+                         //!< nowhere
+    uint32_t partition{0}; //!< the one that has the file system; 0: the whole disk
+    bool readOnly{false};  //!< whether it is mounted so; a root then has a layer in memory
 };
 
 /**
@@ -32,9 +32,6 @@ struct VmDisk
  * @throw VmError that says what is wrong and what to do
  */
 void CheckDisk(const VmDisk& disk);
-
-/** @return whether a file system of this type cannot be written, whatever the disk */
-bool IsReadOnlyType(const std::string& type);
 
 /** @return the name that Linux gives a machine's disk: "vda", "vdb" ... */
 std::string GetDiskName(size_t number);

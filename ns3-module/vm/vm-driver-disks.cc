@@ -20,9 +20,8 @@ constexpr int64_t PATIENCE = 60'000'000'000;
 RelayMount
 DescribeMount(const VmDisk& disk)
 {
-    const bool readOnlyType = IsReadOnlyType(disk.type);
     RelayMount mount{};
-    mount.flags |= disk.readOnly || readOnlyType ? RELAY_MOUNT_READ_ONLY : 0U;
+    mount.flags |= disk.readOnly ? RELAY_MOUNT_READ_ONLY : 0U;
     mount.flags |= disk.mount == "/" ? RELAY_MOUNT_ROOT : 0U;
     return mount;
 }
@@ -47,12 +46,11 @@ VmDriver::PrepareDisks()
         {
             const auto& disk = m_config.image.disks[i];
             CheckDisk(disk);
-            const bool written = !disk.readOnly && !IsReadOnlyType(disk.type);
-            if (m_config.keepDisks.empty() || (!written && disk.mount != "/"))
+            if (m_config.keepDisks.empty() || (disk.readOnly && disk.mount != "/"))
             {
                 continue;
             }
-            if (!written)
+            if (disk.readOnly)
             {
                 throw VmError("its root file system is of type " + disk.type +
                               ", which is never written: what its programs write is in memory, and "

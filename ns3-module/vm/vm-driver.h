@@ -45,7 +45,7 @@ struct VmConfig
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
-    SimLinkDisk diskTiming{}; //!< of its disks, from simulated time 0 on
+    SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
     /** Directory for what KeepDisks() keeps of them. Empty: what is written is gone with the VM. */
     std::string keepDisks;
 };

@@ -9,7 +9,7 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -72,7 +72,7 @@ class Disk:
         """The kernel modules that it needs, besides the disk's own driver."""
         if not self.mount:
             return ()
-        overlay = ("overlay",) if self.mount == "/" and self.kind in READ_ONLY else ()
+        overlay = ("overlay",) if self.mount == "/" and self.read_only else ()
         return (_MODULES[self.kind][0], *overlay)
 
     @property
@@ -109,7 +109,7 @@ def root(path: Path) -> Disk:
     """Return a disk whose file system is to be the guest's root. Raises ImageError."""
     disk = _described(path)
     kind, partition = _find(path, _ROOTS, None)
-    return Disk(disk.file, disk.size, disk.modified, kind, "/", partition)
+    return replace(disk, kind=kind, mount="/", partition=partition, read_only=kind in READ_ONLY)
 
 
 def of_file(
@@ -121,7 +121,8 @@ def of_file(
         return disk
     _check_mount(mount)
     kind, number = _find(path, tuple(_MODULES), partition)
-    return Disk(disk.file, disk.size, disk.modified, kind, mount, number, not writable)
+    read_only = not writable or kind in READ_ONLY
+    return replace(disk, kind=kind, mount=mount, partition=number, read_only=read_only)
 
 
 def _described(path: Path) -> Disk:
