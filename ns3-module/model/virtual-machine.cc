@@ -585,7 +585,7 @@ void
 VirtualMachine::ScheduleDeadline()
 {
     const int64_t deadline = m_driver->GetDeadline();
-    if (m_timer.IsPending() && m_timerAt == deadline)
+    if (!m_timer.IsExpired() && m_timerAt == deadline)
     {
         return; // keep its place among the events of that time
     }
@@ -634,7 +634,7 @@ VirtualMachine::GetNics() const
 int64_t
 VirtualMachine::GetTimer() const
 {
-    return m_timer.IsPending() ? m_timerAt : SIM_LINK_NO_DEADLINE;
+    return m_timer.IsExpired() ? SIM_LINK_NO_DEADLINE : m_timerAt;
 }
 
 void
@@ -744,7 +744,7 @@ void
 VirtualMachine::NotifyCredit()
 {
     /* Not at once: the device is in the midst of something. A turn looks for itself at its end. */
-    if (IsRunning() && !m_inTurn && !m_grant.IsPending() && HasCreditToGrant())
+    if (IsRunning() && !m_inTurn && m_grant.IsExpired() && HasCreditToGrant())
     {
         m_grant = Simulator::ScheduleNow(&VirtualMachine::GrantCredit, this);
     }

@@ -144,7 +144,7 @@ class ContextSchedulerTestSuite : public TestSuite
     ContextSchedulerTestSuite()
         : TestSuite("qemu-context-scheduler", Type::UNIT)
     {
-        AddTestCase(new ContextSchedulerTestCase, Duration::QUICK);
+        AddTestCase(new ContextSchedulerTestCase);
     }
 };
 

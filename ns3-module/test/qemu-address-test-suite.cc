@@ -29,7 +29,6 @@
 #include <cerrno>
 #include <cstring>
 #include <linux/rtnetlink.h>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -303,7 +302,7 @@ class GuestRoutesTestCase : public TestCase
         std::vector<int32_t> refusals; // for the first requests of the next batch
         std::vector<uint8_t> answers;  // to be received
         RelayClient* relay = nullptr;
-        RelayClient client([&](std::span<const ByteSpan> message) {
+        RelayClient client([&](Span<const ByteSpan> message) {
             const RelayRequest request(message);
             RelayHeader header = request.header;
             const uint8_t* body = request.body.data();
@@ -425,13 +424,13 @@ class QemuAddressTestSuite : public TestSuite
     QemuAddressTestSuite()
         : TestSuite("qemu-addresses", Type::UNIT)
     {
-        AddTestCase(new Ipv4ScriptTestCase, Duration::QUICK);
-        AddTestCase(new Ipv4GlobalRoutingTestCase, Duration::QUICK);
-        AddTestCase(new RoutingTablesTestCase, Duration::QUICK);
-        AddTestCase(new RoutingProtocolTestCase, Duration::QUICK);
-        AddTestCase(new Ipv6ScriptTestCase, Duration::QUICK);
-        AddTestCase(new GuestRoutesTestCase, Duration::QUICK);
-        AddTestCase(new OneStackTestCase, Duration::QUICK);
+        AddTestCase(new Ipv4ScriptTestCase);
+        AddTestCase(new Ipv4GlobalRoutingTestCase);
+        AddTestCase(new RoutingTablesTestCase);
+        AddTestCase(new RoutingProtocolTestCase);
+        AddTestCase(new Ipv6ScriptTestCase);
+        AddTestCase(new GuestRoutesTestCase);
+        AddTestCase(new OneStackTestCase);
     }
 };
 

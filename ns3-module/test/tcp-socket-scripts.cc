@@ -10,7 +10,7 @@
 namespace ns3
 {
 
-using enum QemuTcpSocket::State;
+using namespace tcp_states;
 
 /* `room` is what is left of the buffer's default size. */
 

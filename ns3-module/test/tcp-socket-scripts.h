@@ -20,6 +20,25 @@
 namespace ns3
 {
 
+/** The states of QemuTcpSocket by their names alone. */
+namespace tcp_states
+{
+constexpr auto IDLE = QemuTcpSocket::State::IDLE;
+constexpr auto LISTENING = QemuTcpSocket::State::LISTENING;
+constexpr auto CONNECTING = QemuTcpSocket::State::CONNECTING;
+constexpr auto CONNECTING_FIN = QemuTcpSocket::State::CONNECTING_FIN;
+constexpr auto CONNECTING_CLOSED = QemuTcpSocket::State::CONNECTING_CLOSED;
+constexpr auto ESTABLISHED = QemuTcpSocket::State::ESTABLISHED;
+constexpr auto ESTABLISHED_FIN = QemuTcpSocket::State::ESTABLISHED_FIN;
+constexpr auto ESTABLISHED_CLOSED = QemuTcpSocket::State::ESTABLISHED_CLOSED;
+constexpr auto FIN_WAIT = QemuTcpSocket::State::FIN_WAIT;
+constexpr auto CLOSE_WAIT = QemuTcpSocket::State::CLOSE_WAIT;
+constexpr auto CLOSE_WAIT_FIN = QemuTcpSocket::State::CLOSE_WAIT_FIN;
+constexpr auto CLOSE_WAIT_CLOSED = QemuTcpSocket::State::CLOSE_WAIT_CLOSED;
+constexpr auto DRAINING = QemuTcpSocket::State::DRAINING;
+constexpr auto ENDED = QemuTcpSocket::State::ENDED;
+} // namespace tcp_states
+
 /* Of Socket::SocketErrno, in its order. */
 inline const std::vector<std::string> SOCKET_ERRORS{"NOTERROR",
                                                     "ISCONN",
@@ -184,7 +203,7 @@ class TcpSocketScene
         m_observed = socket;
         socket->TraceConnectWithoutContext(
             "SocketState",
-            Callback<void, State, State>([=, this](State, State now) {
+            Callback<void, State, State>([this, socket](State, State now) {
                 if (m_observed == socket)
                 {
                     m_path.push_back(now);
@@ -218,7 +237,7 @@ class TcpSocketScene
 
     Callback<void, Ptr<Socket>> Event(const std::string& what)
     {
-        return Callback<void, Ptr<Socket>>([=, this](Ptr<Socket> socket) {
+        return Callback<void, Ptr<Socket>>([this, what](Ptr<Socket> socket) {
             const int error = DynamicCast<QemuTcpSocket>(socket)->GetGuestErrno();
             const bool bad = what == "failed" || what == "error";
             Note(bad ? what + ":" + std::to_string(error) : what);

@@ -182,9 +182,9 @@ class VmCommandTestSuite : public TestSuite
     VmCommandTestSuite()
         : TestSuite("qemu-vm-command", Type::UNIT)
     {
-        AddTestCase(new ImageDataTestCase(), TestCase::Duration::QUICK);
-        AddTestCase(new CommandTestCase(), TestCase::Duration::QUICK);
-        AddTestCase(new ConsoleTestCase(), TestCase::Duration::QUICK);
+        AddTestCase(new ImageDataTestCase());
+        AddTestCase(new CommandTestCase());
+        AddTestCase(new ConsoleTestCase());
     }
 };
 

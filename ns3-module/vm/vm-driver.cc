@@ -30,7 +30,7 @@ constexpr int END_GRACE = 2000;
 VmDriver::VmDriver(VmConfig config)
     : m_config(std::move(config)),
       m_reporter([](const std::string& text) { std::cerr << text << std::endl; }),
-      m_relay([this](std::span<const ByteSpan> message) { SendToRelay(message); }),
+      m_relay([this](Span<const ByteSpan> message) { SendToRelay(message); }),
       m_credit(m_config.nics.size(), SIM_LINK_CREDIT_UNLIMITED),
       m_relayChunk(GetRelayChunk(m_config.image))
 {
@@ -703,7 +703,7 @@ VmDriver::CheckNotAhead()
 }
 
 void
-VmDriver::SendToRelay(std::span<const ByteSpan> message)
+VmDriver::SendToRelay(Span<const ByteSpan> message)
 {
     CheckRunning();
     CheckNotAhead();

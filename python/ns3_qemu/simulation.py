@@ -19,7 +19,6 @@ __all__ = ["QemuHelper", "Run", "load"]
 _PACKAGE = Path(__file__).resolve().parent
 
 _HEADERS = (
-    "command-line.h",
     "qemu-application-helper.h",
     "qemu-application.h",
     "qemu-helper.h",
@@ -31,6 +30,7 @@ _HEADERS = (
     "qemu-tcp-source.h",
     "qemu-udp-socket.h",
     "run-monitor.h",
+    "split-command.h",
     "tcp-segment-error-model.h",
     "virtual-machine.h",
     # Without it cppyy knows what a VM's failure throws only as a std::exception without a text.
