@@ -122,7 +122,6 @@ _LEAST_MIB = 96
 # What is never touched takes nothing of the host's.
 _ROOM_MIB = 512
 
-
 _TO_A_DISK = (
     "put them on a disk, which takes no memory: mke2fs -t ext4 -d DIRECTORY disk.ext4 4G, then "
     "image.disk('disk.ext4', mount='/opt'), or Image(rootfs='disk.ext4') for a whole root"
@@ -332,12 +331,6 @@ def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = 
             f"{overlay.size / 2**20:.0f} MiB, and the guest has them twice while it boots"
         )
         raise ImageError(message, f"Give {needed} MiB or more, or {_TO_A_DISK}.")
-    if needed > _MOST_MIB:
-        message = (
-            f"the files that were added take {overlay.size / 2**20:.0f} MiB of a machine's memory, "
-            f"twice while it boots, and it can have {_MOST_MIB} MiB"
-        )
-        raise ImageError(message, f"Add less, or {_TO_A_DISK}.")
     relay = relay_path()
     guest = kernel.ensure(cache, steps, spec.kernel, refresh=refresh)
     qemu = toolchain.ensure(cache, steps, refresh=refresh)
