@@ -260,7 +260,7 @@ def test_a_root_file_system_may_be_on_a_disk(
     assert run(vm, "cat", "/etc/os-release", "/etc/hosts") == (0, "ID=own\n1.2.3.4 own\n")
     assert run(vm, "stat", "-c", "%a %u %s", "/etc/added", "/usr/bin/os-release", "/large") == (
         0,
-        f"600 0 6\n644 0 17\n{len(DATA) * 40}\n",
+        f"600 0 6\n644 0 17\n644 0 {len(DATA) * 40}\n",
     )
     # The machine's own file systems are there, and what is written is.
     assert run(vm, "sh", "-c", "echo x > /root/new && cat /root/new /proc/1/comm")[1] == "x\ninit\n"

@@ -163,6 +163,7 @@ class Image(ImageSpec):
     def __post_init__(self, rootfs: str | os.PathLike[str] | None) -> None:
         """Read the root file system; nothing is built yet."""
         super().__post_init__()
+        object.__setattr__(self, "disks", [])  # it grows
         if rootfs is None:
             return
         path = Path(rootfs).expanduser()
