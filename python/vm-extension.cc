@@ -301,6 +301,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("disk_latency") = 0,
              py::arg("disk_rate") = 0,
              py::arg("keep_disks") = "",
+             py::arg("watchdog") = VmConfig{}.watchdog)
         .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(

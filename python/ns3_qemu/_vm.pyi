@@ -80,8 +80,8 @@ class Vm:
         object, such as "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors
         of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
         boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
-        data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps. `watchdog`: ns of wall
-        time after which a long turn is told on standard error.
+        data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
+        `watchdog`: ns of wall time after which a long turn is told on standard error.
         """
 
     def keep_disks(self) -> None:
