@@ -7,6 +7,7 @@
 #include "guest-interfaces.h"
 #include "guest-stack.h"
 #include "node-routes.h"
+#include "ns3-versions.h"
 
 #include "ns3/ipv6.h"
 
@@ -39,7 +40,7 @@ class VirtualMachine;
  *
  * What the guest's kernel refuses is thrown as ns3qemu::GuestError by the method that asked for it.
  */
-class QemuIpv6 : public Ipv6, private GuestStack
+class QemuIpv6 : public EndSystemModel<Ipv6>, private GuestStack
 {
   public:
     /** @return the TypeId */
@@ -115,8 +116,8 @@ class QemuIpv6 : public Ipv6, private GuestStack
     bool GetIpForward() const override;
     void SetMtuDiscover(bool mtuDiscover) override;
     bool GetMtuDiscover() const override;
-    void SetStrongEndSystemModel(bool model) override;
-    bool GetStrongEndSystemModel() const override;
+    void ChooseStrongModel(bool strong) override;
+    bool IsStrongModel() const override;
 
     // Inherited from GuestStack
     void AddGuestAddress(Ptr<NetDevice> device,
