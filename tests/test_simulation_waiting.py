@@ -45,11 +45,11 @@ def test_one_that_spins_for_20_us_is_late_by_at_most_2_us(waited: dict[str, Any]
 
 def test_one_that_spins_for_long_is_late_by_a_small_part_of_it(waited: dict[str, Any]):
     (late,) = waited["late-after-long"]
-    assert 0 <= late <= 50 * MILLISECOND / 16
+    assert 0 <= late <= 50 * MILLISECOND / 64 + MICROSECOND
 
 
 def test_the_clocks_first_steps_are_of_a_microsecond(waited: dict[str, Any]):
-    assert waited["steps"][:16] == pytest.approx([MICROSECOND] * 16, abs=20)
+    assert waited["steps"][:64] == pytest.approx([MICROSECOND] * 64, abs=20)
     assert sum(waited["steps"]) < MILLISECOND
 
 

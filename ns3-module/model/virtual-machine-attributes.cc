@@ -148,9 +148,9 @@ VirtualMachine::GetTypeId()
                           MakeUintegerChecker<uint64_t>(10'000))
             .AddAttribute("BusyReads",
                           "A guest that has read its clock so often in a turn without going to "
-                          "sleep goes on BusyStep later: a program that waits in a loop until it "
-                          "is late enough.",
-                          UintegerValue(20'000),
+                          "sleep waits for it in a loop. It goes on 1 us later, or a 64th of the "
+                          "time that it has waited if that is more, up to BusyStep.",
+                          UintegerValue(2'000),
                           MakeUintegerAccessor(&VirtualMachine::m_busyReads),
                           MakeUintegerChecker<uint64_t>(100))
             .AddAttribute("BusyStep",

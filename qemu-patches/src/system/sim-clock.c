@@ -31,7 +31,7 @@ SimClockMode sim_clock_mode;
  */
 enum {
     WAIT_STEP_NS = 1000,
-    WAIT_STEPS_PER_WAIT = 16,
+    WAIT_STEPS_PER_WAIT = 64,
     WAIT_READS_DIVISOR = 20,
 };
 
