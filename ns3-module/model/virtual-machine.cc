@@ -529,7 +529,7 @@ void
 VirtualMachine::DoDispose()
 {
     NS_LOG_FUNCTION(this);
-    End();
+    Finish(); // the list of nodes may go before what was scheduled for the simulation's end
     m_node = nullptr;
     m_stacks.clear();
     m_nics.clear();
