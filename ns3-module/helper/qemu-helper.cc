@@ -66,6 +66,23 @@ TraceTcpSoon(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
     Simulator::ScheduleNow(&TraceTcp, writer, node);
 }
 
+/* A line of an ASCII trace, as ns-3's own has it: t or r, the time, the context, the packet. */
+void
+WriteAscii(Ptr<OutputStreamWrapper> stream,
+           uint32_t wanted,
+           std::string context,
+           char event,
+           Ptr<const Packet> packet,
+           Ptr<Ipv4>,
+           uint32_t interface)
+{
+    if (interface == wanted)
+    {
+        *stream->GetStream() << event << " " << Simulator::Now().GetSeconds() << " " << context
+                             << *packet << std::endl;
+    }
+}
+
 } // namespace
 
 QemuHelper::QemuHelper(const std::string& image)
@@ -264,13 +281,32 @@ QemuHelper::EnableAsciiIpv4Internal(Ptr<OutputStreamWrapper> stream,
                                     bool explicitFilename)
 {
     NS_LOG_FUNCTION(this << stream << prefix << ipv4 << interface << explicitFilename);
-    if (stream)
+    const auto guest = DynamicCast<QemuIpv4>(ipv4);
+    if (!guest)
     {
-        m_tracing.EnableAsciiIpv4(stream, ipv4, interface);
+        stream ? m_tracing.EnableAsciiIpv4(stream, ipv4, interface)
+               : m_tracing.EnableAsciiIpv4(prefix, ipv4, interface, explicitFilename);
+        return;
     }
-    else
+    AsciiTraceHelper helper;
+    const bool own = !stream; // a file of this interface alone, whose lines need not say which
+    if (own)
     {
-        m_tracing.EnableAsciiIpv4(prefix, ipv4, interface, explicitFilename);
+        stream = helper.CreateFileStream(
+            explicitFilename ? prefix
+                             : helper.GetFilenameFromInterfacePair(prefix, ipv4, interface));
+    }
+    const auto node = std::to_string(ipv4->GetObject<Node>()->GetId());
+    for (const auto& [source, event] : {std::pair{"Tx", 't'}, std::pair{"Rx", 'r'}})
+    {
+        const auto context = "/NodeList/" + node + "/$ns3::Ipv4L3Protocol/" + source + "(" +
+                             std::to_string(interface) + ") ";
+        guest->TraceConnectWithoutContext(source,
+                                          MakeBoundCallback(&WriteAscii,
+                                                            stream,
+                                                            interface,
+                                                            own ? std::string() : context,
+                                                            event));
     }
 }
 
