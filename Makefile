@@ -17,7 +17,8 @@ demo: prepare-demo ## Two Linux kernels talk TCP through ns-3; results go to OUT
 test: lint ## Check style and types, then run all tests
 	@$(BIN)/ns3-qemu setup
 	@$(BIN)/ns3-qemu setup --kernel debian:6.1,flavour=amd64
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not alone" -n auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m alone
 	@scripts/test-ns3 "$$($(BIN)/python scripts/debian-ns3)"
 
 test-ns3: ## Build the module in a copy of the tree NS3 of ns-3, and run its tests there

@@ -38,8 +38,6 @@ main(int argc, char* argv[])
     auto devices = link.Install(nodes);
 
     QemuHelper qemu(image);
-    // While it connects, iperf3 waits in a loop for the time to pass.
-    qemu.SetAttribute("BusyReads", UintegerValue(1000));
     qemu.Install(nodes.Get(0))->AddAddress(devices.Get(0), "10.0.0.1/24");
     qemu.Install(nodes.Get(1))->AddAddress(devices.Get(1), "10.0.0.2/24");
 

@@ -192,6 +192,13 @@ QemuHelper::InstallAll() const
     return Install(NodeContainer::GetGlobal());
 }
 
+int64_t
+QemuHelper::AssignStreams(const NodeContainer& /* nodes */, int64_t stream)
+{
+    NS_LOG_FUNCTION(this << stream);
+    return 0;
+}
+
 void
 QemuHelper::EnableTcpInfo(const std::string& filename, Ptr<Application> source)
 {
@@ -237,6 +244,34 @@ QemuHelper::EnablePcapInternal(std::string prefix,
     }
     const auto file = helper.CreateFile(filename, std::ios::out, PcapHelper::DLT_EN10MB);
     helper.HookDefaultSink<QemuNetDevice>(nic, promiscuous ? "PromiscSniffer" : "Sniffer", file);
+}
+
+void
+QemuHelper::EnablePcapIpv4Internal(std::string prefix,
+                                   Ptr<Ipv4> ipv4,
+                                   uint32_t interface,
+                                   bool explicitFilename)
+{
+    NS_LOG_FUNCTION(this << prefix << ipv4 << interface << explicitFilename);
+    m_tracing.EnablePcapIpv4(prefix, ipv4, interface, explicitFilename);
+}
+
+void
+QemuHelper::EnableAsciiIpv4Internal(Ptr<OutputStreamWrapper> stream,
+                                    std::string prefix,
+                                    Ptr<Ipv4> ipv4,
+                                    uint32_t interface,
+                                    bool explicitFilename)
+{
+    NS_LOG_FUNCTION(this << stream << prefix << ipv4 << interface << explicitFilename);
+    if (stream)
+    {
+        m_tracing.EnableAsciiIpv4(stream, ipv4, interface);
+    }
+    else
+    {
+        m_tracing.EnableAsciiIpv4(prefix, ipv4, interface, explicitFilename);
+    }
 }
 
 } // namespace ns3

@@ -5,6 +5,8 @@
 #define NS3_QEMU_HELPER_H
 
 #include "ns3/application.h"
+#include "ns3/internet-stack-helper.h"
+#include "ns3/internet-trace-helper.h"
 #include "ns3/node-container.h"
 #include "ns3/object-factory.h"
 #include "ns3/trace-helper.h"
@@ -28,8 +30,12 @@ class VirtualMachine;
  *
  * EnablePcap captures Ethernet frames between the guest's stack and its NIC. It may be given a
  * machine's ordinary device or the QemuNetDevice that joins it; both mean the same file.
+ * EnablePcapIpv4 and EnableAsciiIpv4 write what crosses between guest and NICs, from the IP header
+ * on, as they do of ns-3's own stack. There are none for IPv6.
  */
-class QemuHelper : public PcapHelperForDevice
+class QemuHelper : public PcapHelperForDevice,
+                   public PcapHelperForIpv4,
+                   public AsciiTraceHelperForIpv4
 {
   public:
     /**
@@ -75,6 +81,15 @@ class QemuHelper : public PcapHelperForDevice
     std::vector<Ptr<VirtualMachine>> InstallAll() const;
 
     /**
+     * There is nothing to assign: what a guest draws comes from its machine's seed, which follows
+     * from RngSeed, RngRun and the node's id.
+     * @param nodes whose stacks would use streams
+     * @param stream the first number to use
+     * @return how many streams have been used: none
+     */
+    int64_t AssignStreams(const NodeContainer& nodes, int64_t stream);
+
+    /**
      * Write every change of a connection's state to a CSV file: t in s, cwnd and ssthresh in
      * segments, smoothed RTT in ms.
      * @param filename the file
@@ -88,7 +103,17 @@ class QemuHelper : public PcapHelperForDevice
                             Ptr<NetDevice> device,
                             bool promiscuous,
                             bool explicitFilename) override;
+    void EnablePcapIpv4Internal(std::string prefix,
+                                Ptr<Ipv4> ipv4,
+                                uint32_t interface,
+                                bool explicitFilename) override;
+    void EnableAsciiIpv4Internal(Ptr<OutputStreamWrapper> stream,
+                                 std::string prefix,
+                                 Ptr<Ipv4> ipv4,
+                                 uint32_t interface,
+                                 bool explicitFilename) override;
 
+    InternetStackHelper m_tracing; // ns-3's own: a guest's IPv4 has the trace sources it wants
     ObjectFactory m_factory;
     std::shared_ptr<const Ipv4RoutingHelper> m_ipv4Routing;
     std::shared_ptr<const Ipv6RoutingHelper> m_ipv6Routing;

@@ -46,12 +46,19 @@ QemuTcpSource::GetTypeId()
                           UintegerValue(0),
                           MakeUintegerAccessor(&QemuTcpSource::m_maxBytes),
                           MakeUintegerChecker<uint64_t>())
-            .AddAttribute("WriteSize",
-                          "How many bytes the guest's program passes to each write(2); 0: its own "
-                          "choice.",
+            .AddAttribute(
+                "WriteSize",
+                "How many bytes the guest's program has in the buffer that it writes, to "
+                "its end, before it fills it anew; 0: its own choice, and never at an end.",
+                UintegerValue(0),
+                MakeUintegerAccessor(&QemuTcpSource::m_writeSize),
+                MakeUintegerChecker<uint32_t>())
+            .AddAttribute("SndBufSize",
+                          "SO_SNDBUF of the socket, bytes; Linux doubles it. 0: unset, the kernel "
+                          "adjusts its buffer to the connection.",
                           UintegerValue(0),
-                          MakeUintegerAccessor(&QemuTcpSource::m_writeSize),
-                          MakeUintegerChecker<uint32_t>())
+                          MakeUintegerAccessor(&QemuTcpSource::m_sendBuffer),
+                          MakeUintegerChecker<uint32_t>(0, INT32_MAX / 2))
             .AddAttribute("CongestionControl",
                           "TCP_CONGESTION of the socket. Empty: the guest's sysctl decides.",
                           StringValue(""),
@@ -117,6 +124,11 @@ QemuTcpSource::Open()
                             IPPROTO_TCP,
                             TCP_CONGESTION,
                             {m_congestionControl.begin(), m_congestionControl.end()});
+        }
+        if (m_sendBuffer > 0)
+        {
+            const auto* value = reinterpret_cast<const uint8_t*>(&m_sendBuffer);
+            relay.SetOption(m_handle, SOL_SOCKET, SO_SNDBUF, {value, value + sizeof(m_sendBuffer)});
         }
         if (!m_local.IsInvalid())
         {

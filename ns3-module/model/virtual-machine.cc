@@ -86,7 +86,7 @@ VirtualMachine::VirtualMachine()
     /* ns-3 leaves checksums out unless it is told; a real kernel drops such packets. */
     GlobalValue::Bind("ChecksumEnabled", BooleanValue(true));
     /* The node may outlive the simulation: the machine must not. */
-    Simulator::ScheduleDestroy(&VirtualMachine::End, Ptr<VirtualMachine>(this));
+    Simulator::ScheduleDestroy(&VirtualMachine::Finish, Ptr<VirtualMachine>(this));
 }
 
 VirtualMachine::~VirtualMachine()
@@ -479,6 +479,25 @@ VirtualMachine::DoInitialize()
         }
     }
     Object::DoInitialize();
+}
+
+void
+VirtualMachine::Finish()
+{
+    NS_LOG_FUNCTION(this);
+    if (m_state == State::RUNNING && !RunMonitor::WasInterrupted())
+    {
+        try
+        {
+            m_driver->KeepDisks();
+        }
+        catch (const ns3qemu::VmError& error)
+        {
+            End();
+            RunMonitor::Fail(error.what());
+        }
+    }
+    End();
 }
 
 void

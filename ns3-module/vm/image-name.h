@@ -12,7 +12,7 @@ namespace ns3qemu
 {
 
 /** The layout of images that this version understands; names.py writes it beside each name. */
-constexpr int IMAGE_FORMAT = 3;
+constexpr int IMAGE_FORMAT = 4;
 
 /**
  * Where the Python package keeps what it has built: $NS3_QEMU_HOME, or $XDG_CACHE_HOME/ns3-qemu, or
