@@ -39,7 +39,9 @@ class QemuHelper : public PcapHelperForDevice,
 {
   public:
     /**
-     * @param image directory of the image that machines are started from
+     * @param image what machines are started from: the name of an image ("debian:6.1", or what
+     * `ns3-qemu image build --name` was given) or its directory. That it is not there is said when
+     * machines are installed.
      */
     explicit QemuHelper(const std::string& image);
     ~QemuHelper() override;

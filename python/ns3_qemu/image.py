@@ -21,7 +21,8 @@ QEMU command has paths, so images of another cache have other names.)
     snapshots       saved machines, which simulations make when they first need one
     used            its time is that of the image's last use
 
-So an image is all that a C++ simulation needs: it starts its machines without Python.
+So an image is all that a C++ simulation needs: it starts its machines without Python. It finds one
+by its name, see `names`.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import cpio, cpu, dates, kernel, module_store, packages, pruning, toolchain
+from . import cpio, cpu, dates, kernel, module_store, names, packages, pruning, toolchain
 from . import disks as disk_files
 from .cache import Cache
 from .errors import ImageError
@@ -264,9 +265,11 @@ class Image(ImageSpec):
         cache = Cache()
         return self.build_in(cache, Steps(cache.logs))
 
-    def build_in(self, cache: Cache, steps: Steps, *, refresh: bool = False) -> Path:
+    def build_in(
+        self, cache: Cache, steps: Steps, *, refresh: bool = False, name: str | None = None
+    ) -> Path:
         """Return the image's directory in a certain cache; see `ensure_spec`."""
-        return ensure_spec(cache, steps, self, refresh=refresh)
+        return ensure_spec(cache, steps, self, refresh=refresh, name=name)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -317,12 +320,18 @@ def relay_path() -> Path:
     return relay
 
 
-def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False) -> Path:
+def ensure_spec(
+    cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False, name: str | None = None
+) -> Path:
     """Return the directory of an image; build it and what it needs as far as they are missing.
 
-    An Image's files are in it. With `refresh`, newer versions are taken if Debian has them. Says
-    what it does only if there is something to do. Raises a Ns3QemuError that says what to do.
+    An Image's files are in it. With `refresh`, newer versions are taken if Debian has them. `name`
+    is by what C++ programs find it; one that has nothing but a kernel they find by the kernel's
+    name. Says what it does only if there is something to do. Raises a Ns3QemuError that says what
+    to do.
     """
+    if name is not None:
+        names.check(name)
     spec.check()
     overlay = _files(spec)
     needed = memory_needed(overlay)
@@ -345,6 +354,10 @@ def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = 
         )
         pruning.prune(cache, limit)
     pruning.mark_used(final)
+    own = guest.bzimage if spec.kernel.startswith("file:") else None
+    for known_as in {name, _bare_name(spec)}:
+        if known_as is not None:
+            names.record(cache, known_as, final, _FORMAT, own)
     steps.ready("Image", final)
     return final
 
@@ -393,6 +406,14 @@ def settled(spec: ImageSpec) -> ImageSpec:
         needed = memory_needed(_files(spec)) or (_KERNEL_MIB if _disks(spec) else 0)
         options["memory_mib"] = max(_LEAST_MIB, needed + _ROOM_MIB if needed else 0)
     return ImageSpec(**options)
+
+
+def _bare_name(spec: ImageSpec) -> str | None:
+    """Return the kernel's name if an image has nothing but that."""
+    bare = (
+        not _files(spec) and not _disks(spec) and settled(spec) == settled(ImageSpec(spec.kernel))
+    )
+    return spec.kernel if bare else None
 
 
 class _Plan:

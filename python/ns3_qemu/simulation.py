@@ -79,7 +79,6 @@ def load() -> Any:
         for header in _HEADERS:
             cppyy.include(f"ns3/{header}")
         cppyy.load_library(str(library))
-        ns.RunMonitor.SetOnFailure(ns.RunMonitor.OnFailure.THROW)
     return ns
 
 
