@@ -12,8 +12,8 @@
 #include "../model/virtual-machine.h"
 
 #include "ns3/arp-l3-protocol.h"
-#include "ns3/ipv4-routing-helper.h"
-#include "ns3/ipv6-static-routing.h"
+#include "ns3/ipv4-static-routing.h"
+#include "ns3/ipv6-routing-helper.h"
 #include "ns3/log.h"
 #include "ns3/node.h"
 
@@ -48,15 +48,15 @@ GuestStackInstaller::Copy() const
     return new GuestStackInstaller(*this);
 }
 
-Ptr<Ipv6RoutingProtocol>
+Ptr<Ipv4RoutingProtocol>
 GuestStackInstaller::Create(Ptr<Node> node) const
 {
     NS_LOG_FUNCTION(this << node);
     node->AggregateObject(CreateObject<SupersededStack>());
     Aggregate(node);
-    PutFirst<Ipv6, QemuIpv6>(node);
-    PutFirst<Ipv6RawSocketFactory, QemuIpv6RawSocketFactory>(node);
-    return CreateObject<Ipv6StaticRouting>();
+    PutFirst<Ipv4, QemuIpv4>(node);
+    PutFirst<Ipv4RawSocketFactory, QemuIpv4RawSocketFactory>(node);
+    return CreateObject<Ipv4StaticRouting>();
 }
 
 Ptr<VirtualMachine>
@@ -87,7 +87,6 @@ GuestStackInstaller::Aggregate(Ptr<Node> node) const
     node->AggregateObject(CreateObject<QemuTcpL4Protocol>());
     node->AggregateObject(CreateObject<QemuUdpSocketFactory>());
     node->AggregateObject(CreateObject<QemuIpv4RawSocketFactory>());
-    node->AggregateObject(CreateObject<QemuIpv6RawSocketFactory>());
     if (m_ipv4)
     {
         auto ipv4 = CreateObject<QemuIpv4>();
@@ -104,6 +103,9 @@ GuestStackInstaller::Aggregate(Ptr<Node> node) const
     {
         machine->SetSysctl("net.ipv6.conf.all.disable_ipv6", "1");
     }
+    /* ns-3's IPv6 brings a factory of its own, so it cannot come after this one. */
+    node->AggregateObject(CreateObject<QemuIpv6RawSocketFactory>());
+    PutFirst<Ipv6RawSocketFactory, QemuIpv6RawSocketFactory>(node);
     return machine;
 }
 

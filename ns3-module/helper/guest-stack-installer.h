@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_GUEST_STACK_INSTALLER_H
 #define NS3_QEMU_GUEST_STACK_INSTALLER_H
 
-#include "ns3/ipv6-routing-helper.h"
+#include "ns3/ipv4-routing-helper.h"
 #include "ns3/object-factory.h"
 
 #include <memory>
@@ -12,7 +12,7 @@
 namespace ns3
 {
 
-class Ipv4RoutingHelper;
+class Ipv6RoutingHelper;
 class Node;
 class VirtualMachine;
 
@@ -23,13 +23,13 @@ class VirtualMachine;
  * Helpers of topologies (PointToPointDumbbellHelper, CsmaStarHelper ...) take an
  * InternetStackHelper by value, so what is derived from it loses all that is its own. What is
  * copied with it is its routing helper, which it asks to make a routing protocol for each node. A
- * QemuHelper is an InternetStackHelper for IPv6 with this one.
+ * QemuHelper is an InternetStackHelper for IPv4 with this one.
  *
- * By then the node has an Ipv6L3Protocol and an Icmpv6L4Protocol of ns-3. They have no interfaces,
- * and nobody finds them: the machine's come first, as a node's objects are searched in the order of
- * how often they were asked for.
+ * By then the node has an ArpL3Protocol, an Ipv4L3Protocol and an Icmpv4L4Protocol of ns-3. They
+ * have no interfaces, and who asks for an Ipv4 does not find them: the machine's comes first, since
+ * a node's objects are searched in the order of how often they were asked for.
  */
-class GuestStackInstaller : public Ipv6RoutingHelper
+class GuestStackInstaller : public Ipv4RoutingHelper
 {
   public:
     GuestStackInstaller* Copy() const override;
@@ -37,10 +37,10 @@ class GuestStackInstaller : public Ipv6RoutingHelper
     /**
      * Called by InternetStackHelper::Install.
      * @param node gets a machine
-     * @return the routing protocol of the IPv6 that nobody finds
+     * @return the routing protocol of the IPv4 that nobody finds
      * @throw std::invalid_argument as Install
      */
-    Ptr<Ipv6RoutingProtocol> Create(Ptr<Node> node) const override;
+    Ptr<Ipv4RoutingProtocol> Create(Ptr<Node> node) const override;
 
     /**
      * Make a machine the network stack of a node.

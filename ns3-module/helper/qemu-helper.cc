@@ -68,7 +68,7 @@ QemuHelper::QemuHelper(const std::string& image)
     NS_LOG_FUNCTION(this << image);
     m_installer.m_factory.SetTypeId("ns3::VirtualMachine");
     m_installer.m_factory.Set("Image", StringValue(image));
-    InternetStackHelper::SetIpv4StackInstall(false);
+    InternetStackHelper::SetIpv6StackInstall(false);
     Reset();
 }
 
@@ -223,7 +223,7 @@ QemuHelper::EnablePcapInternal(std::string prefix,
 }
 
 /* InternetStackHelper's own do it, with the trace sources that a machine's Ipv4 and Ipv6 have; but
- * what this one is to InternetStackHelper has no IPv4. */
+ * what this one is to InternetStackHelper has no IPv6. */
 
 void
 QemuHelper::EnablePcapIpv4Internal(std::string prefix,

@@ -55,8 +55,8 @@ HasNativeStack(Ptr<Node> node)
     for (auto objects = node->GetAggregateIterator(); objects.HasNext();)
     {
         const auto type = objects.Next()->GetInstanceTypeId();
-        if (type == ArpL3Protocol::GetTypeId() || type == Ipv4L3Protocol::GetTypeId() ||
-            (type == Ipv6L3Protocol::GetTypeId() && !superseded))
+        const bool ipv4 = type == ArpL3Protocol::GetTypeId() || type == Ipv4L3Protocol::GetTypeId();
+        if ((ipv4 && !superseded) || type == Ipv6L3Protocol::GetTypeId())
         {
             return true;
         }
