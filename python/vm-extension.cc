@@ -264,6 +264,9 @@ PYBIND11_MODULE(_vm, m)
                          uint32_t mtu,
                          uint32_t txRing,
                          std::string snapshots,
+                         uint64_t diskLatency,
+                         uint64_t diskRate,
+                         std::string keepDisks,
                          int64_t watchdog) {
                  VmConfig config;
                  config.image = std::move(image);
@@ -278,6 +281,8 @@ PYBIND11_MODULE(_vm, m)
                  config.tickPhase = tickPhase;
                  config.linkOptions = std::move(linkOptions);
                  config.snapshots = std::move(snapshots);
+                 config.diskTiming = {diskLatency, diskRate};
+                 config.keepDisks = std::move(keepDisks);
                  config.watchdog = watchdog;
                  return std::make_unique<PyVm>(std::move(config));
              }),
@@ -293,7 +298,11 @@ PYBIND11_MODULE(_vm, m)
              py::arg("mtu") = 1500,
              py::arg("tx_ring") = 256,
              py::arg("snapshots") = "",
+             py::arg("disk_latency") = 0,
+             py::arg("disk_rate") = 0,
+             py::arg("keep_disks") = "",
              py::arg("watchdog") = VmConfig{}.watchdog)
+        .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(
             "finish_boot",

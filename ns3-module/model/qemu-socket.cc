@@ -237,7 +237,7 @@ QemuSocket<Parent>::OpenAs(uint16_t family, uint32_t type, uint32_t protocol)
     const bool opened = Ask([&](ns3qemu::RelayClient& relay) {
         m_handle = relay.Socket(family, type, protocol);
         m_family = family;
-        if (family == RELAY_INET6)
+        if (family == RELAY_INET6 && type != SOCK_RAW)
         {
             /* In ns-3 a socket is of one family, and both may have the same port. */
             relay.SetOption(m_handle, IPPROTO_IPV6, IPV6_V6ONLY, ToOption(1));

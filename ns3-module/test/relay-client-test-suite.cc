@@ -72,7 +72,7 @@ class RelayEventsTestCase : public TestCase
         };
         std::string told;
         relay.m_client.SetReadyHandler([&](const RelayReady& ready) {
-            told += "<" + std::to_string(ready.handle);
+            told += std::string("<") + std::to_string(ready.handle);
             if (ready.handle == 1)
             {
                 arrive(3);

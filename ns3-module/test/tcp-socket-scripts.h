@@ -4,6 +4,7 @@
 #ifndef NS3_QEMU_TEST_TCP_SOCKET_SCRIPTS_H
 #define NS3_QEMU_TEST_TCP_SOCKET_SCRIPTS_H
 
+#include "../model/ns3-versions.h"
 #include "../model/qemu-socket-factory.h"
 #include "../model/qemu-tcp-socket.h"
 #include "scripted-guest.h"
@@ -72,9 +73,9 @@ class TcpSocketScene
         Observe(m_socket);
         m_socket->SetConnectCallback(Event("connected"), Event("failed"));
         m_socket->SetAcceptCallback(
-            Callback<bool, Ptr<Socket>, const Address&>(
+            MakeFunctorCallback<bool, Ptr<Socket>, const Address&>(
                 [this](Ptr<Socket>, const Address&) { return m_willing; }),
-            Callback<void, Ptr<Socket>, const Address&>(
+            MakeFunctorCallback<void, Ptr<Socket>, const Address&>(
                 [this](Ptr<Socket> accepted, const Address&) { Accept(accepted); }));
     }
 
@@ -203,7 +204,7 @@ class TcpSocketScene
         m_observed = socket;
         socket->TraceConnectWithoutContext(
             "SocketState",
-            Callback<void, State, State>([this, socket](State, State now) {
+            MakeFunctorCallback<void, State, State>([this, socket](State, State now) {
                 if (m_observed == socket)
                 {
                     m_path.push_back(now);
@@ -212,12 +213,12 @@ class TcpSocketScene
         socket->SetCloseCallbacks(Event("closed"), Event("error"));
         socket->SetRecvCallback(Event("data"));
         socket->SetDataSentCallback(
-            Callback<void, Ptr<Socket>, uint32_t>([this](Ptr<Socket>, uint32_t size) {
+            MakeFunctorCallback<void, Ptr<Socket>, uint32_t>([this](Ptr<Socket>, uint32_t size) {
                 Note("sent:" + std::to_string(size));
                 CloseIf("sent");
             }));
         socket->SetSendCallback(
-            Callback<void, Ptr<Socket>, uint32_t>([this](Ptr<Socket>, uint32_t size) {
+            MakeFunctorCallback<void, Ptr<Socket>, uint32_t>([this](Ptr<Socket>, uint32_t size) {
                 Note("room:" + std::to_string(size));
                 CloseIf("room");
             }));
@@ -237,7 +238,7 @@ class TcpSocketScene
 
     Callback<void, Ptr<Socket>> Event(const std::string& what)
     {
-        return Callback<void, Ptr<Socket>>([this, what](Ptr<Socket> socket) {
+        return MakeFunctorCallback<void, Ptr<Socket>>([this, what](Ptr<Socket> socket) {
             const int error = DynamicCast<QemuTcpSocket>(socket)->GetGuestErrno();
             const bool bad = what == "failed" || what == "error";
             Note(bad ? what + ":" + std::to_string(error) : what);

@@ -117,7 +117,7 @@ class CommandTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ((machine == BuildMachineCommand(image, {one, other})),
                               false,
                               "another number of NICs");
-        const auto command = AddOwnOptions(machine, {"a,b", 7, 0, "", {"busy-step=5"}});
+        const auto command = AddOwnOptions(machine, {"a,b", 7, 0, "", {"busy-step=5"}, {}});
         NS_TEST_ASSERT_MSG_EQ(std::equal(machine.begin(), machine.end(), command.begin()),
                               true,
                               "what is its own comes after the machine");

@@ -138,6 +138,12 @@ RelayClient::IsReady() const
     return m_ready;
 }
 
+bool
+RelayClient::IsAwaiting() const
+{
+    return !m_pending.empty();
+}
+
 const std::string&
 RelayClient::GetRelease() const
 {
@@ -450,6 +456,30 @@ RelayClient::WriteFile(const std::string& path, const std::vector<uint8_t>& data
         put.flags = 0;
         put.offset += length;
     } while (put.offset < data.size());
+}
+
+void
+RelayClient::Mount(const RelayMount& mount,
+                   const std::string& device,
+                   const std::string& type,
+                   const std::string& directory,
+                   const std::string& options)
+{
+    std::string texts;
+    for (const auto* text : {&device, &type, &directory, &options})
+    {
+        texts += *text;
+        texts += '\0';
+    }
+    Call(RELAY_MOUNT,
+         std::array{Struct(mount), Text(texts)},
+         "mounting " + device + " on " + directory);
+}
+
+void
+RelayClient::Freeze(const std::string& directory)
+{
+    Call(RELAY_FREEZE, std::array{Text(directory)}, "bringing " + directory + " to rest");
 }
 
 RelayLink

@@ -136,6 +136,8 @@ class RelayClient
 
     /** @return true when the relay has said hello */
     bool IsReady() const;
+    /** @return whether a request has not been answered */
+    bool IsAwaiting() const;
     /** @return the guest kernel's release, as uname -r prints it */
     const std::string& GetRelease() const;
     /** @return how many NICs the relay found */
@@ -160,6 +162,25 @@ class RelayClient
      * @param mode permissions of a new file
      */
     void WriteFile(const std::string& path, const std::vector<uint8_t>& data, uint32_t mode = 0644);
+
+    /**
+     * Mount a file system.
+     * @param mount what to do with it
+     * @param device "/dev/vda"
+     * @param type as mount(8) calls it
+     * @param directory where; it is made if need be
+     * @param options of the file system's own
+     */
+    void Mount(const RelayMount& mount,
+               const std::string& device,
+               const std::string& type,
+               const std::string& directory,
+               const std::string& options = "");
+    /**
+     * Bring a file system to rest: all is on its disk, and nothing is written any more.
+     * @param directory where it is mounted; empty: only write what is to be written, everywhere
+     */
+    void Freeze(const std::string& directory);
 
     RelayLink GetLink(uint32_t nic, std::string* name = nullptr);
     void SetLink(const RelayLinkSet& link);

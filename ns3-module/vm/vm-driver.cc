@@ -130,6 +130,7 @@ VmDriver::Start()
                 VmConfig config = m_config;
                 config.snapshots.clear();
                 config.consoleLog.clear();
+                config.keepDisks.clear();
                 config.seed = VmConfig{}.seed;
                 VmDriver maker(config);
                 maker.SetInterrupt(m_interrupt);
@@ -155,7 +156,8 @@ VmDriver::StartProcess(const std::vector<std::string>& command, const std::strin
                                m_config.seed,
                                m_config.spin,
                                state,
-                               m_config.linkOptions};
+                               m_config.linkOptions,
+                               PrepareDisks()};
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
     m_process =
@@ -256,7 +258,8 @@ VmDriver::TakeHello()
         Fail("QEMU did not introduce itself as agreed");
     }
     constexpr uint64_t needed = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT |
-                                SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD;
+                                SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD |
+                                SIM_LINK_FEATURE_DISK;
     if ((m_answer.features & needed) != needed)
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
@@ -319,6 +322,7 @@ VmDriver::PrepareBoot()
     m_vmTime = m_answer.time;
     /* While no link is up: it goes down when its address changes. */
     AddressNics();
+    MountDisks();
     if (m_preparation)
     {
         m_preparation(m_relay);
@@ -336,6 +340,7 @@ VmDriver::FinishBoot()
         Fail("it was booted twice");
     }
     FinishFastForward();
+    SetDiskTiming(m_config.diskTiming);
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
@@ -434,6 +439,12 @@ VmDriver::CheckRunning() const
     if (!HasProcess())
     {
         throw VmError("VM '" + m_config.name + "' is not running");
+    }
+    if (m_process && !m_process->IsOurs())
+    {
+        throw VmError("VM '" + m_config.name +
+                      "' is that of the process from which this one was forked: make a simulation "
+                      "after the fork, in the process that runs it");
     }
 }
 
@@ -681,6 +692,7 @@ VmDriver::SendToRelay(Span<const ByteSpan> message)
         m_link->AddSerial(SIM_LINK_RELAY_PORT, bytes, std::min(bytes.GetLeft(), m_relayChunk));
         RunTurn(m_vmTime, 0);
     } while (bytes.GetLeft() > 0);
+    WaitForDisks();
 }
 
 void
@@ -891,6 +903,11 @@ VmDriver::End()
     {
         return;
     }
+    if (m_process && !m_process->IsOurs())
+    {
+        SetEnded();
+        return;
+    }
     /* Quit is a command, and only whoever has the turn may give one; at boot, kill. */
     if (m_state == State::RUNNING || m_state == State::AHEAD)
     {
@@ -911,6 +928,7 @@ VmDriver::SetEnded()
 {
     m_state = State::ENDED;
     m_aheadQueued = false;
+    m_diskCopies.clear();
 }
 
 } // namespace ns3qemu

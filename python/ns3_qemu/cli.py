@@ -286,6 +286,15 @@ def build(
     add: _Add = None,
     package: _Package = None,
     rootfs: _Rootfs = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help='By what C++ programs find the image: QemuHelper("NAME"). One that has nothing '
+            'but a kernel they find by that: QemuHelper("debian:6.1").',
+        ),
+    ] = None,
     refresh: _Refresh = False,
 ) -> None:
     """Build an image, with all that it needs, and print its directory."""
@@ -302,7 +311,7 @@ def build(
         date=date,
     )
     _add_files(wanted, add, package, refresh=refresh)
-    typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh))
+    typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh, name=name))
 
 
 @images.command("list")

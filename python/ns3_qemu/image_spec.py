@@ -105,7 +105,7 @@ class ImageSpec:
             "Memory of a machine; as much as its files need, at least 96, unless it is given.",
             flag="--memory",
             key="memory",
-            limits=(16, 2048),
+            limits=(16, 16384),
             unit="MiB",
             hint="; current kernels need 96",
         ),
@@ -135,7 +135,8 @@ class ImageSpec:
         Sequence[str],
         Option(
             "kernel module",
-            "A kernel module to be loaded besides the drivers, as tcp_bbr.",
+            "A kernel module to be loaded at boot, as tcp_bbr, or with parameters, as "
+            "'bonding max_bonds=0'. Usually a guest loads those that it needs.",
             several=True,
         ),
     ] = ()
