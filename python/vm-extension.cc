@@ -266,7 +266,8 @@ PYBIND11_MODULE(_vm, m)
                          std::string snapshots,
                          uint64_t diskLatency,
                          uint64_t diskRate,
-                         std::string keepDisks) {
+                         std::string keepDisks,
+                         int64_t watchdog) {
                  VmConfig config;
                  config.image = std::move(image);
                  for (const auto& address : nics)
@@ -282,6 +283,7 @@ PYBIND11_MODULE(_vm, m)
                  config.snapshots = std::move(snapshots);
                  config.diskTiming = {diskLatency, diskRate};
                  config.keepDisks = std::move(keepDisks);
+                 config.watchdog = watchdog;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -298,7 +300,8 @@ PYBIND11_MODULE(_vm, m)
              py::arg("snapshots") = "",
              py::arg("disk_latency") = 0,
              py::arg("disk_rate") = 0,
-             py::arg("keep_disks") = "")
+             py::arg("keep_disks") = "",
+             py::arg("watchdog") = VmConfig{}.watchdog)
         .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-only
  *
  * The relay: it serves the relay protocol, as the first process of a virtual machine, or with
- * "--fd N" as an ordinary program on a descriptor that it has inherited, on the kernel at hand.
+ * "--fd N" as an ordinary program on a descriptor that it has inherited, on the kernel at hand. By
+ * the name of modprobe it is that of the guest.
  */
 #include "channel.h"
 #include "console.h"
@@ -12,6 +13,7 @@
 #include "init.h"
 #include "interfaces.h"
 #include "machine.h"
+#include "modprobe.h"
 #include "mounts.h"
 #include "process.h"
 #include "ready.h"
@@ -230,6 +232,10 @@ ServeEvents(void)
 int
 main(int count, char** arguments)
 {
+    if (getpid() != 1 && ModprobeIsCalled(arguments[0]))
+    {
+        return ModprobeMain(count, arguments);
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     if (getpid() == 1)
     {

@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Of the file system that the machine has been started from. */
@@ -31,6 +32,10 @@
 #define IMAGE "/run/ns3-qemu"
 #define ADDED IMAGE "/etc/ns3-qemu/added"
 #define ADDED_IF_MISSING IMAGE "/etc/ns3-qemu/added-if-missing"
+
+/* The relay by another name, which loads modules from the image's store. */
+#define MODPROBE IMAGE "/sbin/modprobe"
+#define MODPROBE_OF_DISK "/sbin/modprobe"
 
 enum
 {
@@ -116,6 +121,36 @@ EnterRoot(void)
     return 0;
 }
 
+/* A distribution's own modprobe knows nothing of a kernel that is not installed on its disk: then
+ * the kernel calls the relay, as it did before. */
+static int
+KeepModprobe(void)
+{
+    struct utsname system;
+    char list[sizeof(system.release) + 32];
+    if (uname(&system) != 0)
+    {
+        return errno;
+    }
+    (void)snprintf(list, sizeof(list), "/lib/modules/%s/modules.dep", system.release);
+    if (access(list, F_OK) == 0)
+    {
+        return 0;
+    }
+    (void)mkdir(IMAGE "/sbin", 0755);
+    (void)symlink(IMAGE "/init", MODPROBE);
+    (void)symlink(MODPROBE, MODPROBE_OF_DISK); /* EEXIST: the distribution's */
+    const int setting = open("/proc/sys/kernel/modprobe", O_WRONLY | O_CLOEXEC);
+    if (setting < 0)
+    {
+        return errno == ENOENT ? 0 : errno; /* a kernel without modules */
+    }
+    const ssize_t written = write(setting, MODPROBE, sizeof(MODPROBE) - 1);
+    const int error = written < 0 ? errno : 0;
+    (void)close(setting);
+    return error;
+}
+
 static int
 MountRoot(const RelayMount* wanted, char* const texts[])
 {
@@ -131,7 +166,8 @@ MountRoot(const RelayMount* wanted, char* const texts[])
     /* Only within the root do its symbolic links lead where they are to. */
     error = error != 0 ? error : EnterRoot();
     error = error != 0 ? error : TreeMove(ADDED, "", true);
-    return error != 0 ? error : TreeMove(ADDED_IF_MISSING, "", false);
+    error = error != 0 ? error : TreeMove(ADDED_IF_MISSING, "", false);
+    return error != 0 ? error : KeepModprobe();
 }
 
 /* The request's texts, each of which is terminated. */

@@ -221,8 +221,9 @@ def root_tree(directory: Path) -> Path:
     for name in ("usr/bin", "etc", "root", "proc"):
         (tree / name).mkdir(parents=True)
     (tree / "bin").symlink_to("usr/bin")
+    (tree / "sbin").symlink_to("usr/bin")
     shutil.copy("/usr/bin/busybox", tree / "usr/bin/busybox")
-    for name in ("sh", "cat", "ls", "mount", "stat", "touch", "free"):
+    for name in ("sh", "cat", "ls", "mount", "stat", "touch", "free", "ip"):
         (tree / "usr/bin" / name).symlink_to("busybox")
     (tree / "etc/os-release").write_text("ID=own\n")
     (tree / "etc/hosts").write_text("1.2.3.4 own\n")
@@ -264,6 +265,10 @@ def test_a_root_file_system_may_be_on_a_disk(
     # The machine's own file systems are there, and what is written is.
     assert run(vm, "sh", "-c", "echo x > /root/new && cat /root/new /proc/1/comm")[1] == "x\ninit\n"
     assert run(vm, "ls", "-d", "/dev/null", "/dev/vda", "/sys/kernel", "/tmp", "/run")[0] == 0
+    # The disk's distribution knows nothing of this kernel's modules, which come nevertheless.
+    assert run(vm, "ip", "link", "add", "d1", "type", "dummy") == (0, "")
+    assert run(vm, "/sbin/modprobe", "ifb")[0] == 0
+    assert run(vm, "ls", "/sys/class/net/d1/mtu", "/sys/module/ifb/srcversion")[0] == 0
     assert digest(disk) == before
 
 

@@ -8,6 +8,7 @@
 #include "ns3/boolean.h"
 #include "ns3/data-rate.h"
 #include "ns3/host-memory.h"
+#include "ns3/image-name.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 #include "ns3/vm-error.h"
@@ -30,11 +31,12 @@ VirtualMachine::GetTypeId()
                           StringValue(""),
                           MakeStringAccessor(&VirtualMachine::m_name),
                           MakeStringChecker())
-            .AddAttribute("Image",
-                          "Directory of the image that the machine is started from.",
-                          StringValue(""),
-                          MakeStringAccessor(&VirtualMachine::m_image),
-                          MakeStringChecker())
+            .AddAttribute(
+                "Image",
+                "What the machine is started from: an image's name (\"debian:6.1\") or directory.",
+                StringValue(""),
+                MakeStringAccessor(&VirtualMachine::m_image),
+                MakeStringChecker())
             .AddAttribute("ConsoleLog",
                           "File for the guest's console. Empty: none.",
                           StringValue(""),
@@ -148,9 +150,9 @@ VirtualMachine::GetTypeId()
                           MakeUintegerChecker<uint64_t>(10'000))
             .AddAttribute("BusyReads",
                           "A guest that has read its clock so often in a turn without going to "
-                          "sleep goes on BusyStep later: a program that waits in a loop until it "
-                          "is late enough.",
-                          UintegerValue(20'000),
+                          "sleep waits for it in a loop. It goes on 1 us later, or a 64th of the "
+                          "time that it has waited if that is more, up to BusyStep.",
+                          UintegerValue(2'000),
                           MakeUintegerAccessor(&VirtualMachine::m_busyReads),
                           MakeUintegerChecker<uint64_t>(100))
             .AddAttribute("BusyStep",
@@ -183,13 +185,14 @@ VirtualMachine::ApplyAttributes() const
                                ", or 0 for what the guest's own memory gives");
     }
     ns3qemu::VmConfig config;
-    config.image = ns3qemu::ReadImage(m_image);
+    const auto image = ns3qemu::FindImage(m_image);
+    config.image = ns3qemu::ReadImage(image);
     config.consoleLog = m_consoleLog;
     config.uptime = m_uptime.GetNanoSeconds();
     config.epoch = (m_epoch.IsStrictlyNegative() ? config.image.epoch * 1'000'000'000
                                                  : m_epoch.GetNanoSeconds()) +
                    DrawBelow("epoch", m_epochSpread.GetNanoSeconds());
-    config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
+    config.snapshots = m_snapshot ? image + "/snapshots" : "";
     if (m_parallel && !m_keepDisks.empty())
     {
         throw ns3qemu::VmError("VM '" + GetName() +

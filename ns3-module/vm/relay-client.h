@@ -16,7 +16,6 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -114,7 +113,7 @@ class RelayClient
      * Takes a message, which is in pieces, to the relay, and hands what it sends to Receive()
      * before it returns.
      */
-    using Transport = std::function<void(std::span<const ByteSpan>)>;
+    using Transport = std::function<void(Span<const ByteSpan>)>;
     using ReadyHandler = std::function<void(const RelayReady&)>;
     using StreamHandler = std::function<void(const RelayStreamEnd&)>;
     /** Gets the process, 1 for its standard output or 2 for its standard error, and bytes. */
@@ -260,9 +259,7 @@ class RelayClient
      * @param body the request's, in pieces
      * @param what what it is for, in errors
      */
-    std::vector<uint8_t> Call(uint16_t type,
-                              std::span<const ByteSpan> body,
-                              const std::string& what);
+    std::vector<uint8_t> Call(uint16_t type, Span<const ByteSpan> body, const std::string& what);
 
   private:
     struct Reply
@@ -272,7 +269,7 @@ class RelayClient
     };
 
     template <typename T>
-    T CallFor(uint16_t type, std::span<const ByteSpan> body, const std::string& what);
+    T CallFor(uint16_t type, Span<const ByteSpan> body, const std::string& what);
     template <typename T>
     static T Read(const std::vector<uint8_t>& body, const std::string& what);
     void HandleMessage(const RelayHeader& header, std::vector<uint8_t> body);

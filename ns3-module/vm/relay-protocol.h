@@ -464,7 +464,7 @@ typedef struct RelayStream
     uint32_t handle;
     uint32_t direction; /* RELAY_STREAM_... */
     uint64_t length;    /* bytes to transfer; 0: no end */
-    uint32_t chunk;     /* bytes for each read(2) or write(2); 0: the relay's own choice */
+    uint32_t chunk;     /* bytes for each read(2), or of the buffer to write; 0: its own choice */
     uint32_t perWake;   /* the most reads or writes for each wake-up; 0: until it would block */
 } RelayStream;
 

@@ -55,7 +55,8 @@ SetDiskKey(VmImage& image, const std::string& key, const std::string& value, boo
 {
     if (key == "disk" && !value.empty() && image.disks.size() < DISKS_MAX)
     {
-        image.disks.push_back({value});
+        image.disks.emplace_back();
+        image.disks.back().file = value;
         return true;
     }
     if (image.disks.empty())

@@ -21,8 +21,8 @@ RelayMount
 DescribeMount(const VmDisk& disk)
 {
     RelayMount mount{};
-    mount.flags |= disk.readOnly ? RELAY_MOUNT_READ_ONLY : 0U;
-    mount.flags |= disk.mount == "/" ? RELAY_MOUNT_ROOT : 0U;
+    mount.flags |= disk.readOnly ? RELAY_MOUNT_READ_ONLY : 0;
+    mount.flags |= disk.mount == "/" ? RELAY_MOUNT_ROOT : 0;
     return mount;
 }
 

@@ -30,7 +30,7 @@ constexpr int END_GRACE = 2000;
 VmDriver::VmDriver(VmConfig config)
     : m_config(std::move(config)),
       m_reporter([](const std::string& text) { std::cerr << text << std::endl; }),
-      m_relay([this](std::span<const ByteSpan> message) { SendToRelay(message); }),
+      m_relay([this](Span<const ByteSpan> message) { SendToRelay(message); }),
       m_credit(m_config.nics.size(), SIM_LINK_CREDIT_UNLIMITED),
       m_relayChunk(GetRelayChunk(m_config.image))
 {
@@ -180,39 +180,6 @@ VmDriver::BootAndSave(const VmSnapshot& snapshot, const std::string& directory)
     VmSnapshot::Write(directory, m_bootRelay, m_bootConsole);
     m_process->End(END_GRACE);
     m_state = State::ENDED;
-}
-
-void
-VmDriver::WatchTurn(int64_t elapsed)
-{
-    if (!m_process->IsAlive())
-    {
-        std::string messages = m_process->GetMessages();
-        while (!messages.empty() && messages.back() == '\n')
-        {
-            messages.pop_back();
-        }
-        Fail("QEMU " + m_process->DescribeExit() +
-             (messages.empty() ? std::string(" without a message") : ":\n" + messages));
-    }
-    if (m_interrupt)
-    {
-        m_interrupt();
-    }
-    if (m_nextReport == 0 || elapsed < m_nextReport - m_config.watchdog)
-    {
-        m_nextReport = m_config.watchdog;
-    }
-    if (elapsed >= m_nextReport && m_reporter)
-    {
-        m_nextReport += m_config.watchdog;
-        std::string text =
-            "VM '" + m_config.name + "' has kept its turn for " +
-            std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
-            (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") + " after " +
-            std::to_string(m_answer.instructions) + " instructions." + m_console.DescribeTail();
-        m_reporter(text);
-    }
 }
 
 /* Whatever is wrong with what the VM sends, it is its failure. */
@@ -424,7 +391,8 @@ VmDriver::FinishFastForward()
                 "its timers do not expire at one place in each ms, so its ticks cannot be put to " +
                 std::to_string(m_config.tickPhase) +
                 " ns after each. A kernel's ticks keep their place if its clock is the HPET "
-                "(clocksource=hpet) with a period of 1 ns or a power of two; old kernels also "
+                "(clocksource=hpet) with a period that is a power of two, as 16 ns; old kernels "
+                "also "
                 "need nohz=off highres=off");
         }
         const int64_t late = (*ticks - m_config.tickPhase - m_base) % MILLISECOND;
@@ -471,6 +439,12 @@ VmDriver::CheckRunning() const
     if (!HasProcess())
     {
         throw VmError("VM '" + m_config.name + "' is not running");
+    }
+    if (m_process && !m_process->IsOurs())
+    {
+        throw VmError("VM '" + m_config.name +
+                      "' is that of the process from which this one was forked: make a simulation "
+                      "after the fork, in the process that runs it");
     }
 }
 
@@ -708,7 +682,7 @@ VmDriver::CheckNotAhead()
 }
 
 void
-VmDriver::SendToRelay(std::span<const ByteSpan> message)
+VmDriver::SendToRelay(Span<const ByteSpan> message)
 {
     CheckRunning();
     CheckNotAhead();
@@ -916,53 +890,10 @@ VmDriver::WriteConsole(const uint8_t* data, size_t length)
     }
 }
 
-/* What becomes of the run then says nothing about the network. */
-void
-VmDriver::ReportShortage()
-{
-    if (m_reporter)
-    {
-        m_reporter("VM '" + m_config.name + "' is short of memory " +
-                   (IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime())
-                                     : "while it boots") +
-                   "; its results may not be those of a real host. It has " +
-                   std::to_string(m_config.image.memoryMib) +
-                   " MiB: give its image more (memory_mib=..., --memory). Its kernel says:\n  | " +
-                   m_console.GetShortage());
-    }
-}
-
 std::vector<std::string>
 VmDriver::GetConsoleTail() const
 {
     return m_console.GetTail();
-}
-
-std::string
-VmDriver::DescribeFault(uint32_t fault) const
-{
-    if (!m_console.GetPanic().empty())
-    {
-        return "the guest's kernel has panicked: " + m_console.GetPanic();
-    }
-    return DescribeSimLinkFault(fault) +
-           (fault == SIM_LINK_FAULT_SAVE ? ": " + m_process->GetMessages() : "");
-}
-
-void
-VmDriver::Fail(const std::string& reason)
-{
-    std::string text = "VM '" + m_config.name + "' failed ";
-    text += IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime()) : "while it booted";
-    text += ": " + reason;
-    text += m_console.DescribeTail();
-    m_console.CloseLog();
-    SetEnded();
-    if (m_process)
-    {
-        m_process->End(0);
-    }
-    throw VmError(text);
 }
 
 void
@@ -970,6 +901,11 @@ VmDriver::End()
 {
     if (!HasProcess())
     {
+        return;
+    }
+    if (m_process && !m_process->IsOurs())
+    {
+        SetEnded();
         return;
     }
     /* Quit is a command, and only whoever has the turn may give one; at boot, kill. */

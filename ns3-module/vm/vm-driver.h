@@ -21,7 +21,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -252,7 +251,7 @@ class VmDriver : private VmOutput
     void WaitForDisks();
     void Identify();
     void CheckRunning() const;
-    void SendToRelay(std::span<const ByteSpan> message);
+    void SendToRelay(Span<const ByteSpan> message);
     void RunTurn(int64_t vmTime, uint32_t flags);
     void CheckTurnEnd(int64_t vmTime, uint32_t flags);
     void TakeAhead(bool wait);

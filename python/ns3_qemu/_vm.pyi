@@ -69,6 +69,7 @@ class Vm:
         disk_latency: int = 0,
         disk_rate: int = 0,
         keep_disks: str = "",
+        watchdog: int = ...,
     ) -> None:
         """Prepare a machine.
 
@@ -80,6 +81,7 @@ class Vm:
         of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
         boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
         data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
+        `watchdog`: ns of wall time after which a long turn is told on standard error.
         """
 
     def keep_disks(self) -> None:

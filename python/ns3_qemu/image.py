@@ -8,6 +8,7 @@ QEMU command has paths, so images of another cache have other names.)
     kernel          the bzImage
     initramfs       the relay as /init, the kernel modules it loads, empty directories, and what a
                     user has added: programs with all that they need, a root file system
+    modules         all modules of the kernel, for guests that need one later: see `module_store`
     qemu.args       the QEMU command, one argument a line, the executable first: what is the same
                     for all machines of this image. A simulation adds what is a machine's own: its
                     link to the simulator, and its NICs
@@ -20,7 +21,8 @@ QEMU command has paths, so images of another cache have other names.)
     snapshots       saved machines, which simulations make when they first need one
     used            its time is that of the image's last use
 
-So an image is all that a C++ simulation needs: it starts its machines without Python.
+So an image is all that a C++ simulation needs: it starts its machines without Python. It finds one
+by its name, see `names`.
 """
 
 import hashlib
@@ -31,7 +33,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import cpio, cpu, dates, kernel, packages, pruning, toolchain
+from . import cpio, cpu, dates, kernel, module_store, names, packages, pruning, toolchain
 from . import disks as disk_files
 from .cache import Cache
 from .errors import ImageError
@@ -85,14 +87,11 @@ _PORTS = {
 # So that the kernel looks for two, whatever it was built for, and the relay finds the second.
 _UART_CMDLINE = ("8250.nr_uarts=4", "ns3_qemu.port=ttyS1")
 
-# The queueing disciplines that ns-3's queue discs become in a guest, where its kernel has them as
-# modules: what TrafficControlHelper installs needs no word about them.
-QDISCS = tuple(
-    f"sch_{kind}" for kind in ("cake", "codel", "fq_codel", "fq_pie", "pie", "prio", "red", "tbf")
-)
+# What loads a kernel's modules when they are needed: the relay by another name.
+MODPROBE = "/sbin/modprobe"
 
 # Increase it when the layout of an image changes.
-_FORMAT = 3
+_FORMAT = 4
 
 
 def _drivers(spec: ImageSpec) -> tuple[str, ...]:
@@ -121,9 +120,8 @@ _KERNEL_MIB = 64
 _LEAST_MIB = 96
 
 # For what programs take when they run, and write: /tmp and /run are memory, half of it at most.
-_ROOM_MIB = 128
-_MOST_MIB = 2048
-
+# What is never touched takes nothing of the host's.
+_ROOM_MIB = 512
 
 _TO_A_DISK = (
     "put them on a disk, which takes no memory: mke2fs -t ext4 -d DIRECTORY disk.ext4 4G, then "
@@ -196,6 +194,7 @@ class Image(ImageSpec):
     ) -> None:
         """Add a Debian package and what it depends on, from this machine's own mirror.
 
+        Parts of Debian besides main (contrib, non-free) count if this machine's own apt has them.
         Its files come with owners, its system users with their directories, and configuration as
         the package has it; a file that you add or write yourself counts more, before or after.
         Besides there are the locale C.UTF-8, /etc/services, certificates of authorities. Left out
@@ -266,9 +265,11 @@ class Image(ImageSpec):
         cache = Cache()
         return self.build_in(cache, Steps(cache.logs))
 
-    def build_in(self, cache: Cache, steps: Steps, *, refresh: bool = False) -> Path:
+    def build_in(
+        self, cache: Cache, steps: Steps, *, refresh: bool = False, name: str | None = None
+    ) -> Path:
         """Return the image's directory in a certain cache; see `ensure_spec`."""
-        return ensure_spec(cache, steps, self, refresh=refresh)
+        return ensure_spec(cache, steps, self, refresh=refresh, name=name)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -286,6 +287,7 @@ class Manifest(msgspec.Struct, frozen=True):
     modules: dict[str, str]  # hash by name, in load order
     qemu_version: str
     qemu_command: tuple[str, ...]  # without what names files of the image itself
+    store_sha256: str = ""  # of all modules of the kernel
     added: tuple[str, ...] = ()  # what a user has added
     files: dict[str, str] = {}  # those files: type and mode, owner, hash or device; by path
 
@@ -299,6 +301,7 @@ class _Content(msgspec.Struct, frozen=True):
     qemu_command: tuple[str, ...]
     machine: str  # machine.conf
     cmdline: str  # the kernel's parameters
+    store_sha256: str
     archive: dict[str, str]  # the initramfs: as Manifest.files, but all of it
 
     def key(self) -> str:
@@ -317,12 +320,18 @@ def relay_path() -> Path:
     return relay
 
 
-def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False) -> Path:
+def ensure_spec(
+    cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False, name: str | None = None
+) -> Path:
     """Return the directory of an image; build it and what it needs as far as they are missing.
 
-    An Image's files are in it. With `refresh`, newer versions are taken if Debian has them. Says
-    what it does only if there is something to do. Raises a Ns3QemuError that says what to do.
+    An Image's files are in it. With `refresh`, newer versions are taken if Debian has them. `name`
+    is by what C++ programs find it; one that has nothing but a kernel they find by the kernel's
+    name. Says what it does only if there is something to do. Raises a Ns3QemuError that says what
+    to do.
     """
+    if name is not None:
+        names.check(name)
     spec.check()
     overlay = _files(spec)
     needed = memory_needed(overlay)
@@ -332,17 +341,11 @@ def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = 
             f"{overlay.size / 2**20:.0f} MiB, and the guest has them twice while it boots"
         )
         raise ImageError(message, f"Give {needed} MiB or more, or {_TO_A_DISK}.")
-    if needed > _MOST_MIB:
-        message = (
-            f"the files that were added take {overlay.size / 2**20:.0f} MiB of a machine's memory, "
-            f"twice while it boots, and it can have {_MOST_MIB} MiB"
-        )
-        raise ImageError(message, f"Add less, or {_TO_A_DISK}.")
     relay = relay_path()
     guest = kernel.ensure(cache, steps, spec.kernel, refresh=refresh)
     qemu = toolchain.ensure(cache, steps, refresh=refresh)
     cpu.check(spec.cpu, qemu.executable)
-    plan = _Plan(spec, relay, guest, qemu)
+    plan = _Plan(spec, relay, guest, qemu, module_store.ensure(cache, steps, guest))
     final = cache.images / plan.key
     if not final.is_dir():
         limit = pruning.limit_gib()
@@ -351,6 +354,10 @@ def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = 
         )
         pruning.prune(cache, limit)
     pruning.mark_used(final)
+    own = guest.bzimage if spec.kernel.startswith("file:") else None
+    for known_as in {name, _bare_name(spec)}:
+        if known_as is not None:
+            names.record(cache, known_as, final, _FORMAT, own)
     steps.ready("Image", final)
     return final
 
@@ -362,7 +369,8 @@ def find(cache: Cache, spec: ImageSpec) -> Path | None:
     qemu = toolchain.find(cache)
     if not guest or not qemu:
         return None
-    final = cache.images / _Plan(spec, relay_path(), guest, qemu).key
+    store = module_store.find(cache, guest)
+    final = cache.images / _Plan(spec, relay_path(), guest, qemu, store).key
     return final if final.is_dir() else None
 
 
@@ -396,16 +404,28 @@ def settled(spec: ImageSpec) -> ImageSpec:
     options = {name: getattr(spec, name) for name in OPTIONS}
     if spec.memory_mib is None:
         needed = memory_needed(_files(spec)) or (_KERNEL_MIB if _disks(spec) else 0)
-        roomy = min(needed + _ROOM_MIB, _MOST_MIB) if needed else 0
-        options["memory_mib"] = max(_LEAST_MIB, needed, roomy)
+        options["memory_mib"] = max(_LEAST_MIB, needed + _ROOM_MIB if needed else 0)
     return ImageSpec(**options)
+
+
+def _bare_name(spec: ImageSpec) -> str | None:
+    """Return the kernel's name if an image has nothing but that."""
+    bare = (
+        not _files(spec) and not _disks(spec) and settled(spec) == settled(ImageSpec(spec.kernel))
+    )
+    return spec.kernel if bare else None
 
 
 class _Plan:
     """The parts of an image, put together."""
 
     def __init__(
-        self, wanted: ImageSpec, relay: Path, guest: kernel.Kernel, qemu: toolchain.Qemu
+        self,
+        wanted: ImageSpec,
+        relay: Path,
+        guest: kernel.Kernel,
+        qemu: toolchain.Qemu,
+        store: module_store.Store | None,
     ) -> None:
         overlay, spec = _files(wanted), settled(wanted)
         if spec.date is None:
@@ -416,16 +436,14 @@ class _Plan:
         self._machine = _machine(spec, _disks(wanted))
         self._cmdline = _cmdline(spec)
         init = relay.read_bytes()
-        drivers = [
-            *_drivers(spec),
-            *_disk_drivers(_disks(wanted), guest),
-            *kernel.having(guest, QDISCS),
-            *spec.extra_modules,
-        ]
-        modules = {module.name: module.read() for module in kernel.modules(guest, drivers)}
-        own = _own_files(init, modules)
-        root_disk = any(disk.mount == "/" for disk in _disks(wanted))
-        self._entries = overlay.entries_beside(own) if root_disk else overlay.entries(own)
+        self._store = store
+        disks = _disks(wanted)
+        drivers = [*_drivers(spec), *_disk_drivers(disks, guest), *spec.extra_modules]
+        modules = kernel.modules(guest, drivers)
+        if any(disk.mount == "/" for disk in disks):
+            self._entries = overlay.entries_beside(_own_files(init, modules))
+        else:
+            self._entries = own_entries(overlay, init, modules, guest.release)
         archive = digests(self._entries)
         added = set(map(printable, overlay.paths))
         command = tuple(printable(argument) for argument in self._command)
@@ -436,9 +454,10 @@ class _Plan:
             kernel_release=guest.release,
             kernel_sha256=guest.sha256,
             relay_sha256=hashlib.sha256(init).hexdigest(),
-            modules={name: hashlib.sha256(data).hexdigest() for name, data in modules.items()},
+            modules={each.name: hashlib.sha256(each.read()).hexdigest() for each in modules},
             qemu_version=qemu.manifest.version,
             qemu_command=command,
+            store_sha256=store.sha256 if store else "",
             added=tuple(printable(source) for source in _sources(wanted)),
             files={path: digest for path, digest in archive.items() if path in added},
         )
@@ -449,6 +468,7 @@ class _Plan:
             qemu_command=command,
             machine=self._machine,
             cmdline=self._cmdline,
+            store_sha256=self.manifest.store_sha256,
             archive=archive,
         ).key()
 
@@ -459,11 +479,37 @@ class _Plan:
             with (result / "initramfs").open("wb") as file:
                 file.writelines(cpio.blocks(self._entries))
             boot = ("-kernel", str(final / "kernel"), "-initrd", str(final / "initramfs"))
-            _write_lines(result / "qemu.args", self._command)
+            command = self._command
+            if self._store:
+                _link(self._store.file, result / "modules")
+                command += _store_device(final / "modules", self._store.size)
+            _write_lines(result / "qemu.args", command)
             _write_lines(result / "boot.args", (*boot, "-append", self._cmdline))
             (result / "machine.conf").write_text(self._machine)
             document = msgspec.json.format(msgspec.json.encode(self.manifest), indent=2)
             (result / "manifest.json").write_bytes(document + b"\n")
+
+
+def _link(original: Path, file: Path) -> None:
+    """Have a file of the cache at another place, too: it takes no room, and stays if that goes."""
+    try:
+        file.hardlink_to(original)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(original, file)
+
+
+def _store_device(file: Path, size: int) -> tuple[str, ...]:
+    """Return what shows a kernel's modules to the guest: memory of the file's, not the machine's.
+
+    It is another function of the chipset's slot, so that NICs have the slots that they have
+    without it.
+    """
+    memory = f"memory-backend-file,id=modules,size={size},share=on,readonly=on,mem-path="
+    path = str(file).replace(",", ",,")
+    return (
+        *("-object", f"{memory}{path}"),
+        *("-device", "sim-store,memdev=modules,addr=01.7"),
+    )
 
 
 def _write_lines(file: Path, arguments: tuple[str, ...]) -> None:
@@ -501,7 +547,20 @@ def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:
     )
 
 
-def _own_files(relay: bytes, modules: dict[str, bytes]) -> list[cpio.Entry]:
+def own_entries(
+    overlay: Overlay, relay: bytes, modules: list[kernel.Module], release: str
+) -> list[cpio.Entry]:
+    """Return all files of an initramfs: a user's, and the image's own.
+
+    The relay is the guest's modprobe, unless a user has that and the kernel's modules, too.
+    """
+    tree = f"/lib/modules/{release}"
+    listed = any(f"{tree}/{name}" in overlay for name in ("modules.dep", "modules.dep.bin"))
+    loader = [] if listed and MODPROBE in overlay else [cpio.symlink(MODPROBE, "/init")]
+    return overlay.entries(_own_files(relay, modules), loader)
+
+
+def _own_files(relay: bytes, modules: list[kernel.Module]) -> list[cpio.Entry]:
     entries = [
         cpio.file("/init", relay, 0o755),
         # What the kernel opens as its first process's standard streams, before /dev is mounted.
@@ -509,11 +568,11 @@ def _own_files(relay: bytes, modules: dict[str, bytes]) -> list[cpio.Entry]:
         cpio.character_device("/dev/null", 1, 3, 0o666),
         *(cpio.directory(f"/{name}") for name in ("etc", "proc", "root", "run", "sys", "tmp")),
     ]
-    paths = {name: f"/lib/modules/{name}.ko" for name in modules}
-    entries += [cpio.file(paths[name], data) for name, data in modules.items()]
-    # A module that is loaded later has no share in the kernel's own command line.
-    parameters = {"e1000": f" {_E1000_PARAMETER}"}
-    listed = "".join(f"{paths[name]}{parameters.get(name, '')}\n" for name in modules)
+    listed = ""
+    for module in modules:
+        path = f"/lib/modules/{module.name}.ko"
+        entries.append(cpio.file(path, module.read()))
+        listed += f"{path} {module.parameters}".rstrip() + "\n"
     entries.append(cpio.file("/etc/ns3-qemu/modules", listed.encode()))
     return entries
 

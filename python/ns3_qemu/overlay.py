@@ -12,7 +12,7 @@ import os
 import shlex
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -186,10 +186,13 @@ class Overlay:
         copy._brought = set(self._brought)
         return copy
 
-    def entries(self, own: list[cpio.Entry]) -> list[cpio.Entry]:
+    def entries(
+        self, own: list[cpio.Entry], instead: Sequence[cpio.Entry] = ()
+    ) -> list[cpio.Entry]:
         """Return all files for an archive, with the image's own and the basics among them.
 
-        The image's own go where symbolic links of a user's root file system lead.
+        The image's own go where symbolic links of a user's root file system lead. Those of
+        `instead` take the place of a user's.
         """
         whole = self._complete()._copy()
         if whole._entries:
@@ -203,7 +206,9 @@ class Overlay:
                     whole._put(cpio.file(path, text.encode()))
             if whole._at("/var/run") is None:
                 whole._put(cpio.symlink("/var/run", "/run"))
-        for entry in own:
+        for entry in instead:
+            whole._entries.pop(whole._follow(entry.path, last=False), None)
+        for entry in [*own, *instead]:
             if (
                 not entry.is_directory
                 or whole._follow(entry.path, last=False) not in whole._entries

@@ -461,7 +461,7 @@ static void sim_link_init(Object *obj)
     link->limits = (SimLinkLimits) {
         .boot_slice = 100 * 1000 * 1000,
         .busy_instructions = 50 * 1000 * 1000,
-        .busy_reads = 20 * 1000,
+        .busy_reads = 2 * 1000,
         .busy_step = 100 * 1000,
         .tsc_step = 1000,
     };
