@@ -391,10 +391,10 @@ def _disk_drivers(wanted: list[disk_files.Disk], guest: kernel.Kernel) -> list[s
     """Return the modules for disks and what is on them."""
     if not wanted:
         return []
-    companions = tuple(name for disk in wanted for name in disk.companions)
+    there = kernel.files(guest.modules) if guest.modules else {}
     return [
         "virtio_blk",
-        *kernel.having(guest, companions),
+        *(name for disk in wanted for name in disk.companions if name in there),
         *(name for disk in wanted for name in disk.modules),
     ]
 
