@@ -185,25 +185,24 @@ vm.end()
 def test_a_long_turn_says_what_it_is_waited_for(vm_image: Path):
     """Whether the guest has said something or not."""
     command = [sys.executable, "-c", SLOW, str(vm_image)]
+    # One pipe for both, so that none fills up while the other is read.
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         assert process.stdout
-        assert process.stderr
+        lines = iter(process.stdout.readline, "")
         # It has perhaps said hello before it was stopped.
         booting = "(QEMU to start|its kernel to boot and to start the relay)"
         for report in (
             rf".*, at boot after \d+ instructions\. It is waited for {booting}\. Its console",
             r".* instructions\. It is waited for its CPU to come to rest\.",
         ):
-            pid = int(process.stdout.readline())
-            while (line := process.stderr.readline()) and not re.match(report, line):
-                pass
-            assert line
+            pid = int(next(line for line in lines if line.strip().isdigit()))
+            assert any(re.match(report, line) for line in lines)
             os.kill(pid, signal.SIGCONT)
-        assert process.stderr.readline() == "The last lines of its console:\n"
-        process.communicate()
-        assert process.returncode == 0
+        assert next(lines) == "The last lines of its console:\n"
+        assert list(lines)[-1].startswith("  | ")
+        assert process.wait() == 0
 
 
 # --- QEMU dies ------------------------------------------------------------------------------------
