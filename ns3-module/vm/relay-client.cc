@@ -133,6 +133,12 @@ RelayClient::RelayClient(Transport transport)
 }
 
 bool
+RelayClient::IsWaiting() const
+{
+    return !m_pending.empty();
+}
+
+bool
 RelayClient::IsReady() const
 {
     return m_ready;

@@ -135,6 +135,8 @@ class RelayClient
      */
     void DispatchEvents();
 
+    /** @return whether a request has not been answered */
+    bool IsWaiting() const;
     /** @return true when the relay has said hello */
     bool IsReady() const;
     /** @return the guest kernel's release, as uname -r prints it */
