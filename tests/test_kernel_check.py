@@ -98,9 +98,9 @@ def test_what_is_missing_is_named_and_the_status_says_so(
         *("--config", str(edited)),
     )
     assert result.exit_code == 1
-    (line,) = (line for line in result.stdout.splitlines() if "missing" in line and "guest" in line)
-    assert f"CONFIG_{option}" in line
-    assert "not set" in line
+    lines = [line.split() for line in result.stdout.splitlines() if line.startswith("guest ")]
+    (line,) = (line for line in lines if line[1] == "missing")
+    assert line[2:5] == [f"CONFIG_{option}", "not", "set"]
     assert "It cannot run in a guest" in result.stdout
 
 

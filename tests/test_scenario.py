@@ -112,7 +112,7 @@ def test_a_sysctls_name_keeps_its_dots(path: Path) -> None:
         ("hosts.date=today", "hosts.date", "2026-11-27"),
         ("hosts.tick_phase=1ms", "hosts.tick_phase", "999999 ns"),
         ("hosts.uptime=300", "hosts.uptime", "unit"),
-        ("hosts.write_size=131072", "hosts.write_size", "131072B"),
+        ("hosts.write_size=128k", "hosts.write_size", "131072B"),
         ("hosts.write_size=1000000B", "hosts.write_size", "262144 bytes"),
         ("hosts.send_buffer=64k", "hosts.send_buffer", "65536B"),
         ("hosts.send_buffer=2147483648B", "hosts.send_buffer", "1073741823 bytes"),

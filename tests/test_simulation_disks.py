@@ -27,9 +27,10 @@ for name, value in ATTRIBUTES.items():
 for i, address in enumerate((CLIENT, SERVER)):
     machine(qemu, nodes.Get(i), devices.Get(i), address)
 ns.PointToPointHelper().EnablePcapAll("link")
-serve = "nc -l -p 80 < /srv/file; echo end > /srv/log"
-server = ns3_qemu.Program(nodes.Get(1), ["sh", "-c", serve])
-client = ns3_qemu.Program(nodes.Get(0), ["sh", "-c", f"nc {SERVER} 80 | md5sum"], start=0.1)
+server = ns3_qemu.Program(nodes.Get(1), "httpd -f -p 80 -h /srv", stop=2)
+writer = ns3_qemu.Program(nodes.Get(1), ["sh", "-c", "echo end > /srv/log"], start=2)
+fetch = f"wget -q -O - http://{SERVER}/file | md5sum"
+client = ns3_qemu.Program(nodes.Get(0), ["sh", "-c", fetch], start=0.1)
 ended = []
 client.on_exit(lambda code, signal: ended.append(ns.Simulator.Now().GetNanoSeconds()))
 ns.Simulator.Stop(ns.Seconds(3))
@@ -53,7 +54,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(["/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, disk], check=True)
     wanted = image.Image()
     wanted.add("/usr/bin/busybox", to="/bin/busybox")
-    for name in ("sh", "nc", "md5sum"):
+    for name in ("sh", "httpd", "wget", "md5sum"):
         wanted.link(f"/bin/{name}", "busybox")
     wanted.disk(disk, "/srv")
     with pytest.MonkeyPatch.context() as patch:

@@ -5,13 +5,11 @@
 #define NS3_QEMU_HELPER_H
 
 #include "ns3/application.h"
+#include "ns3/guest-stack-installer.h"
 #include "ns3/internet-stack-helper.h"
-#include "ns3/internet-trace-helper.h"
 #include "ns3/node-container.h"
-#include "ns3/object-factory.h"
 #include "ns3/trace-helper.h"
 
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,8 +17,6 @@
 namespace ns3
 {
 
-class Ipv4RoutingHelper;
-class Ipv6RoutingHelper;
 class VirtualMachine;
 
 /**
@@ -28,14 +24,17 @@ class VirtualMachine;
  * @brief Makes virtual machines the network stacks of nodes, as InternetStackHelper installs
  * ns-3's.
  *
+ * It is an InternetStackHelper, for helpers of topologies that take one (InstallStack of
+ * PointToPointDumbbellHelper, PointToPointStarHelper, CsmaStarHelper ...), for EnablePcapIpv4 and
+ * its like. What such a helper copies of it installs machines, with all settings of the time of the
+ * copy.
+ *
  * EnablePcap captures Ethernet frames between the guest's stack and its NIC. It may be given a
  * machine's ordinary device or the QemuNetDevice that joins it; both mean the same file.
- * EnablePcapIpv4 and EnableAsciiIpv4 write what crosses between guest and NICs, from the IP header
- * on, as they do of ns-3's own stack. There are none for IPv6.
+ * EnablePcapIpv4, EnableAsciiIpv4 and those for IPv6 write what crosses between guest and NICs, from
+ * the IP header on, as they do of ns-3's own stack.
  */
-class QemuHelper : public PcapHelperForDevice,
-                   public PcapHelperForIpv4,
-                   public AsciiTraceHelperForIpv4
+class QemuHelper : public InternetStackHelper, public PcapHelperForDevice
 {
   public:
     /**
@@ -45,6 +44,9 @@ class QemuHelper : public PcapHelperForDevice,
      */
     explicit QemuHelper(const std::string& image);
     ~QemuHelper() override;
+
+    /** Forget what has been set of routing, IPv4 and IPv6. */
+    void Reset();
 
     /**
      * Set an attribute of the machines to be installed.
@@ -107,18 +109,23 @@ class QemuHelper : public PcapHelperForDevice,
                                 Ptr<Ipv4> ipv4,
                                 uint32_t interface,
                                 bool explicitFilename) override;
+    void EnablePcapIpv6Internal(std::string prefix,
+                                Ptr<Ipv6> ipv6,
+                                uint32_t interface,
+                                bool explicitFilename) override;
     void EnableAsciiIpv4Internal(Ptr<OutputStreamWrapper> stream,
                                  std::string prefix,
                                  Ptr<Ipv4> ipv4,
                                  uint32_t interface,
                                  bool explicitFilename) override;
+    void EnableAsciiIpv6Internal(Ptr<OutputStreamWrapper> stream,
+                                 std::string prefix,
+                                 Ptr<Ipv6> ipv6,
+                                 uint32_t interface,
+                                 bool explicitFilename) override;
+    void UpdateBase();
 
-    InternetStackHelper m_tracing; // ns-3's own: a guest's IPv4 has the trace sources it wants
-    ObjectFactory m_factory;
-    std::shared_ptr<const Ipv4RoutingHelper> m_ipv4Routing;
-    std::shared_ptr<const Ipv6RoutingHelper> m_ipv6Routing;
-    bool m_ipv4{true};
-    bool m_ipv6{true};
+    GuestStackInstaller m_installer;
     std::set<std::string> m_captures; // files that are being written
 };
 

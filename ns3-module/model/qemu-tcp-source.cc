@@ -4,6 +4,7 @@
 #include "qemu-tcp-source.h"
 
 #include "guest-address.h"
+#include "guest-buffer.h"
 
 #include "ns3/log.h"
 #include "ns3/node.h"
@@ -12,6 +13,7 @@
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 
+#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -127,8 +129,11 @@ QemuTcpSource::Open()
         }
         if (m_sendBuffer > 0)
         {
-            const auto* value = reinterpret_cast<const uint8_t*>(&m_sendBuffer);
-            relay.SetOption(m_handle, SOL_SOCKET, SO_SNDBUF, {value, value + sizeof(m_sendBuffer)});
+            /* With force, or net.core.wmem_max would cut it. */
+            std::vector<uint8_t> size(sizeof(m_sendBuffer));
+            std::memcpy(size.data(), &m_sendBuffer, sizeof(m_sendBuffer));
+            size = FitGuestBuffer(relay, m_machine->GetName(), SOL_SOCKET, SO_SNDBUFFORCE, size);
+            relay.SetOption(m_handle, SOL_SOCKET, SO_SNDBUFFORCE, size);
         }
         if (!m_local.IsInvalid())
         {

@@ -3,11 +3,13 @@
  */
 #include "virtual-machine.h"
 
+#include "application-check.h"
 #include "guest-stack.h"
 #include "idle-watch.h"
 #include "parallel-turns.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
+#include "superseded-stack.h"
 #include "tcp-defaults.h"
 
 #include "ns3/arp-l3-protocol.h"
@@ -49,16 +51,36 @@ std::vector<VirtualMachine*> g_machines;
 bool
 HasNativeStack(Ptr<Node> node)
 {
+    const bool superseded = node->GetObject<SupersededStack>() != nullptr;
     for (auto objects = node->GetAggregateIterator(); objects.HasNext();)
     {
         const auto type = objects.Next()->GetInstanceTypeId();
-        if (type == ArpL3Protocol::GetTypeId() || type == Ipv4L3Protocol::GetTypeId() ||
-            type == Ipv6L3Protocol::GetTypeId())
+        const bool ipv4 = type == ArpL3Protocol::GetTypeId() || type == Ipv4L3Protocol::GetTypeId();
+        if ((ipv4 && !superseded) || type == Ipv6L3Protocol::GetTypeId())
         {
             return true;
         }
     }
     return false;
+}
+
+/* @return false if the guest's kernel has no such file, or one that is fixed */
+bool
+WriteIfThere(ns3qemu::RelayClient& relay, const std::string& path, const std::string& value)
+{
+    try
+    {
+        relay.WriteFile(path, {value.begin(), value.end()});
+        return true;
+    }
+    catch (const ns3qemu::GuestError& error)
+    {
+        if (error.GetErrno() != ENOENT && error.GetErrno() != EPERM && error.GetErrno() != EACCES)
+        {
+            throw;
+        }
+        return false;
+    }
 }
 
 /* @return what the guest refuses of an action: its GuestError, or null */
@@ -262,6 +284,7 @@ VirtualMachine::StartMachine()
     {
         throw ns3qemu::VmError("a VirtualMachine must be aggregated to a node; use QemuHelper");
     }
+    CheckApplications(m_node);
     JoinDevices(m_node, nullptr);
     if (m_parallel)
     {
@@ -368,9 +391,13 @@ VirtualMachine::CarryConfiguration()
     {
         stack->CarryForwarding(relay);
     }
-    TcpDefaults::Apply([&relay](const std::string& name, const std::string& value) {
-        return SetSysctlIfThere(relay, name, value);
-    });
+    TcpDefaults::Apply(
+        [&relay](const std::string& name, const std::string& value) {
+            return SetSysctlIfThere(relay, name, value);
+        },
+        [&relay](const std::string& path, const std::string& value) {
+            return WriteIfThere(relay, path, value);
+        });
     for (const auto& request : m_configuration)
     {
         request(relay);
@@ -529,7 +556,7 @@ void
 VirtualMachine::DoDispose()
 {
     NS_LOG_FUNCTION(this);
-    End();
+    Finish(); // the list of nodes may go before what was scheduled for the simulation's end
     m_node = nullptr;
     m_stacks.clear();
     m_nics.clear();

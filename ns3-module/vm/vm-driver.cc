@@ -440,6 +440,12 @@ VmDriver::CheckRunning() const
     {
         throw VmError("VM '" + m_config.name + "' is not running");
     }
+    if (m_process && !m_process->IsOurs())
+    {
+        throw VmError("VM '" + m_config.name +
+                      "' is that of the process from which this one was forked: make a simulation "
+                      "after the fork, in the process that runs it");
+    }
 }
 
 void
@@ -895,6 +901,11 @@ VmDriver::End()
 {
     if (!HasProcess())
     {
+        return;
+    }
+    if (m_process && !m_process->IsOurs())
+    {
+        SetEnded();
         return;
     }
     /* Quit is a command, and only whoever has the turn may give one; at boot, kill. */

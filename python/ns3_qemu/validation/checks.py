@@ -561,7 +561,7 @@ def _is_early_timer(result: Comparison, reference: Evidence, network: Network) -
     sent = theirs["dir"] == SENT
     packets = reference.packets
     asked = ((packets["t_ns"] == was) & (packets["dir"] == RECEIVED)).any()
-    again = packets["rtx"].iloc[difference.index] == 1 and not asked
+    again = sent and packets["rtx"].iloc[difference.index] == 1 and not asked
     left = was - (0 if sent else network.one_way_ns(ack_bytes(network.scenario.tcp)))
     stamps = all(
         mine[stamp] == theirs[stamp]
