@@ -8,6 +8,7 @@
 
 #include "console.h"
 #include "files.h"
+#include "modconfig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -103,9 +104,26 @@ OpenConsole(void)
     }
 }
 
+/* The options of modprobe.d(5) are for a module wherever it comes from. */
 static void
-LoadModule(const char* path, const char* parameters)
+TakeOptions(const char* path, char* parameters, size_t size)
 {
+    char name[MODULE_NAME_MAX];
+    const char* file = strrchr(path, '/');
+    (void)snprintf(name, sizeof(name), "%s", file ? file + 1 : path);
+    name[strcspn(name, ".")] = '\0';
+    parameters[0] = '\0';
+    ModuleConfigRead(NULL);
+    ModuleConfigOptions(name, parameters, size);
+}
+
+static void
+LoadModule(const char* path, const char* given)
+{
+    static char parameters[8192];
+    TakeOptions(path, parameters, sizeof(parameters) / 2);
+    const size_t used = strlen(parameters);
+    (void)snprintf(parameters + used, sizeof(parameters) - used, " %s", given);
     size_t length = 0;
     char* image = FileReadWhole(path, &length);
     if (!image)

@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: GPL-2.0-only
  *
  * The relay: it serves the relay protocol, as the first process of a virtual machine, or with
- * "--fd N" as an ordinary program on a descriptor that it has inherited, on the kernel at hand.
+ * "--fd N" as an ordinary program on a descriptor that it has inherited, on the kernel at hand. By
+ * the name of modprobe it is that of the guest.
  */
 #include "channel.h"
 #include "console.h"
@@ -12,6 +13,8 @@
 #include "init.h"
 #include "interfaces.h"
 #include "machine.h"
+#include "modprobe.h"
+#include "mounts.h"
 #include "process.h"
 #include "ready.h"
 #include "relay-protocol.h"
@@ -59,6 +62,8 @@ static const Operation g_operations[] = {
     [RELAY_SYSCTL_SET] = {MachineSysctlSet, sizeof(RelaySysctlSet), true, LOOKS},
     [RELAY_FILE_GET] = {FileGet, sizeof(RelayFileGet), true, LOOKS},
     [RELAY_FILE_PUT] = {FilePut, sizeof(RelayFilePut), true, LOOKS},
+    [RELAY_MOUNT] = {MountDisk, sizeof(RelayMount), true, LOOKS},
+    [RELAY_FREEZE] = {MountFreeze, 0, true, LOOKS},
     [RELAY_LINK_GET] = {LinkGet, sizeof(RelayNic), false, LOOKS},
     [RELAY_LINK_SET] = {LinkSet, sizeof(RelayLinkSet), false, LOOKS},
     [RELAY_ADDRESS_ADD] = {AddressAdd, sizeof(RelayAddress), false, LOOKS},
@@ -227,6 +232,10 @@ ServeEvents(void)
 int
 main(int count, char** arguments)
 {
+    if (getpid() != 1 && ModprobeIsCalled(arguments[0]))
+    {
+        return ModprobeMain(count, arguments);
+    }
     (void)signal(SIGPIPE, SIG_IGN);
     if (getpid() == 1)
     {

@@ -138,6 +138,25 @@ RestoreLimits(void)
     }
 }
 
+/* What a kernel allows each user follows from its memory, and is inherited from the first process;
+ * the machine may stand for a host with more: fork_init() of kernel/fork.c. */
+static void
+RaiseUserLimits(void)
+{
+    char text[32];
+    if (!g_inMachine || !FileReadText("/proc/sys/kernel/threads-max", text, sizeof(text)))
+    {
+        return;
+    }
+    const rlim_t most = strtoul(text, NULL, 10) / 2;
+    const struct rlimit user = {most, most};
+    if (most > 0)
+    {
+        (void)setrlimit(RLIMIT_NPROC, &user);
+        (void)setrlimit(RLIMIT_SIGPENDING, &user);
+    }
+}
+
 /* Only in a machine; elsewhere it does nothing. 0: oneself. */
 static void
 Schedule(pid_t pid, int priority)
@@ -324,6 +343,7 @@ Become(const Program* program, int input, int output, int errors, int report)
     (void)setsid();
     Schedule(0, PRIORITY_START);
     RestoreLimits();
+    RaiseUserLimits();
     /* The pipes' ends are above the standard descriptors, so none of these closes another. */
     int error = 0;
     if (dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||

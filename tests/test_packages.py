@@ -29,7 +29,9 @@ class Mirror:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        (top / "pool").mkdir(parents=True)
+        self._parts = ("main", "contrib")
+        for part in self._parts:
+            (top / "pool" / part).mkdir(parents=True)
         self._numbers = itertools.count()
 
     def add(
@@ -38,6 +40,7 @@ class Mirror:
         files: dict[str, str] | None = None,
         version: str = "1.0-1",
         postinst: str = "",
+        part: str = "main",
         **fields: str,
     ) -> None:
         """Add a package; a file whose text begins with -> is a link, one whose path ends with / a
@@ -59,24 +62,26 @@ class Mirror:
         if postinst:
             (root / "DEBIAN/postinst").write_text(f"#!/bin/sh\nset -e\n{postinst}")
             (root / "DEBIAN/postinst").chmod(0o755)
-        target = self.top / "pool" / f"{name}_{version.replace(':', '%3a')}_amd64.deb"
+        target = self.top / "pool" / part / f"{name}_{version.replace(':', '%3a')}_amd64.deb"
         command = ["dpkg-deb", "--root-owner-group", "--build", root, target]
         subprocess.run(command, check=True, capture_output=True)
 
     def publish(self) -> None:
         """Let apt see what there is."""
         suite = self.top / "dists" / SUITE
-        lists = suite / "main/binary-amd64/Packages"
-        lists.parent.mkdir(parents=True, exist_ok=True)
-        scan = ["dpkg-scanpackages", "--multiversion", "pool"]
-        lists.write_bytes(
-            subprocess.run(scan, cwd=self.top, check=True, capture_output=True).stdout
-        )
-        data = lists.read_bytes()
+        sums = ""
+        for part in self._parts:
+            lists = suite / part / "binary-amd64/Packages"
+            lists.parent.mkdir(parents=True, exist_ok=True)
+            scan = ["dpkg-scanpackages", "--multiversion", f"pool/{part}"]
+            done = subprocess.run(scan, cwd=self.top, check=True, capture_output=True)
+            lists.write_bytes(done.stdout)
+            digest = hashlib.sha256(done.stdout).hexdigest()
+            sums += f" {digest} {len(done.stdout)} {part}/binary-amd64/Packages\n"
         (suite / "Release").write_text(
-            f"Suite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\nComponents: main\n"
-            f"Date: Sat, 01 Jan 2000 00:00:00 UTC\nSHA256:\n"
-            f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n"
+            f"Suite: {SUITE}\nCodename: {SUITE}\nArchitectures: amd64\n"
+            f"Components: {' '.join(self._parts)}\n"
+            f"Date: Sat, 01 Jan 2000 00:00:00 UTC\nSHA256:\n{sums}"
         )
 
 
@@ -125,6 +130,23 @@ def test_a_package_comes_with_what_it_depends_on(mirror: Mirror, take: Take) -> 
     mirror.add("nothing")
     mirror.add("unrelated")
     assert take("tool") == ["libdeep", "libtool1", "other", "real", "tool"]
+
+
+@pytest.mark.parametrize("parts", [("main",), ("main", "contrib")])
+def test_packages_come_from_the_parts_of_debian_that_the_machine_uses(
+    mirror: Mirror, take: Take, monkeypatch: pytest.MonkeyPatch, parts: tuple[str, ...]
+) -> None:
+    mirror.add("libtool1")
+    mirror.add("tool", part="contrib", Depends="libtool1")
+    source = apt.Source(f"file:{mirror.top}", (SUITE,), parts)
+    monkeypatch.delenv("NS3_QEMU_DEBIAN_MIRROR")
+    monkeypatch.setattr(apt, "machine_sources", lambda: [source])
+    if "contrib" in parts:
+        assert take("tool") == ["libtool1", "tool"]
+    else:
+        with pytest.raises(ImageError, match="has no package tool") as caught:
+            take("tool")
+        assert "Looked at: main, the parts" in caught.value.advice
 
 
 def test_what_sets_a_machine_up_stays_out_with_what_only_it_needs(

@@ -64,9 +64,9 @@ def test_the_readme_says_who_calls_whom() -> None:
         r"^\| `(\w+)\.c` \| .+ \| (.*?) ?\|$", (RELAY / "README.md").read_text(), re.MULTILINE
     )
     said = {name: set(re.findall(r"`(\w+)`", calls)) for name, calls in rows}
-    assert said.pop("main") == set()
+    apart = said.pop("main")
     assert said == {name: calls for name, calls in CALLS.items() if name != "main"}
-    assert CALLS["main"] == set(SOURCES) - {"main"}
+    assert CALLS["main"] == set(SOURCES) - {"main"} - apart
 
 
 def test_every_parameter_that_the_relay_reads_is_passed_by_the_package() -> None:

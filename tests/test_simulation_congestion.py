@@ -45,7 +45,7 @@ for i, (fast, slow) in enumerate(((fast1, slow1), (fast2, slow2)), 1):
         addresses.SetBase(ns.Ipv4Address(base), ns.Ipv4Mask("255.255.255.0"))
         addresses.Assign(ns.NetDeviceContainer(device))
 
-qemu = ns3_qemu.QemuHelper(extra_modules=["tcp_bbr", "tcp_dctcp"])
+qemu = ns3_qemu.QemuHelper()
 sender, receiver = qemu.Install(a), qemu.Install(b)
 for i, (fast, slow) in enumerate(((fast1, slow1), (fast2, slow2)), 1):
     sender.AddAddress(fast.Get(0), f"10.{i}.1.2/24")

@@ -89,7 +89,7 @@ finish()
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    wanted = image.Image(extra_modules=["8021q", "bridge", "macvlan"])
+    wanted = image.Image()
     for program in ("/bin/sh", "/usr/sbin/ip", "/usr/bin/ping", "/usr/bin/cat"):
         wanted.add(program)
     ended = run_script(SCRIPT, wanted.build(), tmp_path_factory.mktemp("simulation"))

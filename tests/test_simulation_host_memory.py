@@ -18,7 +18,7 @@ NAMES = [
     "net.ipv4.inet_peer_threshold", "net.netfilter.nf_conntrack_max",
     "net.netfilter.nf_conntrack_expect_max", "kernel.threads-max", "user.max_net_namespaces",
     "user.max_user_namespaces", "fs.file-max", "fs.inotify.max_user_watches",
-    "fs.fanotify.max_user_marks",
+    "fs.fanotify.max_user_marks", "net.sctp.sctp_mem", "net.sctp.sctp_rmem", "net.sctp.sctp_wmem",
 ]
 for name, directory, memory in [
     ("large", os.environ["LARGE_IMAGE"], 0),
@@ -33,6 +33,7 @@ for name, directory, memory in [
     vm = qemu.Install(node)
     if name == "usual":
         vm.SetSysctl("net.ipv4.tcp_wmem", "4096 16384 1000000")
+    ns3_qemu.Program(node, "modprobe -a nf_conntrack sctp", start=0.5)
     RESULT[name] = lambda vm=vm: {key: str(vm.GetSysctl(key)).split() for key in NAMES}
 ns.Simulator.Stop(ns.Seconds(1))
 ns3_qemu.Run()
@@ -42,16 +43,12 @@ finish()
 """
 
 
-def build(memory_mib: int | None) -> Path:
-    return image.Image(memory_mib=memory_mib, extra_modules=("nf_conntrack",)).build()
-
-
 @pytest.fixture(scope="module")
 def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
-        patch.setenv("LARGE_IMAGE", str(build(2048)))
-        done = run_script(LIMITS, build(None), tmp_path_factory.mktemp("limits"))
+        patch.setenv("LARGE_IMAGE", str(image.Image(memory_mib=2048).build()))
+        done = run_script(LIMITS, image.Image().build(), tmp_path_factory.mktemp("limits"))
     assert done.status == 0, done.errors
     return done.result
 
@@ -71,8 +68,10 @@ def test_a_small_guest_has_the_limits_that_a_kernel_derives_from_real_memory(lim
 def test_a_guest_is_a_host_of_8_gib_unless_told_otherwise(limits: Any):
     usual = limits["usual"]
     assert usual["net.ipv4.tcp_rmem"] == ["4096", "131072", "6291456"]
-    assert usual["net.netfilter.nf_conntrack_max"] == ["262144"]
     assert usual["net.ipv4.tcp_max_orphans"] == ["32768"]
+    # Of modules that are loaded later.
+    assert usual["net.netfilter.nf_conntrack_max"] == ["262144"]
+    assert usual["net.sctp.sctp_rmem"] == ["4096", "865500", "4194304"]
 
 
 def test_what_a_script_says_has_the_last_word(limits: Any):

@@ -17,7 +17,7 @@ from vm_tools import GUEST_MAC, MILLISECOND
 @pytest.fixture(scope="module")
 def vm(boot: Callable[..., Vm]) -> Iterator[Vm]:
     """A machine with an interface, and with two qdiscs that are modules of its kernel."""
-    directory = image.Image(extra_modules=["sch_fq", "sch_fq_codel"]).build()
+    directory = image.Image().build()
     machine = boot(read_image(str(directory)), nics=[GUEST_MAC])
     machine.relay.set_link(0, up=True, mtu=1300)
     machine.relay.add_address(0, "10.0.0.1/24")

@@ -2,6 +2,7 @@
 """Programs and files in a guest: what they do takes its simulated time, and its errors come out."""
 
 import errno
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -95,6 +96,16 @@ def test_what_outlives_its_parent_is_buried(vm: Vm):
     vm.run_until(begin + 2 * SECOND)
     assert [data for _, _, data in vm.take_output()] == [b"orphan\n"]
     assert errno_of(lambda: vm.relay.read_file(status)) == "ENOENT"
+
+
+def test_a_user_may_have_half_of_the_threads_that_the_kernel_allows(vm: Vm):
+    vm.relay.set_sysctl("kernel.threads-max", "64000")
+    written, _ = run(vm, "orphan", "10")
+    limits = vm.relay.read_file(f"/proc/{int(written)}/limits").decode()
+    for name in ("Max processes", "Max pending signals"):
+        assert re.search(rf"{name} +32000 +32000 ", limits)
+    vm.run_until(vm.time + SECOND)
+    vm.take_output()
 
 
 CANNOT_START = {

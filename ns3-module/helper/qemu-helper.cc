@@ -175,6 +175,13 @@ QemuHelper::InstallAll() const
     return Install(NodeContainer::GetGlobal());
 }
 
+int64_t
+QemuHelper::AssignStreams(const NodeContainer& /* nodes */, int64_t stream)
+{
+    NS_LOG_FUNCTION(this << stream);
+    return 0;
+}
+
 void
 QemuHelper::EnableTcpInfo(const std::string& filename, Ptr<Application> source)
 {

@@ -31,12 +31,16 @@ class VirtualMachine;
  *
  * EnablePcap captures Ethernet frames between the guest's stack and its NIC. It may be given a
  * machine's ordinary device or the QemuNetDevice that joins it; both mean the same file.
+ * EnablePcapIpv4, EnableAsciiIpv4 and those for IPv6 write what crosses between guest and NICs, from
+ * the IP header on, as they do of ns-3's own stack.
  */
 class QemuHelper : public InternetStackHelper, public PcapHelperForDevice
 {
   public:
     /**
-     * @param image directory of the image that machines are started from
+     * @param image what machines are started from: the name of an image ("debian:6.1", or what
+     * `ns3-qemu image build --name` was given) or its directory. That it is not there is said when
+     * machines are installed.
      */
     explicit QemuHelper(const std::string& image);
     ~QemuHelper() override;
@@ -79,6 +83,15 @@ class QemuHelper : public InternetStackHelper, public PcapHelperForDevice
     std::vector<Ptr<VirtualMachine>> InstallAll() const;
 
     /**
+     * There is nothing to assign: what a guest draws comes from its machine's seed, which follows
+     * from RngSeed, RngRun and the node's id.
+     * @param nodes whose stacks would use streams
+     * @param stream the first number to use
+     * @return how many streams have been used: none
+     */
+    int64_t AssignStreams(const NodeContainer& nodes, int64_t stream);
+
+    /**
      * Write every change of a connection's state to a CSV file: t in s, cwnd and ssthresh in
      * segments, smoothed RTT in ms.
      * @param filename the file
@@ -92,7 +105,6 @@ class QemuHelper : public InternetStackHelper, public PcapHelperForDevice
                             Ptr<NetDevice> device,
                             bool promiscuous,
                             bool explicitFilename) override;
-
     void EnablePcapIpv4Internal(std::string prefix,
                                 Ptr<Ipv4> ipv4,
                                 uint32_t interface,

@@ -8,6 +8,7 @@
 #include "guest-ip-traces.h"
 #include "guest-stack.h"
 #include "node-routes.h"
+#include "ns3-versions.h"
 
 #include "ns3/ipv4-header.h"
 #include "ns3/ipv4-l3-protocol.h"
@@ -39,7 +40,9 @@ class VirtualMachine;
  * (FlowMonitor, captures): it has its own of their names, see GuestIpTraces. Nothing else of that
  * class is used.
  */
-class QemuIpv4 : public Ipv4L3Protocol, public GuestIpTraces<GuestIpv4Packets>, private GuestStack
+class QemuIpv4 : public EndSystemModel<Ipv4L3Protocol>,
+                 public GuestIpTraces<GuestIpv4Packets>,
+                 private GuestStack
 {
   public:
     /** @return the TypeId */
@@ -113,10 +116,8 @@ class QemuIpv4 : public Ipv4L3Protocol, public GuestIpTraces<GuestIpv4Packets>, 
   private:
     void SetIpForward(bool forward) override;
     bool GetIpForward() const override;
-    bool GetWeakEsModel() const override;
-    void SetWeakEsModel(bool model) override;
-    void SetStrongEndSystemModel(bool model) override;
-    bool GetStrongEndSystemModel() const override;
+    void ChooseStrongModel(bool strong) override;
+    bool IsStrongModel() const override;
 
     // Inherited from GuestStack
     void AddGuestAddress(Ptr<NetDevice> device,

@@ -408,14 +408,14 @@ QemuIpv6::GetMtuDiscover() const
 }
 
 void
-QemuIpv6::SetStrongEndSystemModel(bool model)
+QemuIpv6::ChooseStrongModel(bool strong)
 {
     /* ns-3's default is true. A guest's kernel takes a packet for any of its addresses. */
-    m_strong = model;
+    m_strong = strong;
 }
 
 bool
-QemuIpv6::GetStrongEndSystemModel() const
+QemuIpv6::IsStrongModel() const
 {
     return m_strong;
 }

@@ -8,6 +8,7 @@
 #include "guest-ip-traces.h"
 #include "guest-stack.h"
 #include "node-routes.h"
+#include "ns3-versions.h"
 
 #include "ns3/ipv6-l3-protocol.h"
 
@@ -44,7 +45,9 @@ class VirtualMachine;
  * (FlowMonitor, captures): it has its own of their names, see GuestIpTraces. Nothing else of that
  * class is used.
  */
-class QemuIpv6 : public Ipv6L3Protocol, public GuestIpTraces<GuestIpv6Packets>, private GuestStack
+class QemuIpv6 : public EndSystemModel<Ipv6L3Protocol>,
+                 public GuestIpTraces<GuestIpv6Packets>,
+                 private GuestStack
 {
   public:
     /** @return the TypeId */
@@ -120,8 +123,8 @@ class QemuIpv6 : public Ipv6L3Protocol, public GuestIpTraces<GuestIpv6Packets>, 
     bool GetIpForward() const override;
     void SetMtuDiscover(bool mtuDiscover) override;
     bool GetMtuDiscover() const override;
-    void SetStrongEndSystemModel(bool model) override;
-    bool GetStrongEndSystemModel() const override;
+    void ChooseStrongModel(bool strong) override;
+    bool IsStrongModel() const override;
 
     // Inherited from GuestStack
     void AddGuestAddress(Ptr<NetDevice> device,

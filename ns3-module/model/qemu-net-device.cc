@@ -365,7 +365,7 @@ QemuNetDevice::OnLinkChange()
 {
     NS_LOG_FUNCTION(this);
     /* Not at once: the device is in the midst of something, or the machine in its turn. */
-    if (m_machine && !m_linkChange.IsPending())
+    if (m_machine && m_linkChange.IsExpired())
     {
         m_linkChange = Simulator::ScheduleNow(&QemuNetDevice::ApplyLink, this);
     }

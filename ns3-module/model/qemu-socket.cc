@@ -4,6 +4,7 @@
 #include "qemu-socket.h"
 
 #include "guest-address.h"
+#include "guest-buffer.h"
 #include "guest-errno.h"
 #include "qemu-net-device.h"
 
@@ -444,7 +445,10 @@ QemuSocket<Parent>::SetGuestOption(int level, int name, const std::vector<uint8_
     {
         return 0;
     }
-    if (!Ask([&](ns3qemu::RelayClient& relay) { relay.SetOption(m_handle, level, name, value); }))
+    if (!Ask([&](ns3qemu::RelayClient& relay) {
+            const auto fitting = FitGuestBuffer(relay, m_guest->GetName(), level, name, value);
+            relay.SetOption(m_handle, level, name, fitting);
+        }))
     {
         NS_LOG_WARN("the guest refuses socket option " << name << " of level " << level << ": "
                                                        << std::strerror(m_guestErrno));

@@ -91,11 +91,11 @@ DefaultPacingRate()
 std::string
 GetLinuxCongestionControl(const std::string& type)
 {
-    for (const auto& [theirs, linux] : CONGESTION_CONTROLS)
+    for (const auto& [theirs, ours] : CONGESTION_CONTROLS)
     {
         if (type == theirs)
         {
-            return linux;
+            return ours;
         }
     }
     NS_LOG_WARN("Linux has no counterpart of " << type

@@ -108,7 +108,7 @@ VirtualMachine::VirtualMachine()
     /* ns-3 leaves checksums out unless it is told; a real kernel drops such packets. */
     GlobalValue::Bind("ChecksumEnabled", BooleanValue(true));
     /* The node may outlive the simulation: the machine must not. */
-    Simulator::ScheduleDestroy(&VirtualMachine::End, Ptr<VirtualMachine>(this));
+    Simulator::ScheduleDestroy(&VirtualMachine::Finish, Ptr<VirtualMachine>(this));
 }
 
 VirtualMachine::~VirtualMachine()
@@ -509,6 +509,25 @@ VirtualMachine::DoInitialize()
 }
 
 void
+VirtualMachine::Finish()
+{
+    NS_LOG_FUNCTION(this);
+    if (m_state == State::RUNNING && !RunMonitor::WasInterrupted())
+    {
+        try
+        {
+            m_driver->KeepDisks();
+        }
+        catch (const ns3qemu::VmError& error)
+        {
+            End();
+            RunMonitor::Fail(error.what());
+        }
+    }
+    End();
+}
+
+void
 VirtualMachine::End()
 {
     NS_LOG_FUNCTION(this);
@@ -537,7 +556,7 @@ void
 VirtualMachine::DoDispose()
 {
     NS_LOG_FUNCTION(this);
-    End();
+    Finish(); // the list of nodes may go before what was scheduled for the simulation's end
     m_node = nullptr;
     m_stacks.clear();
     m_nics.clear();
@@ -612,7 +631,7 @@ void
 VirtualMachine::ScheduleDeadline()
 {
     const int64_t deadline = m_driver->GetDeadline();
-    if (m_timer.IsPending() && m_timerAt == deadline)
+    if (!m_timer.IsExpired() && m_timerAt == deadline)
     {
         return; // keep its place among the events of that time
     }
@@ -661,7 +680,7 @@ VirtualMachine::GetNics() const
 int64_t
 VirtualMachine::GetTimer() const
 {
-    return m_timer.IsPending() ? m_timerAt : SIM_LINK_NO_DEADLINE;
+    return m_timer.IsExpired() ? SIM_LINK_NO_DEADLINE : m_timerAt;
 }
 
 void
@@ -771,7 +790,7 @@ void
 VirtualMachine::NotifyCredit()
 {
     /* Not at once: the device is in the midst of something. A turn looks for itself at its end. */
-    if (IsRunning() && !m_inTurn && !m_grant.IsPending() && HasCreditToGrant())
+    if (IsRunning() && !m_inTurn && m_grant.IsExpired() && HasCreditToGrant())
     {
         m_grant = Simulator::ScheduleNow(&VirtualMachine::GrantCredit, this);
     }

@@ -99,8 +99,8 @@ class TcpDefaultsTestSuite : public TestSuite
     TcpDefaultsTestSuite()
         : TestSuite("qemu-tcp-defaults", Type::UNIT)
     {
-        AddTestCase(new TcpDefaultsTestCase, Duration::QUICK);
-        AddTestCase(new TcpDefaultsKnownTestCase, Duration::QUICK);
+        AddTestCase(new TcpDefaultsTestCase);
+        AddTestCase(new TcpDefaultsKnownTestCase);
     }
 };
 

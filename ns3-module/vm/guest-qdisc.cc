@@ -44,6 +44,13 @@ SetQueueLength(RelayClient& relay, GuestNetlink& netlink, uint32_t interface, ui
     netlink.Ask(relay, RTM_SETLINK, 0, body, "setting a transmit queue length");
 }
 
+bool
+IsInEachKernel(const std::string& kind)
+{
+    static constexpr std::array<const char*, 4> ALWAYS{"pfifo", "bfifo", "pfifo_fast", "noqueue"};
+    return std::find(ALWAYS.begin(), ALWAYS.end(), kind) != ALWAYS.end();
+}
+
 void
 Create(RelayClient& relay,
        GuestNetlink& netlink,
@@ -72,26 +79,17 @@ Create(RelayClient& relay,
     }
     catch (const GuestError& error)
     {
-        const auto module = GetQdiscModule(qdisc.kind);
-        if (error.GetErrno() != ENOENT || module.empty())
+        if (error.GetErrno() != ENOENT || IsInEachKernel(qdisc.kind))
         {
             throw;
         }
-        throw GuestError(what + ": the guest's kernel has none of this kind; give its image " +
-                             "extra_modules=[\"" + module + "\"], or choose a kernel that has it",
+        throw GuestError(what + ": the guest's kernel has none of this kind, neither built in nor "
+                                "as a module; choose a kernel that has it",
                          error.GetErrno());
     }
 }
 
 } // namespace
-
-std::string
-GetQdiscModule(const std::string& kind)
-{
-    static constexpr std::array<const char*, 4> ALWAYS{"pfifo", "bfifo", "pfifo_fast", "noqueue"};
-    const bool always = std::find(ALWAYS.begin(), ALWAYS.end(), kind) != ALWAYS.end();
-    return always ? "" : "sch_" + kind;
-}
 
 void
 SetGuestQdisc(RelayClient& relay, uint32_t interface, const GuestQdisc& qdisc)

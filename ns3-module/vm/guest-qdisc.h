@@ -37,9 +37,6 @@ void SetGuestQdisc(RelayClient& relay, uint32_t interface, const GuestQdisc& qdi
 /** Give an interface the kernel's default one again. */
 void ResetGuestQdisc(RelayClient& relay, uint32_t interface);
 
-/** @return the kernel module of a kind of queueing discipline; empty: it is always there */
-std::string GetQdiscModule(const std::string& kind);
-
 } // namespace ns3qemu
 
 #endif /* NS3_QEMU_GUEST_QDISC_H */

@@ -6,7 +6,6 @@
 #include "relay-client.h"
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -45,7 +44,12 @@ uint64_t
 HashEntries(uint64_t bytes, unsigned scale, uint64_t limit)
 {
     const uint64_t mib = (KernelPages(bytes) * PAGE + MIB - 1) / MIB;
-    return std::min(std::bit_ceil(std::max<uint64_t>(mib * MIB >> scale, 1)), limit);
+    uint64_t entries = 1;
+    while (entries < mib * MIB >> scale)
+    {
+        entries *= 2;
+    }
+    return std::min(entries, limit);
 }
 
 /* totalram_pages(): what is left to be given away. The largest hash tables are those of dentries
@@ -91,9 +95,41 @@ AddConnectionTracking(std::vector<HostSysctl>& sysctls, uint64_t total, bool sin
         buckets = 65536 / factor;
     }
     buckets = std::max<uint64_t>(buckets, since515 ? 1024 : 32);
-    sysctls.push_back({"net.netfilter.nf_conntrack_max", {buckets * factor}});
-    sysctls.push_back(
-        {"net.netfilter.nf_conntrack_expect_max", {std::max<uint64_t>(buckets / 256, 1) * 4}});
+    const char* const module = "nf_conntrack";
+    sysctls.push_back({"net.netfilter.nf_conntrack_max", {buckets * factor}, module});
+    sysctls.push_back({"net.netfilter.nf_conntrack_expect_max",
+                       {std::max<uint64_t>(buckets / 256, 1) * 4},
+                       module});
+}
+
+/* sctp_init() of net/sctp/protocol.c */
+void
+AddSctp(std::vector<HostSysctl>& sysctls, uint64_t buffers)
+{
+    const uint64_t limit = std::max<uint64_t>(buffers / 8, 128);
+    const uint64_t share = std::min(4 * MIB, limit * PAGE / 128);
+    /* 1500 packets of one byte, with what they take besides */
+    constexpr uint64_t least = 1500 * 577;
+    const auto none = std::nullopt;
+    const char* const module = "sctp";
+    sysctls.push_back({"net.sctp.sctp_mem", {limit / 4 * 3, limit, limit / 4 * 3 * 2}, module});
+    sysctls.push_back({"net.sctp.sctp_rmem", {none, none, std::max(least, share)}, module});
+    sysctls.push_back({"net.sctp.sctp_wmem", {none, none, std::max(64 * 1024ul, share)}, module});
+}
+
+/* What the guest's modprobe reads (relay/modprobe.c): the module, the parameter below /proc/sys,
+ * its fields. */
+std::string
+DescribeForModprobe(const HostSysctl& sysctl)
+{
+    std::string path = sysctl.name;
+    std::replace(path.begin(), path.end(), '.', '/');
+    std::string line = sysctl.module + " " + path;
+    for (const auto& field : sysctl.fields)
+    {
+        line += " " + (field ? std::to_string(*field) : std::string("-"));
+    }
+    return line + "\n";
 }
 
 } // namespace
@@ -162,6 +198,7 @@ DeriveHostSysctls(uint64_t bytes, const std::string& release)
     }
 
     AddConnectionTracking(sysctls, total, since(5, 15));
+    AddSctp(sysctls, buffers);
 
     /* fork_init() of kernel/fork.c: an eighth of the memory for stacks of 16 KiB */
     const uint64_t threads = std::clamp(total * PAGE / (8 * 16384), 20ul, 0x3ffffffful);
@@ -188,8 +225,10 @@ DeriveHostSysctls(uint64_t bytes, const std::string& release)
 void
 SetHostSysctls(RelayClient& relay, uint64_t bytes)
 {
+    std::string ofModules;
     for (const auto& sysctl : DeriveHostSysctls(bytes, relay.GetRelease()))
     {
+        ofModules += sysctl.module.empty() ? "" : DescribeForModprobe(sysctl);
         std::string own;
         try
         {
@@ -204,6 +243,10 @@ SetHostSysctls(RelayClient& relay, uint64_t bytes)
             continue;
         }
         relay.SetSysctl(sysctl.name, sysctl.Fill(own));
+    }
+    if (!ofModules.empty())
+    {
+        relay.WriteFile("/run/ns3-qemu/module-sysctls", {ofModules.begin(), ofModules.end()});
     }
 }
 

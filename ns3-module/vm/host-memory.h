@@ -21,6 +21,7 @@ struct HostSysctl
 {
     std::string name;                            //!< "net.ipv4.tcp_rmem"
     std::vector<std::optional<uint64_t>> fields; //!< its numbers; none: does not depend on memory
+    std::string module{}; //!< the kernel module that brings it, if it may be one
 
     /**
      * @param own what the kernel has made of its own memory
@@ -47,7 +48,7 @@ std::vector<HostSysctl> DeriveHostSysctls(uint64_t bytes, const std::string& rel
 
 /**
  * Give a guest the parameters of a host with more memory. Those that its kernel does not have are
- * left out.
+ * left out; for those of modules the guest's modprobe is told, who sets them when it loads one.
  * @param relay the guest's
  * @param bytes as above
  */

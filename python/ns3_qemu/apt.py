@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,9 @@ _SUITE = re.compile(
     r"(buster|bullseye|bookworm|trixie|forky|duke|sid|(old){0,2}stable|testing|unstable)"
     r"(-updates|-proposed-updates|-backports(-sloppy)?)?"
 )
+
+# The parts of the archive, of which Debian itself is the first.
+_COMPONENTS = ("main", "contrib", "non-free", "non-free-firmware")
 
 # What of the machine's apt configuration describes its way to the network (and how strict it is
 # about the age of a mirror; signatures are checked in any case).
@@ -132,6 +135,19 @@ def mirror(sources: Iterable[Source]) -> str:
 
     Raises AptError if no source looks like the Debian archive.
     """
+    return _archive(sources).uri
+
+
+def own_components(sources: Iterable[Source]) -> tuple[str, ...]:
+    """Return the parts of the Debian archive that the machine itself takes packages from.
+
+    Raises AptError as `mirror`.
+    """
+    taken = _archive(sources).components
+    return tuple(part for part in _COMPONENTS if part in taken)
+
+
+def _archive(sources: Iterable[Source]) -> Source:
 
     def rank(source: Source) -> int:
         """Other archives name their own key; among the rest, `.../debian` is the customary path."""
@@ -154,7 +170,7 @@ def mirror(sources: Iterable[Source]) -> str:
             "environment: NS3_QEMU_DEBIAN_MIRROR=http://.../debian"
         )
         raise AptError(message, advice)
-    return min(candidates, key=rank).uri
+    return min(candidates, key=rank)
 
 
 def newest(versions: Iterable[str]) -> str:
@@ -172,13 +188,24 @@ def newest(versions: Iterable[str]) -> str:
 class Suite:
     """The packages of one suite."""
 
-    def __init__(self, cache: Cache, steps: Steps, name: str, *, sources: bool = False) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        steps: Steps,
+        name: str,
+        *,
+        sources: bool = False,
+        components: Sequence[str] = _COMPONENTS[:1],
+    ) -> None:
         """Fetch the lists of source packages too only if `sources` is set."""
         self.name = name
         self._cache = cache
         self._steps = steps
         self._sources = sources
-        self._directory = cache.apt / (f"{name}-src" if sources else name)
+        self._components = components
+        self._directory = cache.apt / "+".join(
+            [f"{name}-src" if sources else name, *components[1:]]
+        )
         self._updated = self._directory / "updated"
         self._config = self._directory / "apt.conf"
         self._refreshed = False
@@ -228,7 +255,8 @@ class Suite:
         )
         if done.returncode != 0:
             message = f"apt cannot install {' '.join(wanted)}: {done.stderr.strip()}"
-            raise AptError(message, f"Has Debian {self.name} all that it depends on, in 'main'?")
+            there = " ".join(self._components)
+            raise AptError(message, f"Has Debian {self.name} all that it depends on, in {there}?")
         return dict(re.findall(r"^Inst (\S+) \((\S+) ", done.stdout, re.MULTILINE))
 
     def fields(self, packages: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -278,8 +306,9 @@ class Suite:
             raise AptError(message, "Install them: apt-get install debian-archive-keyring")
         uri = os.environ.get("NS3_QEMU_DEBIAN_MIRROR") or mirror(machine_sources())
         types = ["deb", "deb-src"] if self._sources else ["deb"]
+        parts = " ".join(self._components)
         listed = "".join(
-            f"{type_} [signed-by={KEYRING}] {uri} {self.name} main\n" for type_ in types
+            f"{type_} [signed-by={KEYRING}] {uri} {self.name} {parts}\n" for type_ in types
         )
         sources_list = self._directory / "sources.list"
         if not sources_list.exists() or sources_list.read_text() != listed:

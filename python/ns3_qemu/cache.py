@@ -7,9 +7,11 @@ Layout, below `$NS3_QEMU_HOME`, or else `$XDG_CACHE_HOME/ns3-qemu`, or else `~/.
     downloads/<what>/    files as they came from the archive
     qemu/<hash>/         a patched QEMU with its firmware
     kernels/<version>/   an unpacked Debian kernel
+    modules/<hash>/      all modules of a kernel in one file
     programs/<package>/  a program for guests
     packages/<suite>/<package>/  a Debian package for guests, with what it depends on
     images/<hash>/       a machine that can be started: kernel, initramfs, QEMU command
+    names/<name>         which image a name means, see `names`
     logs/                the output of each step's last run
     locks/, work/        see below
 
@@ -48,9 +50,11 @@ class Cache:
         self.downloads = self.root / "downloads"
         self.qemu = self.root / "qemu"
         self.kernels = self.root / "kernels"
+        self.modules = self.root / "modules"
         self.programs = self.root / "programs"
         self.packages = self.root / "packages"
         self.images = self.root / "images"
+        self.names = self.root / "names"
         self.logs = self.root / "logs"
         self._locks = self.root / "locks"
         self._work = self.root / "work"

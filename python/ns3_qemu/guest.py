@@ -289,8 +289,7 @@ def set_qdisc(guest: Any, interface: str, kind: str, **options: int) -> None:
       ecn (0, 1), drop_batch_size, memory_limit (bytes)
     - any other one without options
 
-    The kernel must have it: Debian's has most of them as modules, which an image loads if it is
-    made with extra_modules=["sch_fq"].
+    The kernel must have it, built in or as a module.
     """
     message = tcmsg()
     message["index"] = _index(guest, interface)
@@ -303,8 +302,7 @@ def set_qdisc(guest: Any, interface: str, kind: str, **options: int) -> None:
         _request(guest, rtnl.RTM_NEWQDISC, message, _CREATE | _REPLACE)
     except OSError as error:
         if error.errno == errno.ENOENT:
-            hint = f'the kernel has no qdisc {kind}; has the image extra_modules=["sch_{kind}"]?'
-            error.add_note(hint)
+            error.add_note(f"the kernel has no qdisc {kind}, neither built in nor as a module")
         raise
 
 

@@ -105,7 +105,7 @@ class ImageSpec:
             "Memory of a machine; as much as its files need, at least 96, unless it is given.",
             flag="--memory",
             key="memory",
-            limits=(16, 2048),
+            limits=(16, 16384),
             unit="MiB",
             hint="; current kernels need 96",
         ),
@@ -135,21 +135,23 @@ class ImageSpec:
         Sequence[str],
         Option(
             "kernel module",
-            "A kernel module to be loaded besides the drivers, as tcp_bbr.",
+            "A kernel module to be loaded at boot, as tcp_bbr, or with parameters, as "
+            "'bonding max_bonds=0'. Usually a guest loads those that it needs.",
             several=True,
         ),
     ] = ()
-    # Kernels convert HPET ticks of 1 ns, or a power of two, to times and back without rounding.
+    # Kernels convert HPET ticks of a power of two to times and back without rounding. Old ones, as
+    # 2.6.26, divide by 0 with 1 ns.
     hpet_period_ns: Annotated[
         int,
         Option(
             "the period of an HPET",
-            "Of the guest's clock: 1 to 100, in ns.",
+            "Of the guest's clock: 1 to 100, in ns. Kernels as old as 2.6.26 need 16.",
             flag="--hpet-period",
             key="hpet_period",
             limits=(1, 100),
             unit="ns",
-            hint="; 1 or a power of two, to be exact",
+            hint="; a power of two, to be exact, and 16 for kernels as old as 2.6.26",
         ),
     ] = 1
     relay: Annotated[

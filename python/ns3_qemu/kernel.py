@@ -11,12 +11,15 @@ A kernel is named by
     file:/path/bzImage,modules=DIR    the same with modules: DIR is its /lib/modules/<release>
 """
 
+import gzip
 import hashlib
 import io
 import lzma
 import re
 import shutil
 import struct
+import subprocess
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +72,32 @@ class Module:
     name: str
     file: Path
 
+    parameters: str = ""  # that it is to be loaded with
+
     def read(self) -> bytes:
-        """Return the module itself, unpacked: old guests cannot do that, and it is quicker here."""
-        return lzma.open(self.file).read() if self.file.suffix == ".xz" else self.file.read_bytes()
+        """Return the module itself, unpacked: old guests cannot do that, and it is quicker here.
+
+        Raises KernelError if it cannot be unpacked.
+        """
+        packed = self.file.read_bytes()
+        match self.file.suffix:
+            case ".xz":
+                return lzma.decompress(packed)
+            case ".gz":
+                return gzip.decompress(packed)
+            case ".zst":
+                return _unpack_zstd(self.file)
+            case _:
+                return packed
+
+
+def _unpack_zstd(file: Path) -> bytes:
+    try:
+        done = subprocess.run(["zstd", "-dcq", file], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        message = f"cannot unpack the module {file}: {error}"
+        raise KernelError(message, "It needs the program zstd: apt-get install zstd") from error
+    return done.stdout
 
 
 def ensure(cache: Cache, steps: Steps, spec: str, *, refresh: bool = False) -> Kernel:
@@ -307,25 +333,26 @@ def _release(data: bytes) -> str | None:
 def modules(kernel: Kernel, wanted: list[str]) -> list[Module]:
     """Return the wanted modules and what they depend on, in the order in which they must be loaded.
 
-    What is built in is left out. Raises KernelError if the kernel neither has a module nor has it
-    built in.
+    Each is wanted by its name or, with parameters, as "bonding max_bonds=0". What is built in is
+    left out. Raises KernelError if the kernel neither has a module nor has it built in, and for
+    parameters of what is built in.
     """
     if kernel.modules is None:
+        for line in wanted:
+            _refuse_parameters(kernel, line)
         return []
-    files = _files(kernel.modules)
-    listed = kernel.modules / "modules.builtin"
-    builtin = None
-    if listed.exists():
-        builtin = {_normal(Path(line).stem) for line in listed.read_text().split()}
+    there = files(kernel.modules)
+    builtin = builtins(kernel.modules)
+    parameters = {normal(name): rest for name, _, rest in (line.partition(" ") for line in wanted)}
 
     ordered: dict[str, Module] = {}
     under_way: list[str] = []
 
     def add(name: str) -> None:
         # Without the list of built-in modules, what is not a module can only be built in.
-        if name in ordered or (name not in files and (builtin is None or name in builtin)):
+        if name in ordered or (name not in there and (builtin is None or name in builtin)):
             return
-        if name not in files:
+        if name not in there:
             message = f"the kernel {kernel.name} has no {name}, neither as a module nor built in"
             advice = "Choose another kernel or do without, or build the kernel with it."
             raise KernelError(message, advice)
@@ -333,39 +360,61 @@ def modules(kernel: Kernel, wanted: list[str]) -> list[Module]:
             message = f"modules of {kernel.name} depend on each other: {', '.join(under_way)}"
             raise KernelError(message)
         under_way.append(name)
-        module = Module(name, files[name])
+        module = Module(name, there[name], parameters.get(name, "").strip())
         for needed in depends(module.read()):
-            add(_normal(needed))
+            add(normal(needed))
         under_way.pop()
         ordered[name] = module
 
-    for name in wanted:
-        add(_normal(name))
+    for line in wanted:
+        name = normal(line.partition(" ")[0])
+        add(name)
+        if name not in ordered:
+            _refuse_parameters(kernel, line)
     return list(ordered.values())
 
 
-def having(kernel: Kernel, names: tuple[str, ...]) -> list[str]:
-    """Return those of the names that the kernel has as modules."""
-    files = _files(kernel.modules) if kernel.modules else {}
-    return [name for name in names if _normal(name) in files]
+def _refuse_parameters(kernel: Kernel, wanted: str) -> None:
+    name, _, parameters = wanted.partition(" ")
+    if words := parameters.split():
+        message = f"{name} is built into the kernel {kernel.name}, which takes no parameters later"
+        given = ", ".join(f'"{name}.{word}"' for word in words)
+        raise KernelError(message, f"They go on its command line: cmdline_extra=[{given}].")
 
 
-def _files(directory: Path) -> dict[str, Path]:
+def files(directory: Path) -> dict[str, Path]:
+    """Return the modules in a directory by their names."""
     return {
-        _normal(file.name.partition(".ko")[0]): file for file in sorted(directory.rglob("*.ko*"))
+        normal(file.name.partition(".ko")[0]): file
+        for file in sorted(directory.rglob("*.ko*"))
+        if re.search(r"\.ko(\.(xz|gz|zst))?$", file.name)
     }
 
 
-def _normal(name: str) -> str:
+def builtins(directory: Path) -> set[str] | None:
+    """Return the names of what is built in; None if the kernel's build does not say it."""
+    listed = directory / "modules.builtin"
+    if not listed.exists():
+        return None
+    return {normal(Path(line).stem) for line in listed.read_text().split()}
+
+
+def normal(name: str) -> str:
     """Return a module's name as the kernel says it; file names may have hyphens."""
     return name.replace("-", "_")
 
 
-def depends(module: bytes) -> list[str]:
-    """Return the names of the modules that a module needs, from its .modinfo section."""
+def modinfo(module: bytes) -> dict[str, list[str]]:
+    """Return what a module says of itself in its section .modinfo: values by their names."""
+    said: dict[str, list[str]] = defaultdict(list)
     section = ELFFile(io.BytesIO(module)).get_section_by_name(".modinfo")
-    if section is None:
-        return []
-    entries = [entry.partition(b"=") for entry in section.data().split(b"\0")]
-    values = [value.decode() for name, _, value in entries if name == b"depends"]
-    return [name for value in values for name in value.split(",") if name]
+    for entry in section.data().split(b"\0") if section else []:
+        name, equals, value = entry.partition(b"=")
+        if equals:
+            said[name.decode(errors="replace")].append(value.decode(errors="replace"))
+    return said
+
+
+def depends(module: bytes) -> list[str]:
+    """Return the names of the modules that a module needs."""
+    return [name for line in modinfo(module)["depends"] for name in line.split(",") if name]

@@ -7,6 +7,7 @@ do documentation and translations. Recommended packages are not taken.
 """
 
 import io
+import os
 import platform
 import re
 import subprocess
@@ -114,12 +115,13 @@ def _own_suite() -> str:
 
 
 def _fetch(cache: Cache, steps: Steps, suite_name: str, name: str, version: str | None) -> Path:
-    suite = apt.Suite(cache, steps, suite_name)
+    components = _components()
+    suite = apt.Suite(cache, steps, suite_name, components=components)
     versions = suite.binary_versions(name)
     if not versions or (version and version not in versions):
         wanted = f"{name} {version}" if versions else name
         message = f"Debian {suite_name} has no package {wanted}"
-        there = f"There is {', '.join(versions)}." if versions else "Is it in 'main'?"
+        there = f"There is {', '.join(versions)}." if versions else _advice(components)
         raise ImageError(message, f"{there} Other programs: image.add(path).")
     version = version or apt.newest(versions)
     directory = cache.packages / suite_name / f"{name}_{version.replace(':', _COLON)}"
@@ -139,6 +141,18 @@ def _fetch(cache: Cache, steps: Steps, suite_name: str, name: str, version: str 
             )
 
     return cache.produce(directory, build, steps.waiting(f"Package {name}"))
+
+
+def _components() -> tuple[str, ...]:
+    """Return the parts of the archive to take packages from: those that this machine uses."""
+    if os.environ.get("NS3_QEMU_DEBIAN_MIRROR"):
+        return ("main",)
+    return apt.own_components(apt.machine_sources())
+
+
+def _advice(components: tuple[str, ...]) -> str:
+    parts = ", ".join(components)
+    return f"Looked at: {parts}, the parts of Debian that this machine's apt sources have."
 
 
 def _reachable(name: str, packages: dict[str, dict[str, str]]) -> set[str]:

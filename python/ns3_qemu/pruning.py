@@ -45,8 +45,9 @@ def mark_used(directory: Path) -> None:
 
 
 def room(directory: Path) -> int:
-    """Return how much room an image takes on the disk, in bytes."""
-    return sum(file.lstat().st_blocks * 512 for file in directory.rglob("*"))
+    """Return how much room an image takes on the disk for itself, in bytes."""
+    files = (file.lstat() for file in directory.rglob("*") if not file.is_dir())
+    return sum(file.st_blocks * 512 for file in files if file.st_nlink == 1)
 
 
 def prune(cache: Cache, limit_gib: float) -> list[Path]:

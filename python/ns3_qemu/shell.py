@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from . import busybox
 from .cache import Cache
-from .image import Image
+from .image import MODPROBE, Image
 from .overlay import PATH
 from .steps import Steps
 
@@ -75,10 +75,11 @@ def run(image: Image, programs: list[str]) -> int:
 
 def _add_shell(image: Image, cache: Cache, steps: Steps, programs: list[str]) -> None:
     image.add(busybox.ensure(cache, steps), to=_BUSYBOX)
-    if not image.has("/bin/sh"):
+    if not image.has_root_disk and not image.has("/bin/sh"):
         image.link("/bin/sh", _BUSYBOX)
     # Busybox's shell prefers its own programs to those in PATH; a user who has added one does not.
     known = [path for path in programs if os.path.dirname(path) in PATH]  # noqa: PTH120 - the guest's
+    known.append(MODPROBE)
     lines = [f"alias {os.path.basename(path)}={shlex.quote(path)}" for path in known]  # noqa: PTH119
     image.write(_RC, "\n".join([*lines, r"PS1='\u@\h:\w\$ '", ""]))
 

@@ -20,7 +20,6 @@ __all__ = ["QemuHelper", "Run", "guard", "load"]
 _PACKAGE = Path(__file__).resolve().parent
 
 _HEADERS = (
-    "command-line.h",
     "qemu-application-helper.h",
     "qemu-application.h",
     "qemu-helper.h",
@@ -32,6 +31,7 @@ _HEADERS = (
     "qemu-tcp-source.h",
     "qemu-udp-socket.h",
     "run-monitor.h",
+    "split-command.h",
     "tcp-segment-error-model.h",
     "virtual-machine.h",
     # Without it cppyy knows what a VM's failure throws only as a std::exception without a text.
@@ -80,7 +80,6 @@ def load() -> Any:
         for header in _HEADERS:
             cppyy.include(f"ns3/{header}")
         cppyy.load_library(str(library))
-        ns.RunMonitor.SetOnFailure(ns.RunMonitor.OnFailure.THROW)
         _check_simulators(ns)
     return ns
 
