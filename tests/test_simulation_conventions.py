@@ -194,7 +194,7 @@ def test_trace_route_finds_each_hop(ended: Ended):
 
 
 def test_a_path_finds_each_socket_once(result: dict[str, Any]):
-    """A sender's, and at its peer the one that listens."""
+    """The one that listens and the one that it has accepted; the sender's is closed already."""
     assert result["count_once"] == [2]
 
 
