@@ -19,7 +19,6 @@ test: lint ## Check style and types, then run all tests
 	@$(BIN)/ns3-qemu setup --kernel debian:6.1,flavour=amd64
 	@$(BIN)/python -m pytest -m "not alone" -n auto --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m alone
-	@scripts/test-ns3 "$$($(BIN)/python scripts/debian-ns3)"
 
 test-ns3: ## Build the module in a copy of the tree NS3 of ns-3, and run its tests there
 	@scripts/test-ns3 "$(NS3)"

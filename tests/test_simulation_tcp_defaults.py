@@ -11,7 +11,9 @@ from simulation_tools import run_script
 SCRIPT = """
 for name, value in (("TcpSocketBase::UseEcn", "On"), ("TcpSocketBase::Sack", "false"),
                     ("TcpSocketBase::Timestamp", "false"), ("TcpSocket::DataRetries", "9"),
-                    ("TcpSocketBase::MinRto", "300ms")):
+                    ("TcpSocketBase::MinRto", "300ms"), ("TcpCubic::Beta", "0.8"),
+                    ("TcpSocketState::EnablePacing", "true"),
+                    ("TcpSocketState::MaxPacingRate", "1Gbps")):
     ns.Config.SetDefault(f"ns3::{name}", ns.StringValue(value))
 nodes, devices = point_to_point("10Mbps", "5ms")
 helper().Install(nodes)
@@ -27,6 +29,12 @@ ns.Simulator.Stop(ns.Seconds(1.1))
 ns3_qemu.Run()
 for name in ("ecn", "sack", "timestamps", "retries2", "window_scaling"):
     RESULT[name] = str(vm.GetSysctl(f"net.ipv4.tcp_{name}")).strip()
+RESULT["beta"] = str(vm.ReadFile("/sys/module/tcp_cubic/parameters/beta")).strip()
+socket = nodes.Get(0).GetObject[ns.QemuTcpSocketFactory]().GetSocket(0)
+SOL_SOCKET, SO_MAX_PACING_RATE = 1, 47
+pacing = socket.GetObject[ns.QemuTcpSocket]().__deref__().GetOption(
+    SOL_SOCKET, SO_MAX_PACING_RATE, 4)
+RESULT["pacing"] = int.from_bytes(bytes(map(ord, pacing)), "little")
 ns.Simulator.Destroy()
 import dpkt
 with open("syn.pcap", "rb") as file:
@@ -48,6 +56,15 @@ def test_defaults_are_the_guests_sysctls(ended: Any):
     values = {name: ended.result[name] for name in ("ecn", "sack", "retries2", "window_scaling")}
     assert values == {"ecn": "1", "sack": "0", "retries2": "9", "window_scaling": "1"}
     assert ended.result["flags"] == [0xC2, 0x52]
+
+
+def test_pacing_is_the_guests(ended: Any):
+    """SO_MAX_PACING_RATE (socket(7)) is in bytes a second, and has the kernel pace a socket."""
+    assert ended.result["pacing"] == 125_000_000
+
+
+def test_parameters_of_cubic_are_its_modules(ended: Any):
+    assert ended.result["beta"] == str(round(0.8 * 1024))
 
 
 def test_what_is_said_to_the_machine_has_the_last_word(ended: Any):

@@ -89,13 +89,11 @@ def test_a_program_gets_the_modules_that_it_needs(vm: Vm, command: str, module: 
 
 
 def test_parameters_come_from_commands_files_the_image_and_the_command_line(vm: Vm):
-    assert run(vm, "modprobe ifb && ls -d /sys/class/net/ifb? | wc -l") == (0, "3\n")
-    command = (
-        "modprobe nf_conntrack_ftp ports=2121 && cat /sys/module/nf_conntrack_ftp/parameters/ports"
-    )
-    assert run(vm, command)[1].startswith("2121")
-    bonds = run(vm, "ls -d /sys/class/net/bond?")[1].split()
-    assert bonds == ["/sys/class/net/bond0", "/sys/class/net/bond1"]
+    assert run(vm, "modprobe ifb && cd /sys/class/net && echo ifb?") == (0, "ifb0 ifb1 ifb2\n")
+    assert run(vm, "modprobe nf_conntrack_ftp ports=2121") == (0, "")
+    ports = vm.relay.read_file("/sys/module/nf_conntrack_ftp/parameters/ports")
+    assert ports.startswith(b"2121")
+    assert run(vm, "cd /sys/class/net && echo bond?") == (0, "bond0 bond1\n")
 
 
 def test_the_simulation_gets_them_in_the_same_turn(vm: Vm):

@@ -3,6 +3,7 @@
  */
 #include "guest-stack-installer.h"
 
+#include "../model/ns3-versions.h"
 #include "../model/qemu-ipv4.h"
 #include "../model/qemu-ipv6.h"
 #include "../model/qemu-socket-factory.h"
@@ -12,6 +13,7 @@
 #include "../model/virtual-machine.h"
 
 #include "ns3/arp-l3-protocol.h"
+#include "ns3/internet-stack-helper.h"
 #include "ns3/ipv4-static-routing.h"
 #include "ns3/ipv6-routing-helper.h"
 #include "ns3/log.h"
@@ -52,6 +54,12 @@ Ptr<Ipv4RoutingProtocol>
 GuestStackInstaller::Create(Ptr<Node> node) const
 {
     NS_LOG_FUNCTION(this << node);
+    if (!LeavesAlone<InternetStackHelper>::value)
+    {
+        throw std::logic_error("before ns-3.39 an InternetStackHelper cannot install a virtual "
+                               "machine, so no InstallStack can: call QemuHelper::Install for the "
+                               "nodes themselves");
+    }
     node->AggregateObject(CreateObject<SupersededStack>());
     Aggregate(node);
     PutFirst<Ipv4, QemuIpv4>(node);

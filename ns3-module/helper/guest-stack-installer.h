@@ -39,6 +39,7 @@ class GuestStackInstaller : public Ipv4RoutingHelper
      * @param node gets a machine
      * @return the routing protocol of the IPv4 that nobody finds
      * @throw std::invalid_argument as Install
+     * @throw std::logic_error before ns-3.39, where it cannot be done so
      */
     Ptr<Ipv4RoutingProtocol> Create(Ptr<Node> node) const override;
 

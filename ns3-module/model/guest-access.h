@@ -48,7 +48,11 @@ class GuestAccess : public Object
      * @throw ns3qemu::GuestError if the guest refuses: when the turn is over, like any other
      */
     virtual void Request(const std::function<void(ns3qemu::RelayClient&)>& request) = 0;
-    /** Be told what becomes of a socket. @param handle the relay's handle */
+    /**
+     * Be told what becomes of a socket.
+     * @param handle the relay's handle
+     * @param callback told of each change
+     */
     virtual void Watch(uint32_t handle, Callback<void, const RelayReady&> callback) = 0;
     /** No longer. */
     virtual void Unwatch(uint32_t handle) = 0;

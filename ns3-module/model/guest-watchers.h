@@ -33,7 +33,11 @@ class GuestWatchers
     /** From now on, tell of this relay's events. This must outlive it, or its events. */
     void Attach(ns3qemu::RelayClient& relay);
 
-    /** Be told what becomes of a socket. @param handle the relay's handle */
+    /**
+     * Be told what becomes of a socket.
+     * @param handle the relay's handle
+     * @param callback told of each change
+     */
     void Watch(uint32_t handle, ReadyCallback callback);
     /** No longer. */
     void Unwatch(uint32_t handle);

@@ -52,6 +52,7 @@ class NodeRoutes
     /**
      * Add a route to the static routing, and to the guest if it runs, with what the former cannot
      * express.
+     * @param machine the node's
      * @param network its network
      * @param mask its mask
      * @param gateway zero for a destination on the link

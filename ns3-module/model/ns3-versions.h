@@ -17,6 +17,7 @@
 #include "ns3/callback.h"
 
 #include <memory>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -58,6 +59,21 @@ class EndSystemModel : public Base
     virtual void ChooseStrongModel(bool strong) = 0;
     /** @return whether it has been chosen */
     virtual bool IsStrongModel() const = 0;
+};
+
+/**
+ * Whether an InternetStackHelper leaves alone what a node has already: since 3.39, when it lost
+ * SetTcp.
+ */
+template <typename Helper, typename = void>
+struct LeavesAlone : std::true_type
+{
+};
+
+template <typename Helper>
+struct LeavesAlone<Helper, std::void_t<decltype(std::declval<Helper&>().SetTcp(std::string()))>>
+    : std::false_type
+{
 };
 
 /**

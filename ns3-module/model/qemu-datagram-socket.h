@@ -57,8 +57,13 @@ class QemuDatagramSocket : public QemuSocket<Parent>
     /** Add what the protocol hands over besides the data. */
     virtual void Complete(Ptr<Packet> packet, const ns3qemu::GuestReceived& received) const;
 
-    /** Join or leave a group. @param nic 0: all NICs; otherwise one more than the NIC's number
-     * @return 0 or -1 */
+    /**
+     * Join or leave a group.
+     * @param nic 0: all NICs; otherwise one more than the NIC's number
+     * @param group its address
+     * @param join false: leave it
+     * @return 0 or -1
+     */
     int ChangeMembership(uint32_t nic, const Address& group, bool join);
 
   private:

@@ -73,7 +73,11 @@ class QemuIpv6 : public EndSystemModel<Ipv6L3Protocol>,
     int32_t GetInterfaceForDevice(Ptr<const NetDevice> device) const override;
     Ptr<NetDevice> GetNetDevice(uint32_t interface) override;
 
-    /** @param addOnLinkRoute false: no route to the address's network comes with it */
+    /**
+     * @param interface its number
+     * @param address to be used at once
+     * @param addOnLinkRoute false: no route to the address's network comes with it
+     */
     bool AddAddress(uint32_t interface,
                     Ipv6InterfaceAddress address,
                     bool addOnLinkRoute = true) override;

@@ -32,7 +32,11 @@ class QemuRawSocket : public QemuDatagramSocket<Socket>
 
     // Inherited from Socket
     SocketType GetSocketType() const override;
-    /** @param from the sender, with the protocol's number as the port, as ns-3's raw sockets say */
+    /**
+     * @param maxSize the most bytes to return
+     * @param flags MSG_PEEK or 0
+     * @param from the sender, with the protocol's number as the port, as ns-3's raw sockets say
+     */
     Ptr<Packet> RecvFrom(uint32_t maxSize, uint32_t flags, Address& from) override;
 
   private:

@@ -179,6 +179,7 @@ class VirtualMachine : public GuestAccess
     /**
      * The node's IPv4 or IPv6 is this.
      * @param family RELAY_INET or RELAY_INET6
+     * @param stack which removes itself before it ends
      */
     void AddStack(uint8_t family, GuestStack* stack);
     /** It is no longer. */

@@ -27,7 +27,10 @@ class Span
   public:
     Span() = default;
 
-    /** @param data the first of the elements, which must outlive this */
+    /**
+     * @param data the first of the elements, which must outlive this
+     * @param size how many there are
+     */
     Span(T* data, size_t size)
         : m_data(data),
           m_size(size)
@@ -90,7 +93,10 @@ class Span
         return {m_data + from, m_size - from};
     }
 
-    /** @param count at most size() - from */
+    /**
+     * @param from at most size()
+     * @param count at most size() - from
+     */
     Span subspan(size_t from, size_t count) const
     {
         return {m_data + from, count};

@@ -50,9 +50,11 @@ class GuestNetlink
 
     /**
      * The same, with a header made of these.
+     * @param relay of the guest
      * @param type RTM_...
      * @param flags NLM_F_...
      * @param body what follows the header
+     * @param what what it is for, in errors
      */
     std::vector<uint8_t> Ask(RelayClient& relay,
                              uint16_t type,
@@ -98,6 +100,7 @@ class GuestNetlink
      * Find an attribute.
      * @param message the first of these is looked at
      * @param fixed bytes between its header and its attributes
+     * @param type of the attribute
      * @return the attribute's value; empty: it has none
      */
     static std::vector<uint8_t> FindAttribute(const std::vector<uint8_t>& message,

@@ -159,6 +159,8 @@ class RelayClient
     /**
      * Write a file; what it held before is gone. Missing directories are made. If the guest refuses
      * (its file system is full, say) the file keeps what it has taken.
+     * @param path absolute
+     * @param data its content
      * @param mode permissions of a new file
      */
     void WriteFile(const std::string& path, const std::vector<uint8_t>& data, uint32_t mode = 0644);
@@ -201,6 +203,9 @@ class RelayClient
     /**
      * Send. What is too long for one request goes in several; of a datagram the kernel refuses the
      * first one, for it is longer than any datagram.
+     * @param handle of the socket
+     * @param data its first byte
+     * @param length in bytes
      * @param flags MSG_... of send(2); it never waits
      * @param to where to, or nullptr: to the socket's peer
      * @return bytes that the kernel took
@@ -214,6 +219,7 @@ class RelayClient
     /**
      * Receive, at most what one reply holds (a whole datagram always fits). An end of file and an
      * empty datagram bring no data.
+     * @param handle of the socket
      * @param length the most bytes to return
      * @param flags MSG_... of recv(2); it never waits
      * @throw GuestError EAGAIN if there is nothing
@@ -221,6 +227,7 @@ class RelayClient
     GuestReceived Receive(uint32_t handle, uint32_t length, uint32_t flags = 0);
     /**
      * ioctl(2) on a socket.
+     * @param handle of the socket
      * @param request SIOCOUTQ, ...; not FIONBIO
      * @param argument the bytes of its argument, which must hold no pointers
      * @return the argument as the kernel left it
@@ -229,7 +236,10 @@ class RelayClient
                                uint32_t request,
                                const std::vector<uint8_t>& argument);
     void Close(uint32_t handle);
-    /** @param conditions RELAY_READABLE | RELAY_WRITABLE */
+    /**
+     * @param handle of the socket
+     * @param conditions RELAY_READABLE | RELAY_WRITABLE
+     */
     void Watch(uint32_t handle, uint32_t conditions);
     void Stream(uint32_t handle, const GuestStream& stream);
     RelayStreamStat GetStreamStat(uint32_t handle);
@@ -256,6 +266,7 @@ class RelayClient
 
     /**
      * One request, and its reply's body.
+     * @param type RELAY_...
      * @param body the request's, in pieces
      * @param what what it is for, in errors
      */

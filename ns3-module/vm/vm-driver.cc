@@ -22,6 +22,9 @@ constexpr size_t ETHERNET_HEADER = 14;
 
 constexpr int64_t MILLISECOND = 1'000'000;
 
+/* How many more turns a request may take than the one that delivers it. */
+constexpr int REQUEST_TURNS = 20;
+
 /* How long QEMU may take to exit once it is told to, in ms of wall time. */
 constexpr int END_GRACE = 2000;
 
@@ -692,6 +695,11 @@ VmDriver::SendToRelay(Span<const ByteSpan> message)
         m_link->AddSerial(SIM_LINK_RELAY_PORT, bytes, std::min(bytes.GetLeft(), m_relayChunk));
         RunTurn(m_vmTime, 0);
     } while (bytes.GetLeft() > 0);
+    /* To carry it out may take more instructions than a turn has: a kernel module is loaded. */
+    for (int turns = 0; IsBusy() && m_relay.IsAwaiting() && turns < REQUEST_TURNS; turns++)
+    {
+        RunTurn(m_vmTime, 0);
+    }
     WaitForDisks();
 }
 

@@ -144,6 +144,8 @@ class VmLink
     size_t AddSerial(unsigned port, const uint8_t* data, size_t length);
     /**
      * The same with the next bytes of a reader, which come there by one copy.
+     * @param port of the machine
+     * @param bytes the reader
      * @param most how many, at most what is left
      */
     size_t AddSerial(unsigned port, PieceReader& bytes, size_t most);

@@ -170,7 +170,9 @@ def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
     ns = load()
     import cppyy
 
-    ns.RunMonitor.SetProgress(guard(progress) if progress else ns.RunMonitor.Progress(), interval)
+    # Kept until the end: C++ holds on to it without telling Python that it does.
+    report = guard(progress) if progress else ns.RunMonitor.Progress()
+    ns.RunMonitor.SetProgress(report, interval)
     _running = True
     try:
         ns.Simulator.Run()
