@@ -5,10 +5,10 @@
 OUT ?= out/demo
 BIN := .venv/bin
 
-.PHONY: help demo test lint format doctor clean prepare-demo prepare-test
+.PHONY: help demo test test-ns3 lint format doctor clean prepare-demo prepare-test
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: prepare-demo ## Two Linux kernels talk TCP through ns-3; results go to OUT (out/demo)
 	@$(BIN)/ns3-qemu setup
@@ -17,7 +17,12 @@ demo: prepare-demo ## Two Linux kernels talk TCP through ns-3; results go to OUT
 test: lint ## Check style and types, then run all tests
 	@$(BIN)/ns3-qemu setup
 	@$(BIN)/ns3-qemu setup --kernel debian:6.1,flavour=amd64
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not alone" -n auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m alone
+	@scripts/test-ns3 "$$($(BIN)/python scripts/debian-ns3)"
+
+test-ns3: ## Build the module in a copy of the tree NS3 of ns-3, and run its tests there
+	@scripts/test-ns3 "$(NS3)"
 
 lint: prepare-test ## Check style and types
 	@scripts/lint

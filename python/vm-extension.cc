@@ -263,7 +263,11 @@ PYBIND11_MODULE(_vm, m)
                          std::vector<std::string> linkOptions,
                          uint32_t mtu,
                          uint32_t txRing,
-                         std::string snapshots) {
+                         std::string snapshots,
+                         uint64_t diskLatency,
+                         uint64_t diskRate,
+                         std::string keepDisks,
+                         int64_t watchdog) {
                  VmConfig config;
                  config.image = std::move(image);
                  for (const auto& address : nics)
@@ -277,6 +281,9 @@ PYBIND11_MODULE(_vm, m)
                  config.tickPhase = tickPhase;
                  config.linkOptions = std::move(linkOptions);
                  config.snapshots = std::move(snapshots);
+                 config.diskTiming = {diskLatency, diskRate};
+                 config.keepDisks = std::move(keepDisks);
+                 config.watchdog = watchdog;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -290,7 +297,12 @@ PYBIND11_MODULE(_vm, m)
              py::arg("link_options") = std::vector<std::string>{},
              py::arg("mtu") = 1500,
              py::arg("tx_ring") = 256,
-             py::arg("snapshots") = "")
+             py::arg("snapshots") = "",
+             py::arg("disk_latency") = 0,
+             py::arg("disk_rate") = 0,
+             py::arg("keep_disks") = "",
+             py::arg("watchdog") = VmConfig{}.watchdog)
+        .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(
             "finish_boot",

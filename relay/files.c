@@ -197,9 +197,8 @@ FileGet(Request* request)
     return error;
 }
 
-/* The directories on the path of a file. What cannot be made shows when the file is opened. */
-static void
-MakeParents(char* path)
+void
+FileMakeParents(char* path)
 {
     for (char* at = strchr(path + 1, '/'); at; at = strchr(at + 1, '/'))
     {
@@ -209,8 +208,8 @@ MakeParents(char* path)
     }
 }
 
-static int
-WriteAll(int fd, const uint8_t* data, size_t length)
+int
+FileWriteAll(int fd, const uint8_t* data, size_t length)
 {
     while (length > 0)
     {
@@ -259,7 +258,7 @@ FilePut(Request* request)
     flags |= put.flags & RELAY_FILE_TRUNCATE ? O_TRUNC : 0;
     if (put.flags & RELAY_FILE_PARENTS)
     {
-        MakeParents(path);
+        FileMakeParents(path);
     }
     const mode_t mask = umask(0);
     int fd = open(path, flags, (mode_t)put.mode);
@@ -275,7 +274,7 @@ FilePut(Request* request)
     }
     else
     {
-        error = WriteAll(fd, text + put.pathLength, rest - put.pathLength);
+        error = FileWriteAll(fd, text + put.pathLength, rest - put.pathLength);
     }
     if (close(fd) != 0 && error == 0)
     {

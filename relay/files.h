@@ -24,6 +24,13 @@ int FileReadReply(int fd, Request* request);
  */
 int FileOpenDevice(const char* class, const char* name, int flags);
 
+/* Writes all of it; 0 or an errno. */
+int FileWriteAll(int fd, const uint8_t* data, size_t length);
+
+/* Makes the directories on the path of a file. What cannot be made shows when the file is opened.
+ */
+void FileMakeParents(char* path);
+
 int FileGet(Request* request);
 int FilePut(Request* request);
 

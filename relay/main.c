@@ -14,6 +14,7 @@
 #include "interfaces.h"
 #include "machine.h"
 #include "modprobe.h"
+#include "mounts.h"
 #include "process.h"
 #include "ready.h"
 #include "relay-protocol.h"
@@ -61,6 +62,8 @@ static const Operation g_operations[] = {
     [RELAY_SYSCTL_SET] = {MachineSysctlSet, sizeof(RelaySysctlSet), true, LOOKS},
     [RELAY_FILE_GET] = {FileGet, sizeof(RelayFileGet), true, LOOKS},
     [RELAY_FILE_PUT] = {FilePut, sizeof(RelayFilePut), true, LOOKS},
+    [RELAY_MOUNT] = {MountDisk, sizeof(RelayMount), true, LOOKS},
+    [RELAY_FREEZE] = {MountFreeze, 0, true, LOOKS},
     [RELAY_LINK_GET] = {LinkGet, sizeof(RelayNic), false, LOOKS},
     [RELAY_LINK_SET] = {LinkSet, sizeof(RelayLinkSet), false, LOOKS},
     [RELAY_ADDRESS_ADD] = {AddressAdd, sizeof(RelayAddress), false, LOOKS},

@@ -58,6 +58,7 @@ StreamStart(Stream* stream, const RelayStream* wanted)
     stream->direction = wanted->direction;
     stream->length = wanted->length;
     stream->chunk = wanted->chunk ? wanted->chunk : STREAM_CHUNK_DEFAULT;
+    stream->whole = wanted->chunk > 0;
     stream->perWake = wanted->perWake ? wanted->perWake : STREAM_UNLIMITED;
     StreamWake(stream);
     return 0;
@@ -108,7 +109,13 @@ StreamServe(Stream* stream, int fd, SocketNature nature, bool closed, int* error
     const bool drain = closed && !source;
     for (uint32_t call = 0; call < SLICE && (stream->credit > 0 || drain); ++call)
     {
+        /* A program writes what is in its buffer to the end before it fills it anew: so of what the
+         * kernel has taken in part, the rest comes first, and where it ends a segment may end. */
         size_t length = stream->chunk;
+        if (source && stream->whole)
+        {
+            length -= (size_t)(stream->bytes % stream->chunk);
+        }
         if (stream->length > 0 && stream->length - stream->bytes < length)
         {
             length = (size_t)(stream->length - stream->bytes);

@@ -19,6 +19,7 @@ typedef struct Stream
     uint64_t bytes;     /* transferred */
     uint64_t wrong;     /* bytes that differ from the pattern */
     uint32_t chunk;     /* bytes for each call */
+    bool whole;         /* what is written comes in buffers of that size */
     uint32_t perWake;   /* calls for each wake-up; STREAM_UNLIMITED */
     uint32_t credit;    /* calls left of this wake-up's */
     bool runnable;      /* there is something to do without a further wake-up */

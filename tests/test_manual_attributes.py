@@ -19,6 +19,7 @@ SCRIPT = """
 KINDS = {
     "AddressValue": lambda check: "Address",
     "BooleanValue": lambda check: "bool",
+    "DataRateValue": lambda check: "DataRate",
     "DoubleValue": lambda check: "double",
     "ObjectPtrContainerValue": lambda check: "list",
     "StringValue": lambda check: "string",
@@ -72,7 +73,7 @@ def _quoted() -> dict[str, dict[str, list[str]]]:
             types = re.findall(r"``(ns3::\w+)``", names)
             continue
         for name, kind, default in re.findall(
-            r"``(\w+)``\s\((string|Time|TypeId|bool|double|list|Address|uint\d+)(?:,\s([^)]+))?\)",
+            r"``(\w+)``\s\((string|Time|TypeId|DataRate|bool|double|list|Address|uint\d+)(?:,\s([^)]+))?\)",
             paragraph,
         ):
             for type_ in types:

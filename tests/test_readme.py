@@ -24,7 +24,8 @@ def test_the_script_runs(tmp_path: Path) -> None:
         timeout=120,
     )
     assert run.returncode == 0, run.stderr
-    printed = re.fullmatch(r"received (\d+) bytes, cwnd (\d+) segments\n", run.stdout)
+    line = r"after 2 s: \d+ bytes\nreceived (\d+) bytes, cwnd (\d+) segments\n"
+    printed = re.fullmatch(line, run.stdout)
     assert printed, run.stdout
     # 5 Mbit/s for almost three seconds.
     assert 1_600_000 < int(printed[1]) < 1_875_000

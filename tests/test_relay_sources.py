@@ -67,7 +67,6 @@ def test_the_readme_says_who_calls_whom() -> None:
     apart = said.pop("main")
     assert said == {name: calls for name, calls in CALLS.items() if name != "main"}
     assert CALLS["main"] == set(SOURCES) - {"main"} - apart
-    assert apart <= CALLS["modprobe"]
 
 
 def test_every_parameter_that_the_relay_reads_is_passed_by_the_package() -> None:

@@ -18,6 +18,7 @@ cables = [segment.Install(nodes) for _ in range(3)]
 slow = ns.PointToPointHelper()
 slow.SetDeviceAttribute("DataRate", ns.StringValue("7Mbps"))
 line = slow.Install(nodes)
+trunk = slow.Install(nodes)
 qemu = helper()
 programs = {}
 
@@ -37,6 +38,8 @@ for i in range(2):
         vm.GetNic(cable.Get(i))
     vm.AddAddress(cables[2].Get(i), f"10.0.0.{i + 1}/24")
     vm.AddAddress(line.Get(i), f"10.0.9.{i + 1}/24")
+    vm.GetNic(trunk.Get(i)).SetAttribute("EthernetFrames", ns.BooleanValue(True))
+    vm.AddAddress(trunk.Get(i), f"10.0.20.{i + 1}/24")
     vm.SetSysctl("net.ipv4.conf.all.arp_ignore", "1")
     run(f"bridge {i}", i, '''ip link add br0 type bridge stp_state 1
         for port in eth0 eth1; do ip link set $port master br0; ip link set $port up; done
@@ -53,6 +56,17 @@ ping("to a macvlan", "10.0.1.2", 56, 5)
 run("other address", 1, "ip link set eth2 address 02:00:00:00:12:34", 6)
 run("forget", 0, "ip neigh flush dev eth2", 6)
 ping("to another address", "10.0.0.2", 56, 7)
+for i in range(2):
+    run(f"trunk {i}", i, f'''ip link add link eth4 name eth4.7 type vlan id 7
+        ip addr add 10.0.21.{i + 1}/24 dev eth4.7; ip link set eth4.7 up
+        ip link add link eth2.10 name eth2.10.20 type vlan id 20
+        ip addr add 10.0.22.{i + 1}/24 dev eth2.10.20; ip link set eth2.10.20 up''', 1)
+wire = []
+ns3_qemu.trace(trunk.Get(0), "PhyTxEnd", lambda packet: wire.append(packet.GetSize()))
+ping("over the trunk", "10.0.20.2", 100, 3.5)
+ping("tagged over the trunk", "10.0.21.2", 1472, 3.6)
+ping("two tags", "10.0.22.2", 1464, 3.7)
+ping("two tags beside a full MTU", "10.0.22.2", 1472, 3.8)
 ping("over the line", "10.0.9.2", 56, 8)
 run("arp over the line", 0, "ip link set eth3 arp on; ping -c 1 -W 1 10.0.9.3; true", 9)
 speeds = "cat /sys/class/net/eth[23]/speed /sys/class/net/eth[23]/duplex"
@@ -66,6 +80,7 @@ ns3_qemu.Run()
 for name, program in programs.items():
     RESULT[name] = [program.exit_code, program.output.split()]
 nic = nodes.Get(0).GetObject[ns.VirtualMachine]().GetNic(line.Get(0))
+RESULT["wire"] = wire
 RESULT["unsent"] = {str(reason): int(count) for reason, count in nic.GetUnsent()}
 ns.Simulator.Destroy()
 finish()
@@ -93,7 +108,7 @@ def test_bridges_hear_each_other_and_break_the_loop(result: dict[str, Any]):
     assert sorted(states) == ["3", "3", "3", "4"]
 
 
-@pytest.mark.parametrize("name", ["untagged", "tagged"])
+@pytest.mark.parametrize("name", ["untagged", "tagged", "tagged over the trunk", "two tags"])
 def test_a_vlan_has_the_mtu_of_its_parent(result: dict[str, Any], name: str):
     assert result[name][0] == 0
 
@@ -114,3 +129,18 @@ def test_what_a_link_cannot_carry_is_counted_and_told_once(ended: Any):
     told = [line for line in ended.errors.splitlines() if reason in line]
     assert len(told) == 1
     assert "use a CSMA link" in told[0]
+
+
+def test_a_line_of_ethernet_frames_carries_arp(result: dict[str, Any]):
+    """Each frame is as long on the line as on Ethernet, without FCS: header 14, ARP 28, tag 4."""
+    assert result["over the trunk"][0] == 0
+    assert 14 + 28 in result["wire"]
+    assert 14 + 20 + 8 + 100 in result["wire"]
+    assert 14 + 4 + 1500 in result["wire"]
+
+
+def test_two_tags_beside_a_full_mtu_are_beyond_a_driver_and_told_once(ended: Any):
+    assert ended.result["two tags beside a full MTU"][0] == 1
+    told = [line for line in ended.errors.splitlines() if "driver's buffers" in line]
+    assert len(told) == 1
+    assert "an MTU of 1504" in told[0]

@@ -20,12 +20,21 @@ pairs = [link.Install(nodes.Get(i), nodes.Get(i + 1)) for i in range(2)]
 for i in range(3):
     stack = helper() if KINDS[i] == "vm" else ns.InternetStackHelper()
     stack.Install(nodes.Get(i))
-addresses = ns.Ipv4AddressHelper()
-for i, pair in enumerate(pairs):
-    addresses.SetBase(ns.Ipv4Address(f"10.0.{i}.0"), ns.Ipv4Mask("255.255.255.0"))
-    interfaces = addresses.Assign(pair)
-ns.Ipv4GlobalRoutingHelper.PopulateRoutingTables()
-there = ns.InetSocketAddress(interfaces.GetAddress(1), 5000).ConvertTo()
+if IPV6:
+    addresses = ns.Ipv6AddressHelper()
+    for i, pair in enumerate(pairs):
+        addresses.SetBase(ns.Ipv6Address(f"2001:db8:{i}::"), ns.Ipv6Prefix(64))
+        interfaces = addresses.Assign(pair)
+        interfaces.SetForwarding(1 - i, True)
+        interfaces.SetDefaultRouteInAllNodes(1 - i)
+    there = ns.Inet6SocketAddress(interfaces.GetAddress(1, 1), 5000).ConvertTo()
+else:
+    addresses = ns.Ipv4AddressHelper()
+    for i, pair in enumerate(pairs):
+        addresses.SetBase(ns.Ipv4Address(f"10.0.{i}.0"), ns.Ipv4Mask("255.255.255.0"))
+        interfaces = addresses.Assign(pair)
+    ns.Ipv4GlobalRoutingHelper.PopulateRoutingTables()
+    there = ns.InetSocketAddress(interfaces.GetAddress(1), 5000).ConvertTo()
 bulk = ns.BulkSendHelper("ns3::TcpSocketFactory", there)
 bulk.SetAttribute("MaxBytes", ns.UintegerValue(SIZE))
 bulk.Install(nodes.Get(0)).Start(ns.Seconds(1))
@@ -43,17 +52,22 @@ finish()
 """
 
 
-def flows(kinds: str, image: Path, directory: Path, limit: str = "100p") -> dict[str, Any]:
-    values = f"KINDS, SIZE, LIMIT = {kinds.split()!r}, {SIZE}, {limit!r}\n"
+def flows(
+    kinds: str, image: Path, directory: Path, limit: str = "100p", ipv6: bool = False
+) -> dict[str, Any]:
+    values = f"KINDS, SIZE, LIMIT, IPV6 = {kinds.split()!r}, {SIZE}, {limit!r}, {ipv6}\n"
     done = run_script(values + SCRIPT, image, directory)
     assert done.status == 0, done.errors
     assert done.result["received"] == SIZE
     return done.result
 
 
-@pytest.mark.parametrize("kinds", ["vm ns3 vm", "vm vm vm", "ns3 vm ns3"])
-def test_flows_are_followed_from_end_to_end(vm_image: Path, tmp_path: Path, kinds: str):
-    seen = flows(kinds, vm_image, tmp_path)["flows"]
+@pytest.mark.parametrize(
+    ("kinds", "ipv6"),
+    [("vm ns3 vm", False), ("vm vm vm", False), ("ns3 vm ns3", False), ("vm vm ns3", True)],
+)
+def test_flows_are_followed_from_end_to_end(vm_image: Path, tmp_path: Path, kinds: str, ipv6: bool):
+    seen = flows(kinds, vm_image, tmp_path, ipv6=ipv6)["flows"]
     assert len(seen) == 2  # data and acknowledgements
     for sent, received, forwarded, lost, _ in seen:
         assert sent == received == forwarded

@@ -42,7 +42,6 @@ def wifi():
 def simulate(name, make):
     nodes, devices = make()
     qemu = helper()
-    qemu.SetAttribute("BusyReads", ns.UintegerValue(1000))  # iperf3 waits in a loop
     machines = [qemu.Install(nodes.Get(i)) for i in range(2)]
     for i, machine_ in enumerate(machines):
         machine_.AddAddress(devices.Get(i), f"10.0.0.{i + 1}/24")

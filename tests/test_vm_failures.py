@@ -144,6 +144,68 @@ def test_a_panic_at_boot_is_named_with_the_last_console_lines(
     assert panic in log.read_text()
 
 
+def test_a_guest_that_ends_without_a_word_is_told_of_what_a_kernel_needs(vm_machine: VmImage):
+    silent = other_machine(
+        vm_machine, boot={"-append": "panic=-1 rdinit=/nonexistent init=/nonexistent"}
+    )
+    with fails(
+        r"'silent' failed while it booted: .*console is empty\. `ns3-qemu kernel check` says"
+    ):
+        Vm(silent, name="silent").finish_boot()
+
+
+def test_a_panic_of_which_something_is_known_says_what_to_do(boot: Callable[..., Vm]):
+    """As a 2.6.26 says it whose HPET has a period of 1 ns; here it is a word of a program's."""
+    vm = boot(name="old")
+    vm.relay.write_file("/dev/kmsg", b"<0>RIP: clockevent_delta2ns+0x1f/0x50")
+    with fails(r"panicked: .*sysrq.* too old for an HPET with a period of 1 ns: .*period_ns=16"):
+        vm.relay.write_file("/proc/sysrq-trigger", b"c")
+
+
+# --- it takes long --------------------------------------------------------------------------------
+
+SLOW = """
+import os, signal, sys
+from ns3_qemu._vm import Vm, read_image
+
+vm = Vm(read_image(sys.argv[1]), name="slow", watchdog=1)
+
+def stopped(go_on):
+    os.kill(vm.pid, signal.SIGSTOP)
+    print(vm.pid, flush=True)
+    go_on()
+
+vm.start()
+stopped(vm.finish_boot)
+stopped(lambda: vm.run(0))
+vm.end()
+"""
+
+
+def test_a_long_turn_says_what_it_is_waited_for(vm_image: Path):
+    """Whether the guest has said something or not."""
+    command = [sys.executable, "-c", SLOW, str(vm_image)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        # It has perhaps said hello before it was stopped.
+        booting = "(QEMU to start|its kernel to boot and to start the relay)"
+        for report in (
+            rf".*, at boot after \d+ instructions\. It is waited for {booting}\. Its console",
+            r".* instructions\. It is waited for its CPU to come to rest\.",
+        ):
+            pid = int(process.stdout.readline())
+            while (line := process.stderr.readline()) and not re.match(report, line):
+                pass
+            assert line
+            os.kill(pid, signal.SIGCONT)
+        assert process.stderr.readline() == "The last lines of its console:\n"
+        process.communicate()
+        assert process.returncode == 0
+
+
 # --- QEMU dies ------------------------------------------------------------------------------------
 
 

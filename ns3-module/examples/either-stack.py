@@ -41,20 +41,12 @@ bulk.Install(nodes.Get(0)).Start(ns.Seconds(START))
 local = ns.InetSocketAddress(ns.Ipv4Address.GetAny(), 5001)
 sink = ns.PacketSinkHelper("ns3::TcpSocketFactory", local.ConvertTo()).Install(nodes.Get(2)).Get(0)
 
-# When the last byte has come: trace sources call C++.
-ns.cppyy.cppdef("""
-    ns3::Time g_last;
-    void Received(ns3::Ptr<const ns3::Packet>, const ns3::Address&) { g_last = ns3::Now(); }
-    void TraceReceived(ns3::Ptr<ns3::Application> sink)
-    {
-        sink->TraceConnectWithoutContext("Rx", ns3::MakeCallback(&Received));
-    }
-""")
-ns.cppyy.gbl.TraceReceived(sink)
+arrivals = []  # when bytes have come
+ns3_qemu.trace(sink, "Rx", lambda *_: arrivals.append(ns.Simulator.Now().GetSeconds()))
 
 ns.Simulator.Stop(ns.Seconds(40))
 ns3_qemu.Run()
-took = ns.cppyy.gbl.g_last.GetSeconds() - START
+took = arrivals[-1] - START
 print(
     f"received {sink.GetTotalRx()} bytes, goodput {sink.GetTotalRx() * 8 / took / 1e6:.3f} Mbit/s"
 )

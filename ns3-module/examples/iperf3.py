@@ -11,8 +11,6 @@ ns = ns3_qemu.load()
 image = ns3_qemu.Image("debian:6.1")
 image.add("/usr/bin/iperf3")  # its libraries come along
 qemu = ns3_qemu.QemuHelper(image)
-# While it connects, iperf3 waits in a loop for the time to pass.
-qemu.SetAttribute("BusyReads", ns.UintegerValue(1000))
 
 nodes = ns.NodeContainer(2)
 link = ns.PointToPointHelper()

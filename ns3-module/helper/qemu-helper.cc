@@ -3,17 +3,12 @@
  */
 #include "qemu-helper.h"
 
-#include "../model/qemu-ipv4.h"
-#include "../model/qemu-ipv6.h"
 #include "../model/qemu-net-device.h"
 #include "../model/qemu-socket-factory.h"
-#include "../model/qemu-tcp-l4-protocol.h"
-#include "../model/qemu-traffic-control.h"
 #include "../model/virtual-machine.h"
 #include "tcp-info-writer.h"
 
 #include "ns3/abort.h"
-#include "ns3/arp-l3-protocol.h"
 #include "ns3/ipv4-global-routing-helper.h"
 #include "ns3/ipv4-list-routing-helper.h"
 #include "ns3/ipv4-static-routing-helper.h"
@@ -71,15 +66,10 @@ TraceTcpSoon(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
 QemuHelper::QemuHelper(const std::string& image)
 {
     NS_LOG_FUNCTION(this << image);
-    m_factory.SetTypeId("ns3::VirtualMachine");
-    m_factory.Set("Image", StringValue(image));
-    Ipv4ListRoutingHelper ipv4;
-    ipv4.Add(Ipv4StaticRoutingHelper(), 0);
-    ipv4.Add(Ipv4GlobalRoutingHelper(), -10);
-    SetRoutingHelper(ipv4);
-    Ipv6ListRoutingHelper ipv6;
-    ipv6.Add(Ipv6StaticRoutingHelper(), 0);
-    SetRoutingHelper(ipv6);
+    m_installer.m_factory.SetTypeId("ns3::VirtualMachine");
+    m_installer.m_factory.Set("Image", StringValue(image));
+    InternetStackHelper::SetIpv6StackInstall(false);
+    Reset();
 }
 
 QemuHelper::~QemuHelper()
@@ -88,80 +78,73 @@ QemuHelper::~QemuHelper()
 }
 
 void
+QemuHelper::Reset()
+{
+    NS_LOG_FUNCTION(this);
+    m_installer.m_ipv4 = true;
+    m_installer.m_ipv6 = true;
+    Ipv4ListRoutingHelper ipv4;
+    ipv4.Add(Ipv4StaticRoutingHelper(), 0);
+    ipv4.Add(Ipv4GlobalRoutingHelper(), -10);
+    m_installer.m_ipv4Routing.reset(ipv4.Copy());
+    Ipv6ListRoutingHelper ipv6;
+    ipv6.Add(Ipv6StaticRoutingHelper(), 0);
+    m_installer.m_ipv6Routing.reset(ipv6.Copy());
+    UpdateBase();
+}
+
+/* What is copied where somebody takes an InternetStackHelper. */
+void
+QemuHelper::UpdateBase()
+{
+    InternetStackHelper::SetRoutingHelper(m_installer);
+}
+
+void
 QemuHelper::SetAttribute(const std::string& name, const AttributeValue& value)
 {
     NS_LOG_FUNCTION(this << name);
-    m_factory.Set(name, value);
+    m_installer.m_factory.Set(name, value);
+    UpdateBase();
 }
 
 void
 QemuHelper::SetRoutingHelper(const Ipv4RoutingHelper& routing)
 {
     NS_LOG_FUNCTION(this);
-    m_ipv4Routing.reset(routing.Copy());
+    m_installer.m_ipv4Routing.reset(routing.Copy());
+    UpdateBase();
 }
 
 void
 QemuHelper::SetRoutingHelper(const Ipv6RoutingHelper& routing)
 {
     NS_LOG_FUNCTION(this);
-    m_ipv6Routing.reset(routing.Copy());
+    m_installer.m_ipv6Routing.reset(routing.Copy());
+    UpdateBase();
 }
 
 void
 QemuHelper::SetIpv4StackInstall(bool enable)
 {
     NS_LOG_FUNCTION(this << enable);
-    m_ipv4 = enable;
+    m_installer.m_ipv4 = enable;
+    UpdateBase();
 }
 
 void
 QemuHelper::SetIpv6StackInstall(bool enable)
 {
     NS_LOG_FUNCTION(this << enable);
-    m_ipv6 = enable;
+    m_installer.m_ipv6 = enable;
+    UpdateBase();
 }
 
 Ptr<VirtualMachine>
 QemuHelper::Install(Ptr<Node> node) const
 {
     NS_LOG_FUNCTION(this << node);
-    const std::string which = "node " + std::to_string(node->GetId());
-    if (VirtualMachine::Of(node))
-    {
-        throw std::invalid_argument(which + " has a virtual machine already");
-    }
-    if (node->GetObject<ArpL3Protocol>() || node->GetObject<Ipv4>() || node->GetObject<Ipv6>())
-    {
-        throw std::invalid_argument(
-            which + " has ns-3's internet stack; a virtual machine takes its place, so install one "
-                    "of the two");
-    }
-    auto machine = m_factory.Create<VirtualMachine>();
-    node->AggregateObject(machine);
-    node->AggregateObject(CreateObject<QemuTrafficControl>());
-    node->AggregateObject(CreateObject<QemuTcpSocketFactory>());
-    node->AggregateObject(CreateObject<QemuTcpL4Protocol>());
-    node->AggregateObject(CreateObject<QemuUdpSocketFactory>());
-    node->AggregateObject(CreateObject<QemuIpv4RawSocketFactory>());
-    node->AggregateObject(CreateObject<QemuIpv6RawSocketFactory>());
-    if (m_ipv4)
-    {
-        auto ipv4 = CreateObject<QemuIpv4>();
-        node->AggregateObject(ipv4);
-        ipv4->SetRoutingProtocol(m_ipv4Routing->Create(node));
-    }
-    if (m_ipv6)
-    {
-        auto ipv6 = CreateObject<QemuIpv6>();
-        node->AggregateObject(ipv6);
-        ipv6->SetRoutingProtocol(m_ipv6Routing->Create(node));
-    }
-    else
-    {
-        machine->SetSysctl("net.ipv6.conf.all.disable_ipv6", "1");
-    }
-    return machine;
+    return m_installer.Install(node);
 }
 
 std::vector<Ptr<VirtualMachine>>
@@ -190,6 +173,13 @@ std::vector<Ptr<VirtualMachine>>
 QemuHelper::InstallAll() const
 {
     return Install(NodeContainer::GetGlobal());
+}
+
+int64_t
+QemuHelper::AssignStreams(const NodeContainer& /* nodes */, int64_t stream)
+{
+    NS_LOG_FUNCTION(this << stream);
+    return 0;
 }
 
 void
@@ -237,6 +227,63 @@ QemuHelper::EnablePcapInternal(std::string prefix,
     }
     const auto file = helper.CreateFile(filename, std::ios::out, PcapHelper::DLT_EN10MB);
     helper.HookDefaultSink<QemuNetDevice>(nic, promiscuous ? "PromiscSniffer" : "Sniffer", file);
+}
+
+/* InternetStackHelper's own do it, with the trace sources that a machine's Ipv4 and Ipv6 have; but
+ * what this one is to InternetStackHelper has no IPv6. */
+
+void
+QemuHelper::EnablePcapIpv4Internal(std::string prefix,
+                                   Ptr<Ipv4> ipv4,
+                                   uint32_t interface,
+                                   bool explicitFilename)
+{
+    InternetStackHelper().EnablePcapIpv4(prefix, ipv4, interface, explicitFilename);
+}
+
+void
+QemuHelper::EnablePcapIpv6Internal(std::string prefix,
+                                   Ptr<Ipv6> ipv6,
+                                   uint32_t interface,
+                                   bool explicitFilename)
+{
+    InternetStackHelper().EnablePcapIpv6(prefix, ipv6, interface, explicitFilename);
+}
+
+void
+QemuHelper::EnableAsciiIpv4Internal(Ptr<OutputStreamWrapper> stream,
+                                    std::string prefix,
+                                    Ptr<Ipv4> ipv4,
+                                    uint32_t interface,
+                                    bool explicitFilename)
+{
+    InternetStackHelper helper;
+    if (stream)
+    {
+        helper.EnableAsciiIpv4(stream, ipv4, interface);
+    }
+    else
+    {
+        helper.EnableAsciiIpv4(prefix, ipv4, interface, explicitFilename);
+    }
+}
+
+void
+QemuHelper::EnableAsciiIpv6Internal(Ptr<OutputStreamWrapper> stream,
+                                    std::string prefix,
+                                    Ptr<Ipv6> ipv6,
+                                    uint32_t interface,
+                                    bool explicitFilename)
+{
+    InternetStackHelper helper;
+    if (stream)
+    {
+        helper.EnableAsciiIpv6(stream, ipv6, interface);
+    }
+    else
+    {
+        helper.EnableAsciiIpv6(prefix, ipv6, interface, explicitFilename);
+    }
 }
 
 } // namespace ns3

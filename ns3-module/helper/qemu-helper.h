@@ -5,11 +5,11 @@
 #define NS3_QEMU_HELPER_H
 
 #include "ns3/application.h"
+#include "ns3/guest-stack-installer.h"
+#include "ns3/internet-stack-helper.h"
 #include "ns3/node-container.h"
-#include "ns3/object-factory.h"
 #include "ns3/trace-helper.h"
 
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,8 +17,6 @@
 namespace ns3
 {
 
-class Ipv4RoutingHelper;
-class Ipv6RoutingHelper;
 class VirtualMachine;
 
 /**
@@ -26,17 +24,29 @@ class VirtualMachine;
  * @brief Makes virtual machines the network stacks of nodes, as InternetStackHelper installs
  * ns-3's.
  *
+ * It is an InternetStackHelper, for helpers of topologies that take one (InstallStack of
+ * PointToPointDumbbellHelper, PointToPointStarHelper, CsmaStarHelper ...), for EnablePcapIpv4 and
+ * its like. What such a helper copies of it installs machines, with all settings of the time of the
+ * copy.
+ *
  * EnablePcap captures Ethernet frames between the guest's stack and its NIC. It may be given a
  * machine's ordinary device or the QemuNetDevice that joins it; both mean the same file.
+ * EnablePcapIpv4, EnableAsciiIpv4 and those for IPv6 write what crosses between guest and NICs, from
+ * the IP header on, as they do of ns-3's own stack.
  */
-class QemuHelper : public PcapHelperForDevice
+class QemuHelper : public InternetStackHelper, public PcapHelperForDevice
 {
   public:
     /**
-     * @param image directory of the image that machines are started from
+     * @param image what machines are started from: the name of an image ("debian:6.1", or what
+     * `ns3-qemu image build --name` was given) or its directory. That it is not there is said when
+     * machines are installed.
      */
     explicit QemuHelper(const std::string& image);
     ~QemuHelper() override;
+
+    /** Forget what has been set of routing, IPv4 and IPv6. */
+    void Reset();
 
     /**
      * Set an attribute of the machines to be installed.
@@ -73,6 +83,15 @@ class QemuHelper : public PcapHelperForDevice
     std::vector<Ptr<VirtualMachine>> InstallAll() const;
 
     /**
+     * There is nothing to assign: what a guest draws comes from its machine's seed, which follows
+     * from RngSeed, RngRun and the node's id.
+     * @param nodes whose stacks would use streams
+     * @param stream the first number to use
+     * @return how many streams have been used: none
+     */
+    int64_t AssignStreams(const NodeContainer& nodes, int64_t stream);
+
+    /**
      * Write every change of a connection's state to a CSV file: t in s, cwnd and ssthresh in
      * segments, smoothed RTT in ms.
      * @param filename the file
@@ -86,12 +105,27 @@ class QemuHelper : public PcapHelperForDevice
                             Ptr<NetDevice> device,
                             bool promiscuous,
                             bool explicitFilename) override;
+    void EnablePcapIpv4Internal(std::string prefix,
+                                Ptr<Ipv4> ipv4,
+                                uint32_t interface,
+                                bool explicitFilename) override;
+    void EnablePcapIpv6Internal(std::string prefix,
+                                Ptr<Ipv6> ipv6,
+                                uint32_t interface,
+                                bool explicitFilename) override;
+    void EnableAsciiIpv4Internal(Ptr<OutputStreamWrapper> stream,
+                                 std::string prefix,
+                                 Ptr<Ipv4> ipv4,
+                                 uint32_t interface,
+                                 bool explicitFilename) override;
+    void EnableAsciiIpv6Internal(Ptr<OutputStreamWrapper> stream,
+                                 std::string prefix,
+                                 Ptr<Ipv6> ipv6,
+                                 uint32_t interface,
+                                 bool explicitFilename) override;
+    void UpdateBase();
 
-    ObjectFactory m_factory;
-    std::shared_ptr<const Ipv4RoutingHelper> m_ipv4Routing;
-    std::shared_ptr<const Ipv6RoutingHelper> m_ipv6Routing;
-    bool m_ipv4{true};
-    bool m_ipv6{true};
+    GuestStackInstaller m_installer;
     std::set<std::string> m_captures; // files that are being written
 };
 

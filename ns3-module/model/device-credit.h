@@ -6,7 +6,7 @@
 
 #include "ns3/callback.h"
 #include "ns3/net-device.h"
-#include "ns3/queue-fwd.h"
+#include "ns3/queue.h"
 
 #include <cstdint>
 

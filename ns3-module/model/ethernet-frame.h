@@ -6,9 +6,11 @@
 
 #include "ns3/mac48-address.h"
 #include "ns3/packet.h"
+#include "ns3/tag.h"
 
 #include <cstddef>
 #include <cstdint>
+#include <ostream>
 #include <vector>
 
 namespace ns3
@@ -44,6 +46,48 @@ void MakeEthernetFrame(std::vector<uint8_t>& frame,
                        Mac48Address source,
                        uint16_t protocol,
                        Ptr<const Packet> payload);
+
+/**
+ * @ingroup qemu
+ * @brief An Ethernet frame that a point-to-point device carries.
+ *
+ * ns-3's point-to-point devices know PPP's numbers of IPv4 and IPv6 only. So on the link this
+ * number (2 bytes) stands in the place of the EtherType, and the addresses (12 bytes) come after
+ * the payload: a frame is as long as on Ethernet, without preamble, padding and FCS. What the
+ * EtherType is says this tag.
+ */
+class EthernetFrameTag : public Tag
+{
+  public:
+    static constexpr size_t TRAILER = 12; //!< bytes after the payload
+
+    /** @return the TypeId */
+    static TypeId GetTypeId();
+    TypeId GetInstanceTypeId() const override;
+    uint32_t GetSerializedSize() const override;
+    void Serialize(TagBuffer buffer) const override;
+    void Deserialize(TagBuffer buffer) override;
+    void Print(std::ostream& os) const override;
+
+    /**
+     * Make a frame one that a point-to-point device can send.
+     * @param payload of the frame; it gets a trailer and a tag
+     * @param frame from whose header these are
+     * @return the protocol to send it as
+     */
+    static uint16_t Wrap(Ptr<Packet> payload, const uint8_t* frame);
+
+    /**
+     * Undo it.
+     * @param packet as it was received; it becomes the payload
+     * @param header of the frame: ETHERNET_HEADER bytes
+     * @return false if it was none such; then header is as it was
+     */
+    static bool Unwrap(Ptr<Packet> packet, uint8_t* header);
+
+  private:
+    uint16_t m_type{0};
+};
 
 } // namespace ns3
 

@@ -170,12 +170,16 @@ IdleWatch::Schedule()
     const Time left = g_lastFrame + Seconds(QUIET_S) - Simulator::Now();
     const Time due = left.IsStrictlyPositive() ? left : Seconds(QUIET_S);
     const uint64_t generation = ++g_generation;
-    Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, due, [generation]() {
-        if (generation == g_generation)
-        {
-            Look();
-        }
-    });
+    Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, due, &IdleWatch::LookIfDue, generation);
+}
+
+void
+IdleWatch::LookIfDue(uint64_t generation)
+{
+    if (generation == g_generation)
+    {
+        Look();
+    }
 }
 
 void

@@ -4,6 +4,8 @@
 #ifndef NS3_QEMU_IDLE_WATCH_H
 #define NS3_QEMU_IDLE_WATCH_H
 
+#include <cstdint>
+
 namespace ns3
 {
 
@@ -35,6 +37,8 @@ class IdleWatch
 
   private:
     static void Schedule();
+    /** Look, unless something has happened since it was scheduled. */
+    static void LookIfDue(uint64_t generation);
     static void Look();
     static bool IsIdle();
     static bool HasOtherEvents();

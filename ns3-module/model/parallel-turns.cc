@@ -101,16 +101,20 @@ ParallelTurns::Schedule()
     {
         /* An event of its own: the present one may still want something of a machine. */
         g_scheduled = true;
-        Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, Time(0), []() {
-            try
-            {
-                Look();
-            }
-            catch (const ns3qemu::VmError& error)
-            {
-                RunMonitor::Fail(error.what());
-            }
-        });
+        Simulator::ScheduleWithContext(Simulator::NO_CONTEXT, Time(0), &ParallelTurns::LookOrFail);
+    }
+}
+
+void
+ParallelTurns::LookOrFail()
+{
+    try
+    {
+        Look();
+    }
+    catch (const ns3qemu::VmError& error)
+    {
+        RunMonitor::Fail(error.what());
     }
 }
 

@@ -59,6 +59,8 @@ class ParallelTurns
     static void Schedule();
 
   private:
+    /** Look, and end the run if a machine has failed. */
+    static void LookOrFail();
     static void Look();
     static int64_t FindNext(const VirtualMachine& machine);
     static int64_t FindHorizon(const VirtualMachine& machine);

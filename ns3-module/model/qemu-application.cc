@@ -6,11 +6,11 @@
 #include "run-monitor.h"
 
 #include "ns3/boolean.h"
-#include "ns3/command-line.h"
 #include "ns3/log.h"
 #include "ns3/node.h"
 #include "ns3/relay-client.h"
 #include "ns3/simulator.h"
+#include "ns3/split-command.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 

@@ -527,7 +527,8 @@ QemuDatagramSocket<Parent>::ChangeMembership(uint32_t interface, const Address& 
     }
     if (this->IsEarly())
     {
-        this->WhenRunning([=, this]() { ChangeMembership(interface, group, join); });
+        this->WhenRunning(
+            [this, interface, group, join]() { ChangeMembership(interface, group, join); });
         return 0;
     }
     if (!this->Open(inet6 ? RELAY_INET6 : RELAY_INET))
@@ -578,7 +579,9 @@ QemuDatagramSocket<Parent>::Ipv6JoinGroup(Ipv6Address address,
     if (this->IsEarly())
     {
         this->m_ipv6MulticastGroupAddress = address;
-        this->WhenRunning([=, this]() { Ipv6JoinGroup(address, filterMode, sources); });
+        this->WhenRunning([this, address, filterMode, sources]() {
+            Ipv6JoinGroup(address, filterMode, sources);
+        });
         return;
     }
     const bool leave = filterMode == Socket::INCLUDE && sources.empty();

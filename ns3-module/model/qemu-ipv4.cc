@@ -358,29 +358,17 @@ QemuIpv4::CarryForwarding(ns3qemu::RelayClient& relay)
     }
 }
 
-bool
-QemuIpv4::GetWeakEsModel() const
-{
-    return true;
-}
-
 void
-QemuIpv4::SetWeakEsModel(bool model)
+QemuIpv4::ChooseStrongModel(bool strong)
 {
-    SetStrongEndSystemModel(!model);
-}
-
-void
-QemuIpv4::SetStrongEndSystemModel(bool model)
-{
-    if (model)
+    if (strong)
     {
         Refuse("the choice of the strong end system model (sysctl rp_filter, arp_ignore)");
     }
 }
 
 bool
-QemuIpv4::GetStrongEndSystemModel() const
+QemuIpv4::IsStrongModel() const
 {
     return false;
 }

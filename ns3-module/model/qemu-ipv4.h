@@ -5,9 +5,10 @@
 #define NS3_QEMU_IPV4_H
 
 #include "guest-interfaces.h"
-#include "guest-ipv4-traces.h"
+#include "guest-ip-traces.h"
 #include "guest-stack.h"
 #include "node-routes.h"
+#include "ns3-versions.h"
 
 #include "ns3/ipv4-header.h"
 #include "ns3/ipv4-l3-protocol.h"
@@ -36,10 +37,12 @@ class VirtualMachine;
  * What the guest's kernel refuses is thrown as ns3qemu::GuestError by the method that asked for it.
  *
  * It is an Ipv4L3Protocol for those who ask a node for that, to follow packets by its trace sources
- * (FlowMonitor, captures): it has its own of their names, see GuestIpv4Traces. Nothing else of that
+ * (FlowMonitor, captures): it has its own of their names, see GuestIpTraces. Nothing else of that
  * class is used.
  */
-class QemuIpv4 : public Ipv4L3Protocol, public GuestIpv4Traces, private GuestStack
+class QemuIpv4 : public EndSystemModel<Ipv4L3Protocol>,
+                 public GuestIpTraces<GuestIpv4Packets>,
+                 private GuestStack
 {
   public:
     /** @return the TypeId */
@@ -113,10 +116,8 @@ class QemuIpv4 : public Ipv4L3Protocol, public GuestIpv4Traces, private GuestSta
   private:
     void SetIpForward(bool forward) override;
     bool GetIpForward() const override;
-    bool GetWeakEsModel() const override;
-    void SetWeakEsModel(bool model) override;
-    void SetStrongEndSystemModel(bool model) override;
-    bool GetStrongEndSystemModel() const override;
+    void ChooseStrongModel(bool strong) override;
+    bool IsStrongModel() const override;
 
     // Inherited from GuestStack
     void AddGuestAddress(Ptr<NetDevice> device,
@@ -143,6 +144,7 @@ class QemuIpv4 : public Ipv4L3Protocol, public GuestIpv4Traces, private GuestSta
     Ptr<Packet> ObserveSent(Ptr<NetDevice> device, Ptr<Packet> packet) override;
     void ObserveReceived(Ptr<NetDevice> device, Ptr<const Packet> packet) override;
 
+    using Traces = GuestIpTraces<GuestIpv4Packets>;
     using Interface = GuestInterfaces<Ipv4InterfaceAddress>::Interface;
 
     [[noreturn]] void Refuse(const std::string& what) const;

@@ -57,8 +57,11 @@ MakeLinkLocal(Ptr<const NetDevice> device)
 TypeId
 QemuIpv6::GetTypeId()
 {
-    static TypeId tid =
-        TypeId("ns3::QemuIpv6").SetParent<Ipv6>().SetGroupName("Qemu").AddConstructor<QemuIpv6>();
+    static TypeId tid = []() {
+        /* Sources of the names that those of the last parent have: so that comes after them. */
+        auto type = TypeId("ns3::QemuIpv6").SetParent<Ipv6>().SetGroupName("Qemu");
+        return AddTraceSources(type).SetParent<Ipv6L3Protocol>().AddConstructor<QemuIpv6>();
+    }();
     return tid;
 }
 
@@ -86,7 +89,7 @@ QemuIpv6::DoDispose()
     m_interfaces.Clear();
     m_routes.SetProtocol(nullptr);
     m_routing = nullptr;
-    Ipv6::DoDispose();
+    Ipv6L3Protocol::DoDispose();
 }
 
 void
@@ -405,14 +408,14 @@ QemuIpv6::GetMtuDiscover() const
 }
 
 void
-QemuIpv6::SetStrongEndSystemModel(bool model)
+QemuIpv6::ChooseStrongModel(bool strong)
 {
     /* ns-3's default is true. A guest's kernel takes a packet for any of its addresses. */
-    m_strong = model;
+    m_strong = strong;
 }
 
 bool
-QemuIpv6::GetStrongEndSystemModel() const
+QemuIpv6::IsStrongModel() const
 {
     return m_strong;
 }
@@ -704,6 +707,31 @@ Ptr<IpL4Protocol>
 QemuIpv6::GetProtocol(int, int32_t) const
 {
     return nullptr;
+}
+
+/* ---- for who follows packets ---- */
+
+bool
+QemuIpv6::IsObserved() const
+{
+    return IsTraced();
+}
+
+Ptr<Packet>
+QemuIpv6::ObserveSent(Ptr<NetDevice> device, Ptr<Packet> packet)
+{
+    const int32_t interface = m_interfaces.Find(device);
+    return interface < 0 ? packet : TraceSent(this, static_cast<uint32_t>(interface), packet);
+}
+
+void
+QemuIpv6::ObserveReceived(Ptr<NetDevice> device, Ptr<const Packet> packet)
+{
+    const int32_t interface = m_interfaces.Find(device);
+    if (interface >= 0)
+    {
+        TraceReceived(this, static_cast<uint32_t>(interface), packet);
+    }
 }
 
 } // namespace ns3

@@ -5,10 +5,12 @@
 #define NS3_QEMU_IPV6_H
 
 #include "guest-interfaces.h"
+#include "guest-ip-traces.h"
 #include "guest-stack.h"
 #include "node-routes.h"
+#include "ns3-versions.h"
 
-#include "ns3/ipv6.h"
+#include "ns3/ipv6-l3-protocol.h"
 
 #include <cstdint>
 #include <string>
@@ -38,8 +40,14 @@ class VirtualMachine;
  * The guest forwards IPv6 on all interfaces or on none: on all, if one is to forward.
  *
  * What the guest's kernel refuses is thrown as ns3qemu::GuestError by the method that asked for it.
+ *
+ * It is an Ipv6L3Protocol for those who ask a node for that, to follow packets by its trace sources
+ * (FlowMonitor, captures): it has its own of their names, see GuestIpTraces. Nothing else of that
+ * class is used.
  */
-class QemuIpv6 : public Ipv6, private GuestStack
+class QemuIpv6 : public EndSystemModel<Ipv6L3Protocol>,
+                 public GuestIpTraces<GuestIpv6Packets>,
+                 private GuestStack
 {
   public:
     /** @return the TypeId */
@@ -115,8 +123,8 @@ class QemuIpv6 : public Ipv6, private GuestStack
     bool GetIpForward() const override;
     void SetMtuDiscover(bool mtuDiscover) override;
     bool GetMtuDiscover() const override;
-    void SetStrongEndSystemModel(bool model) override;
-    bool GetStrongEndSystemModel() const override;
+    void ChooseStrongModel(bool strong) override;
+    bool IsStrongModel() const override;
 
     // Inherited from GuestStack
     void AddGuestAddress(Ptr<NetDevice> device,
@@ -139,7 +147,11 @@ class QemuIpv6 : public Ipv6, private GuestStack
     void CarryRoutes(ns3qemu::RelayClient& relay) override;
     bool WantsUp(Ptr<NetDevice> device) const override;
     void NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up) override;
+    bool IsObserved() const override;
+    Ptr<Packet> ObserveSent(Ptr<NetDevice> device, Ptr<Packet> packet) override;
+    void ObserveReceived(Ptr<NetDevice> device, Ptr<const Packet> packet) override;
 
+    using Traces = GuestIpTraces<GuestIpv6Packets>;
     using Interface = GuestInterfaces<Ipv6InterfaceAddress>::Interface;
 
     [[noreturn]] void Refuse(const std::string& what) const;

@@ -79,6 +79,15 @@ QemuNetDevice::GetTypeId()
                 BooleanValue(true),
                 MakeBooleanAccessor(&QemuNetDevice::SetConnected, &QemuNetDevice::IsConnected),
                 MakeBooleanChecker())
+            .AddAttribute("EthernetFrames",
+                          "Whether a point-to-point device carries Ethernet frames whole (ARP, "
+                          "VLAN tags, LLDP, IEEE 802.3) instead of IPv4 and IPv6 in PPP. Both ends "
+                          "of the link must be machines that do. Fixed once the machine has been "
+                          "started. Other devices carry them anyhow.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&QemuNetDevice::SetEthernetFrames,
+                                              &QemuNetDevice::HasEthernetFrames),
+                          MakeBooleanChecker())
             .AddTraceSource("MacTx",
                             "The guest has sent a frame.",
                             MakeTraceSourceAccessor(&QemuNetDevice::m_macTxTrace),
@@ -183,11 +192,61 @@ QemuNetDevice::DescribeNic()
                                     std::to_string(m_txRing) + " is not");
     }
     FindRate();
+    CheckPeer();
     const uint32_t mtu = m_device->GetMtu();
     m_mtuLimit = std::max(mtu, ETHERNET_MTU);
     std::ostringstream address;
     address << Mac48Address::ConvertFrom(m_device->GetAddress());
     return {address.str(), mtu, m_txRing};
+}
+
+/* ---- Ethernet over point-to-point links ---- */
+
+void
+QemuNetDevice::SetEthernetFrames(bool ethernetFrames)
+{
+    NS_LOG_FUNCTION(this << ethernetFrames);
+    if (m_mtuLimit != 0 && ethernetFrames != m_ethernetFrames)
+    {
+        throw std::logic_error("what a NIC's link carries (EthernetFrames) cannot be changed once "
+                               "its machine has been started");
+    }
+    m_ethernetFrames = ethernetFrames;
+}
+
+bool
+QemuNetDevice::HasEthernetFrames() const
+{
+    return m_ethernetFrames;
+}
+
+bool
+QemuNetDevice::IsEthernetOverPpp() const
+{
+    return m_ethernetFrames && m_device->IsPointToPoint();
+}
+
+/* Only a machine's NIC makes an Ethernet frame of what another has made. */
+void
+QemuNetDevice::CheckPeer() const
+{
+    const auto channel = m_device->GetChannel();
+    for (size_t i = 0; IsEthernetOverPpp() && channel && i < channel->GetNDevices(); i++)
+    {
+        const auto peer = channel->GetDevice(i);
+        const auto machine = VirtualMachine::Of(peer->GetNode());
+        const auto nic = machine && peer != m_device ? machine->GetNic(peer) : nullptr;
+        if (peer != m_device && !(nic && nic->m_ethernetFrames))
+        {
+            throw std::invalid_argument(
+                "VM '" + m_machine->GetName() + "', NIC " + std::to_string(m_nic) +
+                ": its point-to-point link is to carry Ethernet frames (EthernetFrames), but "
+                "node " +
+                std::to_string(peer->GetNode()->GetId()) + " at the other end " +
+                (nic ? "has a NIC without that attribute: set it there, too"
+                     : "has no virtual machine: use a CSMA link, or leave the attribute"));
+        }
+    }
 }
 
 void
@@ -259,7 +318,7 @@ QemuNetDevice::OnCredit()
 void
 QemuNetDevice::EnableLookAhead()
 {
-    if (LinkLookAhead::IsPossible(m_device))
+    if (!m_ethernetFrames && LinkLookAhead::IsPossible(m_device))
     {
         m_lookAhead = std::make_unique<LinkLookAhead>(m_device, &ParallelTurns::Schedule);
     }
@@ -306,7 +365,7 @@ QemuNetDevice::OnLinkChange()
 {
     NS_LOG_FUNCTION(this);
     /* Not at once: the device is in the midst of something, or the machine in its turn. */
-    if (m_machine && !m_linkChange.IsPending())
+    if (m_machine && m_linkChange.IsExpired())
     {
         m_linkChange = Simulator::ScheduleNow(&QemuNetDevice::ApplyLink, this);
     }
@@ -358,6 +417,10 @@ QemuNetDevice::CheckFraming(const uint8_t* frame, size_t length)
         return false;
     }
     const auto protocol = static_cast<uint16_t>(frame[12] << 8 | frame[13]);
+    if (IsEthernetOverPpp())
+    {
+        return true;
+    }
     if (m_device->IsPointToPoint())
     {
         if (protocol == ETHERTYPE_IPV4 || protocol == ETHERTYPE_IPV6)
@@ -369,8 +432,9 @@ QemuNetDevice::CheckFraming(const uint8_t* frame, size_t length)
         NoteUnsent(protocol < ETHERTYPE_MIN
                        ? std::string("a frame of IEEE 802.3 is none for PPP")
                        : std::string("the EtherType ") + type + " is none for PPP",
-                   "ns-3's point-to-point links carry IPv4 and IPv6 only: use a CSMA link for "
-                   "ARP, VLANs, bridges, LLDP and the like.");
+                   "ns-3's point-to-point links carry IPv4 and IPv6 only: for ARP, VLANs, bridges, "
+                   "LLDP and the like use a CSMA link, or set the attribute EthernetFrames of the "
+                   "NICs at both ends.");
         return false;
     }
     /* ns-3's CSMA relies on both. */
@@ -402,6 +466,11 @@ QemuNetDevice::SendToLink(const uint8_t* frame, size_t length)
     if (auto* stack = m_machine ? m_machine->FindObserved(protocol) : nullptr)
     {
         packet = stack->ObserveSent(m_device, packet);
+    }
+    if (IsEthernetOverPpp())
+    {
+        const uint16_t number = EthernetFrameTag::Wrap(packet, frame);
+        return m_device->Send(packet, destination, number);
     }
     return m_device->SupportsSendFrom() ? m_device->SendFrom(packet, source, destination, protocol)
                                         : m_device->Send(packet, destination, protocol);
@@ -474,9 +543,46 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
     {
         m_lookAhead->Arrived();
     }
+    if (IsEthernetOverPpp())
+    {
+        ReceiveWrapped(packet);
+        return;
+    }
     /* A link without addresses is between the two that are on it. */
     const auto destination =
         m_device->IsPointToPoint() ? GetGuestAddress() : Mac48Address::ConvertFrom(to);
+    ReceiveFrame(packet, protocol, Mac48Address::ConvertFrom(from), destination, type);
+}
+
+void
+QemuNetDevice::ReceiveWrapped(Ptr<const Packet> packet)
+{
+    const auto payload = packet->Copy();
+    uint8_t header[ETHERNET_HEADER];
+    if (!EthernetFrameTag::Unwrap(payload, header))
+    {
+        NS_LOG_WARN("Not from a NIC that sends Ethernet frames");
+        return;
+    }
+    Mac48Address destination;
+    Mac48Address source;
+    destination.CopyFrom(header);
+    source.CopyFrom(header + 6);
+    const bool own = destination == GetGuestAddress();
+    ReceiveFrame(payload,
+                 static_cast<uint16_t>(header[12] << 8 | header[13]),
+                 source,
+                 destination,
+                 own ? NetDevice::PACKET_HOST : NetDevice::PACKET_OTHERHOST);
+}
+
+void
+QemuNetDevice::ReceiveFrame(Ptr<const Packet> packet,
+                            uint16_t protocol,
+                            Mac48Address source,
+                            Mac48Address destination,
+                            NetDevice::PacketType type)
+{
     const bool asked = IsAskedFor(destination, type);
     const bool wanted = asked || m_promiscuous;
     const auto whole8023 = std::exchange(m_whole, nullptr);
@@ -495,9 +601,20 @@ QemuNetDevice::ReceiveFromDevice(Ptr<NetDevice> device,
     }
     else
     {
-        MakeEthernetFrame(frame, destination, Mac48Address::ConvertFrom(from), protocol, packet);
+        MakeEthernetFrame(frame, destination, source, protocol, packet);
     }
 
+    /* A driver has buffers for one tag beside an MTU of up to 1500 (virtio_net: GOOD_PACKET_LEN),
+     * and the NIC drops what is longer. */
+    if (wanted && m_mtuLimit == ETHERNET_MTU &&
+        frame.size() > ETHERNET_HEADER + VLAN_TAG + ETHERNET_MTU)
+    {
+        NoteUnsent("what it receives is longer than a driver's buffers",
+                   "With an MTU of up to 1500 they take one VLAN tag beside it, not two: give the "
+                   "device an MTU of 1504 before the simulation begins.");
+        m_macRxDropTrace(Create<Packet>(frame.data(), static_cast<uint32_t>(frame.size())));
+        return;
+    }
     if (!wanted)
     {
         m_promiscSnifferTrace(Create<Packet>(frame.data(), static_cast<uint32_t>(frame.size())));
@@ -565,6 +682,7 @@ bool
 QemuNetDevice::SetMtu(const uint16_t mtu)
 {
     NS_LOG_FUNCTION(this << mtu);
+    const uint16_t before = m_device->GetMtu();
     if ((m_mtuLimit != 0 && mtu > m_mtuLimit) || !m_device->SetMtu(mtu))
     {
         return false;
@@ -575,7 +693,15 @@ QemuNetDevice::SetMtu(const uint16_t mtu)
         link.nic = m_nic;
         link.set = RELAY_LINK_MTU;
         link.mtu = mtu;
-        m_machine->Request([&link](ns3qemu::RelayClient& relay) { relay.SetLink(link); });
+        try
+        {
+            m_machine->Request([&link](ns3qemu::RelayClient& relay) { relay.SetLink(link); });
+        }
+        catch (...)
+        {
+            m_device->SetMtu(before);
+            throw;
+        }
     }
     return true;
 }
@@ -673,7 +799,7 @@ QemuNetDevice::SetNode(Ptr<Node> node)
 bool
 QemuNetDevice::NeedsArp() const
 {
-    return m_device->NeedsArp();
+    return m_device->NeedsArp() || IsEthernetOverPpp();
 }
 
 void

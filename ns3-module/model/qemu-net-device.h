@@ -46,8 +46,8 @@ class VirtualMachine;
  * All that fits the wire passes, in both directions: also frames with VLAN tags beside a full MTU,
  * and frames of IEEE 802.3 with a length instead of a type (STP, IS-IS, CDP). On a point-to-point
  * link there is no ARP: the guest's interface has the NOARP flag, and only IPv4 and IPv6 can be
- * framed. What a link cannot carry is dropped, counted (GetUnsent()), and told once on standard
- * error.
+ * framed; with the attribute EthernetFrames it is like any Ethernet, see EthernetFrameTag. What a
+ * link cannot carry is dropped, counted (GetUnsent()), and told once on standard error.
  *
  * The guest hears what its driver asks the NIC for: its own address, those of macvlan, bonds and
  * groups, or everything.
@@ -136,6 +136,7 @@ class QemuNetDevice : public NetDevice
      * @param mtu in bytes. Once the machine has been started, at most 1500 or what it was then,
      *        whichever is more.
      * @return false if the joined device or the guest's NIC cannot have it
+     * @throw ns3qemu::GuestError if the guest refuses it; the MTU is as it was, then
      */
     bool SetMtu(const uint16_t mtu) override;
     uint16_t GetMtu() const override;
@@ -170,6 +171,16 @@ class QemuNetDevice : public NetDevice
                            const Address& from,
                            const Address& to,
                            NetDevice::PacketType type);
+    void ReceiveWrapped(Ptr<const Packet> packet);
+    void ReceiveFrame(Ptr<const Packet> packet,
+                      uint16_t protocol,
+                      Mac48Address source,
+                      Mac48Address destination,
+                      NetDevice::PacketType type);
+    void SetEthernetFrames(bool ethernetFrames);
+    bool HasEthernetFrames() const;
+    bool IsEthernetOverPpp() const;
+    void CheckPeer() const;
     void FindRate();
     void OnWholeFrame(Ptr<const Packet> frame);
     bool SendToLink(const uint8_t* frame, size_t length);
@@ -191,6 +202,7 @@ class QemuNetDevice : public NetDevice
     uint32_t m_nic{0};
     uint32_t m_ifIndex{0};
     bool m_promiscuous{false};
+    bool m_ethernetFrames{false};
     bool m_ethernet{false}; // a shared Ethernet, whose frames OnWholeFrame() sees
     ns3qemu::NicFilter m_filter;
     Ptr<const Packet> m_whole; // the frame that is being received, if it is one of IEEE 802.3

@@ -4,6 +4,8 @@
 #include "qemu-raw-socket.h"
 
 #include "ns3/boolean.h"
+#include "ns3/inet-socket-address.h"
+#include "ns3/inet6-socket-address.h"
 #include "ns3/ipv6-header.h"
 #include "ns3/log.h"
 #include "ns3/uinteger.h"
@@ -73,6 +75,21 @@ Socket::SocketType
 QemuRawSocket::GetSocketType() const
 {
     return NS3_SOCK_RAW;
+}
+
+Ptr<Packet>
+QemuRawSocket::RecvFrom(uint32_t maxSize, uint32_t flags, Address& from)
+{
+    auto packet = QemuDatagramSocket<Socket>::RecvFrom(maxSize, flags, from);
+    if (packet && InetSocketAddress::IsMatchingType(from))
+    {
+        from = InetSocketAddress(InetSocketAddress::ConvertFrom(from).GetIpv4(), m_protocol);
+    }
+    else if (packet && Inet6SocketAddress::IsMatchingType(from))
+    {
+        from = Inet6SocketAddress(Inet6SocketAddress::ConvertFrom(from).GetIpv6(), m_protocol);
+    }
+    return packet;
 }
 
 bool

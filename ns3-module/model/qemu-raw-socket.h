@@ -32,6 +32,8 @@ class QemuRawSocket : public QemuDatagramSocket<Socket>
 
     // Inherited from Socket
     SocketType GetSocketType() const override;
+    /** @param from the sender, with the protocol's number as the port, as ns-3's raw sockets say */
+    Ptr<Packet> RecvFrom(uint32_t maxSize, uint32_t flags, Address& from) override;
 
   private:
     bool Open(uint16_t family) override;

@@ -4,6 +4,7 @@
 #include "qemu-socket.h"
 
 #include "guest-address.h"
+#include "guest-buffer.h"
 #include "guest-errno.h"
 #include "qemu-net-device.h"
 
@@ -236,7 +237,7 @@ QemuSocket<Parent>::OpenAs(uint16_t family, uint32_t type, uint32_t protocol)
     const bool opened = Ask([&](ns3qemu::RelayClient& relay) {
         m_handle = relay.Socket(family, type, protocol);
         m_family = family;
-        if (family == RELAY_INET6)
+        if (family == RELAY_INET6 && type != SOCK_RAW)
         {
             /* In ns-3 a socket is of one family, and both may have the same port. */
             relay.SetOption(m_handle, IPPROTO_IPV6, IPV6_V6ONLY, ToOption(1));
@@ -444,7 +445,10 @@ QemuSocket<Parent>::SetGuestOption(int level, int name, const std::vector<uint8_
     {
         return 0;
     }
-    if (!Ask([&](ns3qemu::RelayClient& relay) { relay.SetOption(m_handle, level, name, value); }))
+    if (!Ask([&](ns3qemu::RelayClient& relay) {
+            const auto fitting = FitGuestBuffer(relay, m_guest->GetName(), level, name, value);
+            relay.SetOption(m_handle, level, name, fitting);
+        }))
     {
         NS_LOG_WARN("the guest refuses socket option " << name << " of level " << level << ": "
                                                        << std::strerror(m_guestErrno));

@@ -6,6 +6,7 @@
 #include "qemu-socket-factory.h"
 #include "qemu-tcp-options.h"
 
+#include "ns3/attribute-helper.h"
 #include "ns3/log.h"
 #include "ns3/object-vector.h"
 #include "ns3/tcp-cubic.h"
@@ -31,7 +32,12 @@ QemuTcpL4Protocol::GetTypeId()
                           ObjectVectorValue(),
                           MakeObjectVectorAccessor(&QemuTcpL4Protocol::GetSocket,
                                                    &QemuTcpL4Protocol::GetNSockets),
-                          MakeObjectVectorChecker<Socket>())
+                          /* Not MakeObjectVectorChecker's: paths go into the attributes of all
+                           * parents, and TcpL4Protocol has one of this name, so that each socket
+                           * would be found twice. */
+                          MakeSimpleAttributeChecker<ObjectPtrContainerValue, AttributeChecker>(
+                              "ns3::ObjectPtrContainerValue",
+                              ""))
             .AddAttribute("SocketType",
                           "ns-3's congestion control whose counterpart in Linux the sockets have "
                           "that are made later.",

@@ -3,9 +3,13 @@
  */
 #include "qemu-tcp-options.h"
 
+#include "ns3/boolean.h"
+#include "ns3/data-rate.h"
 #include "ns3/log.h"
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -53,16 +57,45 @@ DefaultCongestionControl()
     return GetLinuxCongestionControl(info.initialValue->SerializeToString(info.checker));
 }
 
+/* What a script has set of pacing for all of ns-3's own sockets, as the value of
+ * SO_MAX_PACING_RATE, with which the kernel paces a socket; 0: nothing. */
+uint32_t
+DefaultPacingRate()
+{
+    TypeId state;
+    TypeId::AttributeInformation enable;
+    TypeId::AttributeInformation rate;
+    if (!TypeId::LookupByNameFailSafe("ns3::TcpSocketState", &state) ||
+        !IsDefaultChanged(state, "EnablePacing") ||
+        !state.LookupAttributeByName("EnablePacing", &enable) ||
+        !state.LookupAttributeByName("MaxPacingRate", &rate))
+    {
+        return 0;
+    }
+    BooleanValue enabled;
+    DataRateValue most;
+    if (!enabled.DeserializeFromString(enable.initialValue->SerializeToString(enable.checker),
+                                       enable.checker) ||
+        !enabled.Get() ||
+        !most.DeserializeFromString(rate.initialValue->SerializeToString(rate.checker),
+                                    rate.checker))
+    {
+        return 0;
+    }
+    /* The largest value says that there is to be no pacing. */
+    return static_cast<uint32_t>(std::min<uint64_t>(most.Get().GetBitRate() / 8, UINT32_MAX - 1));
+}
+
 } // namespace
 
 std::string
 GetLinuxCongestionControl(const std::string& type)
 {
-    for (const auto& [theirs, linux] : CONGESTION_CONTROLS)
+    for (const auto& [theirs, ours] : CONGESTION_CONTROLS)
     {
         if (type == theirs)
         {
-            return linux;
+            return ours;
         }
     }
     NS_LOG_WARN("Linux has no counterpart of " << type
@@ -113,6 +146,10 @@ QemuTcpOptions::NotifyConstructionCompleted()
     if (!control.empty())
     {
         SetCongestionControl(control);
+    }
+    if (const uint32_t rate = DefaultPacingRate(); rate != 0)
+    {
+        SetOption(SOL_SOCKET, SO_MAX_PACING_RATE, static_cast<int>(rate));
     }
 }
 

@@ -4,6 +4,7 @@
 #include "qemu-tcp-source.h"
 
 #include "guest-address.h"
+#include "guest-buffer.h"
 
 #include "ns3/log.h"
 #include "ns3/node.h"
@@ -12,6 +13,7 @@
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 
+#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -46,12 +48,19 @@ QemuTcpSource::GetTypeId()
                           UintegerValue(0),
                           MakeUintegerAccessor(&QemuTcpSource::m_maxBytes),
                           MakeUintegerChecker<uint64_t>())
-            .AddAttribute("WriteSize",
-                          "How many bytes the guest's program passes to each write(2); 0: its own "
-                          "choice.",
+            .AddAttribute(
+                "WriteSize",
+                "How many bytes the guest's program has in the buffer that it writes, to "
+                "its end, before it fills it anew; 0: its own choice, and never at an end.",
+                UintegerValue(0),
+                MakeUintegerAccessor(&QemuTcpSource::m_writeSize),
+                MakeUintegerChecker<uint32_t>())
+            .AddAttribute("SndBufSize",
+                          "SO_SNDBUF of the socket, bytes; Linux doubles it. 0: unset, the kernel "
+                          "adjusts its buffer to the connection.",
                           UintegerValue(0),
-                          MakeUintegerAccessor(&QemuTcpSource::m_writeSize),
-                          MakeUintegerChecker<uint32_t>())
+                          MakeUintegerAccessor(&QemuTcpSource::m_sendBuffer),
+                          MakeUintegerChecker<uint32_t>(0, INT32_MAX / 2))
             .AddAttribute("CongestionControl",
                           "TCP_CONGESTION of the socket. Empty: the guest's sysctl decides.",
                           StringValue(""),
@@ -117,6 +126,14 @@ QemuTcpSource::Open()
                             IPPROTO_TCP,
                             TCP_CONGESTION,
                             {m_congestionControl.begin(), m_congestionControl.end()});
+        }
+        if (m_sendBuffer > 0)
+        {
+            /* With force, or net.core.wmem_max would cut it. */
+            std::vector<uint8_t> size(sizeof(m_sendBuffer));
+            std::memcpy(size.data(), &m_sendBuffer, sizeof(m_sendBuffer));
+            size = FitGuestBuffer(relay, m_machine->GetName(), SOL_SOCKET, SO_SNDBUFFORCE, size);
+            relay.SetOption(m_handle, SOL_SOCKET, SO_SNDBUFFORCE, size);
         }
         if (!m_local.IsInvalid())
         {

@@ -52,6 +52,7 @@ class QemuTcpSource : public Application, public TcpInfoTracer
     Address m_local;
     uint64_t m_maxBytes;
     uint32_t m_writeSize;
+    uint32_t m_sendBuffer;
     uint32_t m_protocol;
     std::string m_congestionControl;
 

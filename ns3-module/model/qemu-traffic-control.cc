@@ -15,6 +15,7 @@
 #include "ns3/queue-disc.h"
 #include "ns3/uinteger.h"
 
+#include <iostream>
 #include <stdexcept>
 
 namespace ns3
@@ -91,6 +92,24 @@ SetBackPressure(Ptr<QemuNetDevice> nic, bool on, bool early)
     }
 }
 
+/* What ns-3's object counts and traces looks right and is not. Told once in a simulator. */
+bool g_told = false;
+
+void
+TellOfStatistics(const std::string& machine, Ptr<QueueDisc> disc, const std::string& kind)
+{
+    if (!g_told)
+    {
+        g_told = true;
+        std::cerr << "VM '" << machine << "': in place of " << disc->GetInstanceTypeId().GetName()
+                  << " the guest's own " << kind
+                  << " is on this device, and the statistics, size and trace sources of ns-3's "
+                     "object stay at 0. The guest's are told by ns3_qemu.guest.qdiscs(machine), or "
+                     "leave a node whose queue disc you study to InternetStackHelper."
+                  << std::endl;
+    }
+}
+
 } // namespace
 
 NS_OBJECT_ENSURE_REGISTERED(QemuTrafficControl);
@@ -162,9 +181,10 @@ QemuTrafficControl::SetRootQueueDiscOnDevice(Ptr<NetDevice> device, Ptr<QueueDis
             m_discs[own]->GetInstanceTypeId().GetName() +
             " already; take it away first (TrafficControlHelper::Uninstall)");
     }
+    std::string kind;
     try
     {
-        MapQueueDisc(disc, own->GetMtu()); // so that a mistake is told where it is made
+        kind = MapQueueDisc(disc, own->GetMtu()).kind; // so that a mistake is told where it is made
     }
     catch (const std::invalid_argument& error)
     {
@@ -172,6 +192,7 @@ QemuTrafficControl::SetRootQueueDiscOnDevice(Ptr<NetDevice> device, Ptr<QueueDis
     }
     SetBackPressure(machine->GetNic(own), true, machine->IsEarly());
     m_discs[own] = disc;
+    TellOfStatistics(machine->GetName(), disc, kind);
     if (machine->IsRunning() && !machine->IsEarly())
     {
         Carry(own);

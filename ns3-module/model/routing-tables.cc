@@ -3,7 +3,8 @@
  */
 #include "routing-tables.h"
 
-#include "ns3/ipv4-global-routing.h"
+#include "ns3-versions.h"
+
 #include "ns3/ipv4-list-routing.h"
 #include "ns3/ipv4-static-routing.h"
 #include "ns3/ipv6-list-routing.h"

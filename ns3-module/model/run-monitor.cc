@@ -3,13 +3,17 @@
  */
 #include "run-monitor.h"
 
-#include "ns3/fatal-error.h"
+#include "ns3/fatal-impl.h"
 #include "ns3/log.h"
+#include "ns3/relay-client.h"
 #include "ns3/simulator.h"
 #include "ns3/vm-error.h"
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
 #include <stdexcept>
 
 namespace ns3
@@ -29,7 +33,6 @@ struct sigaction g_previous = {};
 RunMonitor::Progress g_progress;
 Clock::duration g_interval{};
 Clock::time_point g_nextReport{};
-RunMonitor::OnFailure g_policy = RunMonitor::OnFailure::FATAL;
 
 extern "C" void
 OnInterrupt(int signal)
@@ -50,6 +53,51 @@ OnInterrupt(int signal)
     }
 }
 
+/* Nobody has caught it: what the user is to know of it is what it says. */
+[[noreturn]] void
+Say(const std::exception& error)
+{
+    FatalImpl::FlushStreams();
+    std::cerr << "ns3-qemu: " << error.what() << std::endl;
+    /* Not exit(): a simulation in the midst of an event is not to be taken apart. */
+    std::_Exit(EXIT_FAILURE);
+}
+
+extern const std::terminate_handler g_before;
+
+/* Of what this module throws; anything else is for who was here before. */
+[[noreturn]] void
+Terminate()
+{
+    if (const auto error = std::current_exception())
+    {
+        try
+        {
+            std::rethrow_exception(error);
+        }
+        catch (const ns3qemu::VmError& said)
+        {
+            Say(said);
+        }
+        catch (const ns3qemu::GuestError& said)
+        {
+            Say(said);
+        }
+        catch (const std::invalid_argument& said)
+        {
+            Say(said);
+        }
+        catch (...)
+        {
+        }
+    }
+    g_before();
+    std::abort();
+}
+
+/* There as soon as the module is. */
+const std::terminate_handler g_before = std::set_terminate(Terminate);
+
 } // namespace
 
 void
@@ -59,12 +107,6 @@ RunMonitor::SetProgress(Progress progress, double interval)
     g_interval =
         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(interval));
     g_nextReport = {};
-}
-
-void
-RunMonitor::SetOnFailure(OnFailure policy)
-{
-    g_policy = policy;
 }
 
 bool
@@ -135,10 +177,6 @@ void
 RunMonitor::Fail(const std::string& diagnosis)
 {
     NS_LOG_FUNCTION(diagnosis);
-    if (g_policy == OnFailure::FATAL)
-    {
-        NS_FATAL_ERROR(diagnosis);
-    }
     throw ns3qemu::VmError(diagnosis);
 }
 

@@ -14,6 +14,9 @@ namespace ns3
  * @ingroup qemu
  * @brief What people expect of a long run: Ctrl-C, progress, and a diagnosis when a VM fails.
  *
+ * A VM that fails is a ns3qemu::VmError, thrown out of Simulator::Run. Who does not catch it has a
+ * program that says what has failed, in plain words, and ends with status 1.
+ *
  * Simulator::Run keeps the Python interpreter from seeing signals, so the module looks for them
  * between turns. Nothing here schedules an event or changes the order of events.
  */
@@ -23,21 +26,12 @@ class RunMonitor
     /** Gets the simulated time in seconds. */
     using Progress = std::function<void(double)>;
 
-    /** What to do with the diagnosis of a VM that has failed. */
-    enum class OnFailure
-    {
-        FATAL, //!< NS_FATAL_ERROR: what C++ programs of ns-3 expect
-        THROW, //!< throw ns3qemu::VmError out of Simulator::Run: an exception in Python, too
-    };
-
     /**
      * Report progress.
      * @param progress called from within the event loop, or empty for no reports
      * @param interval the least wall time in s between two calls
      */
     static void SetProgress(Progress progress, double interval = 0.1);
-
-    static void SetOnFailure(OnFailure policy);
 
     /** @return whether a signal (SIGINT) ended the run */
     static bool WasInterrupted();
@@ -55,7 +49,7 @@ class RunMonitor
     static void Poll();
     /** While a VM keeps its turn: throws if the run was interrupted. */
     static void CheckInterrupt();
-    /** A VM has failed: end the run as SetOnFailure() says. */
+    /** A VM has failed: end the run. */
     [[noreturn]] static void Fail(const std::string& diagnosis);
     /** The run is over because of SIGINT. */
     static void Interrupted();

@@ -6,8 +6,10 @@
 #include "qemu-socket.h"
 
 #include "ns3/attribute.h"
+#include "ns3/nstime.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <iostream>
 #include <map>
@@ -25,8 +27,9 @@ using Fate = TcpDefaults::Fate;
 struct Entry
 {
     Fate fate;
-    const char* text;                                    // the sysctl, or what a warning says
+    const char* text;                                    // the parameter, or what a warning says
     std::string (*convert)(const std::string&){nullptr}; // ns-3's value into the kernel's
+    const char* without{nullptr};                        // what to set if a kernel has none such
 };
 
 std::string
@@ -47,8 +50,27 @@ FromEcn(const std::string& value)
     return value == "On" ? "1" : value == "AcceptOnly" ? "2" : "0";
 }
 
-constexpr const char* CUBIC = "write the guest's /sys/module/tcp_cubic/parameters "
-                              "(VirtualMachine::WriteFile)";
+std::string
+ToMicroseconds(const std::string& value)
+{
+    return std::to_string(Time(value).GetMicroSeconds());
+}
+
+/* Linux counts in 1024ths. */
+std::string
+ToBinaryFraction(const std::string& value)
+{
+    return std::to_string(std::lround(std::stod(value) * 1024));
+}
+
+/* The bits of hystart_detect. */
+std::string
+FromHyStartDetect(const std::string& value)
+{
+    return value == "PACKET_TRAIN" ? "1" : value == "DELAY" ? "2" : "3";
+}
+
+#define CUBIC(name) "/sys/module/tcp_cubic/parameters/" name
 
 const std::map<std::string, Entry>&
 GetTable()
@@ -79,9 +101,10 @@ GetTable()
         {"ns3::TcpSocketBase::UseEcn", {Fate::SYSCTL, "net.ipv4.tcp_ecn", FromEcn}},
         {"ns3::TcpSocketBase::ReTxThreshold", {Fate::SYSCTL, "net.ipv4.tcp_reordering", Same}},
         {"ns3::TcpSocketBase::MinRto",
-         {Fate::WARNING,
-          "the kernel's least is 200 ms; set a route's rto_min, or from Linux 6.11 "
-          "on the sysctl net.ipv4.tcp_rto_min_us"}},
+         {Fate::SYSCTL,
+          "net.ipv4.tcp_rto_min_us",
+          ToMicroseconds,
+          "before Linux 6.11 the least is 200 ms, or a route's rto_min"}},
         {"ns3::TcpSocketBase::ClockGranularity",
          {Fate::WARNING, "the kernel's timers have the granularity that it was built with"}},
         {"ns3::TcpSocketBase::MaxSegLifetime",
@@ -96,12 +119,8 @@ GetTable()
         {"ns3::TcpSocketBase::RxBuffer", {Fate::INTERNAL, ""}},
         {"ns3::TcpSocketBase::CongestionOps", {Fate::INTERNAL, ""}},
         {"ns3::TcpSocketBase::RecoveryOps", {Fate::INTERNAL, ""}},
-        {"ns3::TcpSocketState::EnablePacing",
-         {Fate::WARNING,
-          "give the guest the queueing discipline fq, or its sockets the option "
-          "SO_MAX_PACING_RATE"}},
-        {"ns3::TcpSocketState::MaxPacingRate",
-         {Fate::WARNING, "give its sockets the option SO_MAX_PACING_RATE"}},
+        {"ns3::TcpSocketState::EnablePacing", {Fate::SOCKET, ""}},
+        {"ns3::TcpSocketState::MaxPacingRate", {Fate::SOCKET, ""}},
         {"ns3::TcpSocketState::PacingSsRatio",
          {Fate::SYSCTL, "net.ipv4.tcp_pacing_ss_ratio", Same}},
         {"ns3::TcpSocketState::PacingCaRatio",
@@ -118,14 +137,19 @@ GetTable()
          {Fate::WARNING, "the kernel's first timeout is 1 s"}},
         {"ns3::RttMeanDeviation::Alpha", {Fate::WARNING, "the kernel's is 1/8"}},
         {"ns3::RttMeanDeviation::Beta", {Fate::WARNING, "the kernel's is 1/4"}},
-        {"ns3::TcpCubic::FastConvergence", {Fate::WARNING, CUBIC}},
-        {"ns3::TcpCubic::TcpFriendliness", {Fate::WARNING, CUBIC}},
-        {"ns3::TcpCubic::Beta", {Fate::WARNING, CUBIC}},
-        {"ns3::TcpCubic::HyStart", {Fate::WARNING, CUBIC}},
-        {"ns3::TcpCubic::HyStartLowWindow", {Fate::WARNING, CUBIC}},
-        {"ns3::TcpCubic::HyStartDetect", {Fate::WARNING, CUBIC}},
-        {"ns3::TcpCubic::HyStartAckDelta", {Fate::WARNING, CUBIC}},
-        {"ns3::TcpCubic::C", {Fate::WARNING, CUBIC}},
+        {"ns3::TcpCubic::FastConvergence", {Fate::PARAMETER, CUBIC("fast_convergence"), FromBool}},
+        {"ns3::TcpCubic::TcpFriendliness", {Fate::PARAMETER, CUBIC("tcp_friendliness"), FromBool}},
+        {"ns3::TcpCubic::Beta", {Fate::PARAMETER, CUBIC("beta"), ToBinaryFraction}},
+        {"ns3::TcpCubic::HyStart", {Fate::PARAMETER, CUBIC("hystart"), FromBool}},
+        {"ns3::TcpCubic::HyStartLowWindow", {Fate::PARAMETER, CUBIC("hystart_low_window"), Same}},
+        {"ns3::TcpCubic::HyStartDetect",
+         {Fate::PARAMETER, CUBIC("hystart_detect"), FromHyStartDetect}},
+        {"ns3::TcpCubic::HyStartAckDelta",
+         {Fate::PARAMETER, CUBIC("hystart_ack_delta_us"), ToMicroseconds}},
+        {"ns3::TcpCubic::C",
+         {Fate::WARNING,
+          "the kernel's bic_scale (C times 102.4) is fixed when it boots: give its command line "
+          "tcp_cubic.bic_scale"}},
     };
     return table;
 }
@@ -140,7 +164,7 @@ GetKey(TypeId type, const std::string& attribute)
 std::set<std::string> g_told;
 
 void
-Warn(const std::string& key, const std::string& value, const char* instead)
+Warn(const std::string& key, const std::string& value, const std::string& instead)
 {
     if (g_told.insert(key + "=" + value).second)
     {
@@ -148,6 +172,8 @@ Warn(const std::string& key, const std::string& value, const char* instead)
                   << " has no effect on virtual machines: " << instead << "." << std::endl;
     }
 }
+
+#undef CUBIC
 
 } // namespace
 
@@ -182,7 +208,7 @@ TcpDefaults::GetFate(TypeId type, const std::string& attribute)
 }
 
 void
-TcpDefaults::Apply(const SetSysctl& setSysctl)
+TcpDefaults::Apply(const SetValue& setSysctl, const SetValue& setParameter)
 {
     for (const auto& type : GetTypes())
     {
@@ -198,12 +224,17 @@ TcpDefaults::Apply(const SetSysctl& setSysctl)
             }
             const auto value = info.initialValue->SerializeToString(info.checker);
             const auto entry = GetTable().find(key);
-            if (fate == Fate::SYSCTL)
+            if (fate == Fate::SYSCTL || fate == Fate::PARAMETER)
             {
-                const std::string sysctl = entry->second.text;
-                if (!setSysctl(sysctl, entry->second.convert(value)))
+                const std::string name = entry->second.text;
+                const auto& set = fate == Fate::SYSCTL ? setSysctl : setParameter;
+                if (!set(name, entry->second.convert(value)))
                 {
-                    Warn(key, value, ("a guest's kernel has no " + sysctl).c_str());
+                    const auto* without = entry->second.without;
+                    Warn(key,
+                         value,
+                         "a guest's kernel has no " + name +
+                             (without ? std::string(": ") + without : ""));
                 }
             }
             else

@@ -23,10 +23,11 @@ class TcpDefaults
     /** What a default becomes. */
     enum class Fate
     {
-        SYSCTL,   //!< a parameter of the kernel
-        SOCKET,   //!< an attribute of QemuTcpSocket, see QemuTcpOptions
-        WARNING,  //!< nothing: it is told once what to set instead
-        INTERNAL, //!< it is no setting: a list, a pointer
+        SYSCTL,    //!< a parameter of the kernel
+        PARAMETER, //!< one of a module of the kernel, below /sys/module
+        SOCKET,    //!< an attribute of QemuTcpSocket, see QemuTcpOptions
+        WARNING,   //!< nothing: it is told once what to set instead
+        INTERNAL,  //!< it is no setting: a list, a pointer
     };
 
     /** @return the types of ns-3's TCP that have attributes */
@@ -41,10 +42,14 @@ class TcpDefaults
     static bool IsKnown(TypeId type, const std::string& attribute);
 
     /** Sets a parameter of the kernel. @return false if it has none of this name */
-    using SetSysctl = std::function<bool(const std::string& name, const std::string& value)>;
+    using SetValue = std::function<bool(const std::string& name, const std::string& value)>;
 
-    /** Carry what a script has changed into a guest, and tell once what cannot be. */
-    static void Apply(const SetSysctl& setSysctl);
+    /**
+     * Carry what a script has changed into a guest, and tell once what cannot be.
+     * @param setSysctl sets one by its name
+     * @param setParameter sets one of a module by the path of its file
+     */
+    static void Apply(const SetValue& setSysctl, const SetValue& setParameter);
 };
 
 } // namespace ns3

@@ -6,7 +6,9 @@
 #include "virtual-machine.h"
 
 #include "ns3/boolean.h"
+#include "ns3/data-rate.h"
 #include "ns3/host-memory.h"
+#include "ns3/image-name.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 #include "ns3/vm-error.h"
@@ -29,11 +31,12 @@ VirtualMachine::GetTypeId()
                           StringValue(""),
                           MakeStringAccessor(&VirtualMachine::m_name),
                           MakeStringChecker())
-            .AddAttribute("Image",
-                          "Directory of the image that the machine is started from.",
-                          StringValue(""),
-                          MakeStringAccessor(&VirtualMachine::m_image),
-                          MakeStringChecker())
+            .AddAttribute(
+                "Image",
+                "What the machine is started from: an image's name (\"debian:6.1\") or directory.",
+                StringValue(""),
+                MakeStringAccessor(&VirtualMachine::m_image),
+                MakeStringChecker())
             .AddAttribute("ConsoleLog",
                           "File for the guest's console. Empty: none.",
                           StringValue(""),
@@ -94,6 +97,25 @@ VirtualMachine::GetTypeId()
                           BooleanValue(true),
                           MakeBooleanAccessor(&VirtualMachine::m_segmentationOffload),
                           MakeBooleanChecker())
+            .AddAttribute("DiskLatency",
+                          "How long the guest's disks take for each request, besides moving its "
+                          "data. Each serves its requests one after the other. 0, with DiskRate: "
+                          "none takes any time.",
+                          TimeValue(Seconds(0)),
+                          MakeTimeAccessor(&VirtualMachine::m_diskLatency),
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("DiskRate",
+                          "How fast the guest's disks move data. 0: at once.",
+                          DataRateValue(DataRate(0)),
+                          MakeDataRateAccessor(&VirtualMachine::m_diskRate),
+                          MakeDataRateChecker())
+            .AddAttribute("KeepDisks",
+                          "Directory in which the guest's disks are kept as they are when the "
+                          "simulation is destroyed, as NAME-vda, NAME-vdb, ... Empty: what is "
+                          "written to them is gone.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_keepDisks),
+                          MakeStringChecker())
             .AddAttribute("Snapshot",
                           "Whether the machine starts from a saved one, which is kept with the "
                           "image; the first of its kind is booted and saved. Otherwise it boots.",
@@ -128,9 +150,9 @@ VirtualMachine::GetTypeId()
                           MakeUintegerChecker<uint64_t>(10'000))
             .AddAttribute("BusyReads",
                           "A guest that has read its clock so often in a turn without going to "
-                          "sleep goes on BusyStep later: a program that waits in a loop until it "
-                          "is late enough.",
-                          UintegerValue(20'000),
+                          "sleep waits for it in a loop. It goes on 1 us later, or a 64th of the "
+                          "time that it has waited if that is more, up to BusyStep.",
+                          UintegerValue(2'000),
                           MakeUintegerAccessor(&VirtualMachine::m_busyReads),
                           MakeUintegerChecker<uint64_t>(100))
             .AddAttribute("BusyStep",
@@ -163,13 +185,23 @@ VirtualMachine::ApplyAttributes() const
                                ", or 0 for what the guest's own memory gives");
     }
     ns3qemu::VmConfig config;
-    config.image = ns3qemu::ReadImage(m_image);
+    const auto image = ns3qemu::FindImage(m_image);
+    config.image = ns3qemu::ReadImage(image);
     config.consoleLog = m_consoleLog;
     config.uptime = m_uptime.GetNanoSeconds();
     config.epoch = (m_epoch.IsStrictlyNegative() ? config.image.epoch * 1'000'000'000
                                                  : m_epoch.GetNanoSeconds()) +
                    DrawBelow("epoch", m_epochSpread.GetNanoSeconds());
-    config.snapshots = m_snapshot ? m_image + "/snapshots" : "";
+    config.snapshots = m_snapshot ? image + "/snapshots" : "";
+    if (m_parallel && !m_keepDisks.empty())
+    {
+        throw ns3qemu::VmError("VM '" + GetName() +
+                               "': KeepDisks and Parallel exclude each other, for a machine that "
+                               "is ahead has written what it is not to have written yet");
+    }
+    config.keepDisks = m_keepDisks;
+    config.diskTiming.latency = static_cast<uint64_t>(m_diskLatency.GetNanoSeconds());
+    config.diskTiming.rate = m_diskRate.GetBitRate();
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
     config.tickPhase = m_tickPhase.GetNanoSeconds();

@@ -3,11 +3,13 @@
  */
 #include "virtual-machine.h"
 
+#include "application-check.h"
 #include "guest-stack.h"
 #include "idle-watch.h"
 #include "parallel-turns.h"
 #include "qemu-net-device.h"
 #include "run-monitor.h"
+#include "superseded-stack.h"
 #include "tcp-defaults.h"
 
 #include "ns3/arp-l3-protocol.h"
@@ -49,16 +51,36 @@ std::vector<VirtualMachine*> g_machines;
 bool
 HasNativeStack(Ptr<Node> node)
 {
+    const bool superseded = node->GetObject<SupersededStack>() != nullptr;
     for (auto objects = node->GetAggregateIterator(); objects.HasNext();)
     {
         const auto type = objects.Next()->GetInstanceTypeId();
-        if (type == ArpL3Protocol::GetTypeId() || type == Ipv4L3Protocol::GetTypeId() ||
-            type == Ipv6L3Protocol::GetTypeId())
+        const bool ipv4 = type == ArpL3Protocol::GetTypeId() || type == Ipv4L3Protocol::GetTypeId();
+        if ((ipv4 && !superseded) || type == Ipv6L3Protocol::GetTypeId())
         {
             return true;
         }
     }
     return false;
+}
+
+/* @return false if the guest's kernel has no such file, or one that is fixed */
+bool
+WriteIfThere(ns3qemu::RelayClient& relay, const std::string& path, const std::string& value)
+{
+    try
+    {
+        relay.WriteFile(path, {value.begin(), value.end()});
+        return true;
+    }
+    catch (const ns3qemu::GuestError& error)
+    {
+        if (error.GetErrno() != ENOENT && error.GetErrno() != EPERM && error.GetErrno() != EACCES)
+        {
+            throw;
+        }
+        return false;
+    }
 }
 
 /* @return what the guest refuses of an action: its GuestError, or null */
@@ -86,7 +108,7 @@ VirtualMachine::VirtualMachine()
     /* ns-3 leaves checksums out unless it is told; a real kernel drops such packets. */
     GlobalValue::Bind("ChecksumEnabled", BooleanValue(true));
     /* The node may outlive the simulation: the machine must not. */
-    Simulator::ScheduleDestroy(&VirtualMachine::End, Ptr<VirtualMachine>(this));
+    Simulator::ScheduleDestroy(&VirtualMachine::Finish, Ptr<VirtualMachine>(this));
 }
 
 VirtualMachine::~VirtualMachine()
@@ -262,6 +284,7 @@ VirtualMachine::StartMachine()
     {
         throw ns3qemu::VmError("a VirtualMachine must be aggregated to a node; use QemuHelper");
     }
+    CheckApplications(m_node);
     JoinDevices(m_node, nullptr);
     if (m_parallel)
     {
@@ -368,9 +391,13 @@ VirtualMachine::CarryConfiguration()
     {
         stack->CarryForwarding(relay);
     }
-    TcpDefaults::Apply([&relay](const std::string& name, const std::string& value) {
-        return SetSysctlIfThere(relay, name, value);
-    });
+    TcpDefaults::Apply(
+        [&relay](const std::string& name, const std::string& value) {
+            return SetSysctlIfThere(relay, name, value);
+        },
+        [&relay](const std::string& path, const std::string& value) {
+            return WriteIfThere(relay, path, value);
+        });
     for (const auto& request : m_configuration)
     {
         request(relay);
@@ -482,6 +509,25 @@ VirtualMachine::DoInitialize()
 }
 
 void
+VirtualMachine::Finish()
+{
+    NS_LOG_FUNCTION(this);
+    if (m_state == State::RUNNING && !RunMonitor::WasInterrupted())
+    {
+        try
+        {
+            m_driver->KeepDisks();
+        }
+        catch (const ns3qemu::VmError& error)
+        {
+            End();
+            RunMonitor::Fail(error.what());
+        }
+    }
+    End();
+}
+
+void
 VirtualMachine::End()
 {
     NS_LOG_FUNCTION(this);
@@ -510,7 +556,7 @@ void
 VirtualMachine::DoDispose()
 {
     NS_LOG_FUNCTION(this);
-    End();
+    Finish(); // the list of nodes may go before what was scheduled for the simulation's end
     m_node = nullptr;
     m_stacks.clear();
     m_nics.clear();
@@ -585,7 +631,7 @@ void
 VirtualMachine::ScheduleDeadline()
 {
     const int64_t deadline = m_driver->GetDeadline();
-    if (m_timer.IsPending() && m_timerAt == deadline)
+    if (!m_timer.IsExpired() && m_timerAt == deadline)
     {
         return; // keep its place among the events of that time
     }
@@ -634,7 +680,7 @@ VirtualMachine::GetNics() const
 int64_t
 VirtualMachine::GetTimer() const
 {
-    return m_timer.IsPending() ? m_timerAt : SIM_LINK_NO_DEADLINE;
+    return m_timer.IsExpired() ? SIM_LINK_NO_DEADLINE : m_timerAt;
 }
 
 void
@@ -744,7 +790,7 @@ void
 VirtualMachine::NotifyCredit()
 {
     /* Not at once: the device is in the midst of something. A turn looks for itself at its end. */
-    if (IsRunning() && !m_inTurn && !m_grant.IsPending() && HasCreditToGrant())
+    if (IsRunning() && !m_inTurn && m_grant.IsExpired() && HasCreditToGrant())
     {
         m_grant = Simulator::ScheduleNow(&VirtualMachine::GrantCredit, this);
     }

@@ -8,6 +8,7 @@
 #include "guest-watchers.h"
 
 #include "ns3/callback.h"
+#include "ns3/data-rate.h"
 #include "ns3/event-id.h"
 #include "ns3/nstime.h"
 #include "ns3/relay-client.h"
@@ -314,6 +315,7 @@ class VirtualMachine : public GuestAccess
     void DoDispose() override;
 
   private:
+    void Finish();
     void StartMachine();
     void PrepareMachine();
     void BootMachine();
@@ -368,6 +370,9 @@ class VirtualMachine : public GuestAccess
     Time m_busyStep;
     uint64_t m_hostMemory;
     bool m_segmentationOffload;
+    Time m_diskLatency;
+    DataRate m_diskRate;
+    std::string m_keepDisks;
     bool m_snapshot;
     bool m_parallel;
 

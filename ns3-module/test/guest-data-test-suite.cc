@@ -94,8 +94,8 @@ class GuestDataTestSuite : public TestSuite
     GuestDataTestSuite()
         : TestSuite("qemu-guest-data", Type::UNIT)
     {
-        AddTestCase(new GuestAddressTestCase, Duration::QUICK);
-        AddTestCase(new GuestTcpInfoTestCase, Duration::QUICK);
+        AddTestCase(new GuestAddressTestCase);
+        AddTestCase(new GuestTcpInfoTestCase);
     }
 };
 

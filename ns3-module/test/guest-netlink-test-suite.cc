@@ -673,12 +673,12 @@ class GuestNetlinkTestSuite : public TestSuite
     GuestNetlinkTestSuite()
         : TestSuite("qemu-guest-netlink", Type::UNIT)
     {
-        AddTestCase(new GuestPrefixTestCase, Duration::QUICK);
-        AddTestCase(new NetlinkAskTestCase, Duration::QUICK);
-        AddTestCase(new NetlinkHostileTestCase, Duration::QUICK);
-        AddTestCase(new NetlinkBrokenOffTestCase, Duration::QUICK);
-        AddTestCase(new NetlinkBatchTestCase, Duration::QUICK);
-        AddTestCase(new GuestRouteTestCase, Duration::QUICK);
+        AddTestCase(new GuestPrefixTestCase);
+        AddTestCase(new NetlinkAskTestCase);
+        AddTestCase(new NetlinkHostileTestCase);
+        AddTestCase(new NetlinkBrokenOffTestCase);
+        AddTestCase(new NetlinkBatchTestCase);
+        AddTestCase(new GuestRouteTestCase);
     }
 };
 

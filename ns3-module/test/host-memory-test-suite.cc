@@ -157,9 +157,9 @@ class QemuHostMemoryTestSuite : public TestSuite
     QemuHostMemoryTestSuite()
         : TestSuite("qemu-host-memory", Type::UNIT)
     {
-        AddTestCase(new HostMemoryBoundsTestCase, Duration::QUICK);
-        AddTestCase(new HostMemoryMeasuredTestCase, Duration::QUICK);
-        AddTestCase(new HostMemoryReleasesTestCase, Duration::QUICK);
+        AddTestCase(new HostMemoryBoundsTestCase);
+        AddTestCase(new HostMemoryMeasuredTestCase);
+        AddTestCase(new HostMemoryReleasesTestCase);
     }
 };
 

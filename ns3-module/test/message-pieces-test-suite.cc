@@ -21,7 +21,7 @@ namespace
 {
 
 ByteSpan
-Span(const std::string& text)
+Bytes(const std::string& text)
 {
     return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
@@ -81,10 +81,10 @@ class PieceReaderTestCase : public TestCase
     void DoRun() override
     {
         const std::string whole = "abcdefghij";
-        const std::array pieces{Span(whole).first(3),
+        const std::array pieces{Bytes(whole).subspan(0, 3),
                                 ByteSpan(),
-                                Span(whole).subspan(3, 1),
-                                Span(whole).subspan(4)};
+                                Bytes(whole).subspan(3, 1),
+                                Bytes(whole).subspan(4)};
         for (size_t part = 1; part <= whole.size(); part++)
         {
             PieceReader bytes(pieces);
@@ -115,9 +115,9 @@ class SerialPiecesTestCase : public TestCase
         VmLink link(SIM_LINK_BOX_MIN);
         const Inbox inbox(link);
         const std::string whole = "headstructdata";
-        const std::array pieces{Span(whole).first(4),
-                                Span(whole).subspan(4, 6),
-                                Span(whole).subspan(10)};
+        const std::array pieces{Bytes(whole).subspan(0, 4),
+                                Bytes(whole).subspan(4, 6),
+                                Bytes(whole).subspan(10)};
         PieceReader bytes(pieces);
         NS_TEST_ASSERT_MSG_EQ(link.AddSerial(0, bytes, bytes.GetLeft()), 14, "bytes taken");
         const auto records = inbox.Read(link.GetInboxLength());
@@ -150,7 +150,7 @@ class SendWithoutCopyTestCase : public TestCase
         const uint8_t* seen = nullptr;
         size_t length = 0;
         RelayClient* answering = nullptr;
-        RelayClient client([&](std::span<const ByteSpan> message) {
+        RelayClient client([&](Span<const ByteSpan> message) {
             seen = message.back().data();
             length = message.back().size();
             RelayHeader header;
@@ -161,9 +161,9 @@ class SendWithoutCopyTestCase : public TestCase
             answering->Receive(reinterpret_cast<const uint8_t*>(&count), sizeof(count));
         });
         answering = &client;
-        NS_TEST_ASSERT_MSG_EQ(client.Send(1, Span(data).data(), data.size()), 1000, "all of it");
+        NS_TEST_ASSERT_MSG_EQ(client.Send(1, Bytes(data).data(), data.size()), 1000, "all of it");
         NS_TEST_ASSERT_MSG_EQ(length, data.size(), "the last piece's length");
-        NS_TEST_ASSERT_MSG_EQ((seen == Span(data).data()), true, "the last piece is the data");
+        NS_TEST_ASSERT_MSG_EQ((seen == Bytes(data).data()), true, "the last piece is the data");
     }
 };
 
@@ -174,9 +174,9 @@ class MessagePiecesTestSuite : public TestSuite
     MessagePiecesTestSuite()
         : TestSuite("qemu-message-pieces", Type::UNIT)
     {
-        AddTestCase(new PieceReaderTestCase, Duration::QUICK);
-        AddTestCase(new SerialPiecesTestCase, Duration::QUICK);
-        AddTestCase(new SendWithoutCopyTestCase, Duration::QUICK);
+        AddTestCase(new PieceReaderTestCase);
+        AddTestCase(new SerialPiecesTestCase);
+        AddTestCase(new SendWithoutCopyTestCase);
     }
 };
 

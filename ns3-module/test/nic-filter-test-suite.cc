@@ -124,8 +124,8 @@ class NicFilterTestSuite : public TestSuite
     NicFilterTestSuite()
         : TestSuite("qemu-nic-filter", Type::UNIT)
     {
-        AddTestCase(new NicFilterTestCase(), TestCase::Duration::QUICK);
-        AddTestCase(new NicFilterHostileTestCase(), TestCase::Duration::QUICK);
+        AddTestCase(new NicFilterTestCase());
+        AddTestCase(new NicFilterHostileTestCase());
     }
 };
 

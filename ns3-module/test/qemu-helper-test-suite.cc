@@ -72,7 +72,7 @@ class QemuHelperTestSuite : public TestSuite
     QemuHelperTestSuite()
         : TestSuite("qemu-helper", Type::UNIT)
     {
-        AddTestCase(new HelperErrorsTestCase, Duration::QUICK);
+        AddTestCase(new HelperErrorsTestCase);
     }
 };
 

@@ -319,10 +319,10 @@ class QemuNetDeviceTestSuite : public TestSuite
     QemuNetDeviceTestSuite()
         : TestSuite("qemu-net-device", Type::UNIT)
     {
-        AddTestCase(new NicTransmitTestCase, Duration::QUICK);
-        AddTestCase(new DeviceCreditTestCase, Duration::QUICK);
-        AddTestCase(new PromiscuousTestCase, Duration::QUICK);
-        AddTestCase(new BridgePortTestCase, Duration::QUICK);
+        AddTestCase(new NicTransmitTestCase);
+        AddTestCase(new DeviceCreditTestCase);
+        AddTestCase(new PromiscuousTestCase);
+        AddTestCase(new BridgePortTestCase);
     }
 };
 

@@ -124,7 +124,7 @@ class QemuSocketTestSuite : public TestSuite
     QemuSocketTestSuite()
         : TestSuite("qemu-socket", Type::UNIT)
     {
-        AddTestCase(new SocketInterfacesTestCase, Duration::QUICK);
+        AddTestCase(new SocketInterfacesTestCase);
     }
 };
 

@@ -7,14 +7,13 @@
 #include "ns3/byte-pieces.h"
 #include "ns3/relay-protocol.h"
 
-#include <span>
 #include <vector>
 
 /** What a RelayClient has asked for, as its relay reads it. */
 struct RelayRequest
 {
     /** @param message as the client's transport gets it */
-    explicit RelayRequest(std::span<const ns3qemu::ByteSpan> message)
+    explicit RelayRequest(ns3qemu::Span<const ns3qemu::ByteSpan> message)
     {
         ns3qemu::PieceReader bytes(message);
         bytes.Read(reinterpret_cast<uint8_t*>(&header), sizeof(header));

@@ -14,7 +14,6 @@
 #include <cstring>
 #include <deque>
 #include <map>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -36,7 +35,7 @@ class ScriptedGuest : public GuestAccess
     }
 
     ScriptedGuest()
-        : m_client([this](std::span<const ns3qemu::ByteSpan> message) { Take(message); })
+        : m_client([this](ns3qemu::Span<const ns3qemu::ByteSpan> message) { Take(message); })
     {
         m_client.SetReadyHandler([this](const RelayReady& ready) {
             const auto watcher = m_watchers.find(ready.handle);
@@ -175,7 +174,7 @@ class ScriptedGuest : public GuestAccess
         m_client.Receive(reinterpret_cast<const uint8_t*>(message.data()), message.size());
     }
 
-    void Take(std::span<const ns3qemu::ByteSpan> message)
+    void Take(ns3qemu::Span<const ns3qemu::ByteSpan> message)
     {
         const RelayRequest request(message);
         m_asked.push_back(request.header.type);

@@ -12,7 +12,6 @@
 
 #include <deque>
 #include <functional>
-#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -45,7 +44,7 @@ class Scripted
     };
 
     Scripted()
-        : m_client([this](std::span<const ns3qemu::ByteSpan> message) { Take(message); })
+        : m_client([this](ns3qemu::Span<const ns3qemu::ByteSpan> message) { Take(message); })
     {
     }
 
@@ -73,7 +72,7 @@ class Scripted
     ns3qemu::RelayClient m_client;              //!< under test
 
   private:
-    void Take(std::span<const ns3qemu::ByteSpan> message)
+    void Take(ns3qemu::Span<const ns3qemu::ByteSpan> message)
     {
         const auto [header, body] = RelayRequest(message);
         m_asked.push_back({header.type, {body.begin(), body.end()}});

@@ -38,6 +38,35 @@ CountRtt(std::string name, uint16_t, Time rtt)
 }
 
 void
+CountRttAlone(std::string name, Time rtt)
+{
+    CountRtt(name, 0, rtt);
+}
+
+/* ns-3 has the class Ping since 3.38, before that V4Ping, which does not end by itself. */
+Ptr<Application>
+CreatePing(const std::string& name, Ipv4Address to)
+{
+    TypeId type;
+    ObjectFactory factory;
+    if (TypeId::LookupByNameFailSafe("ns3::Ping", &type))
+    {
+        factory.SetTypeId(type);
+        factory.Set("Destination", AddressValue(to));
+        factory.Set("Count", UintegerValue(3));
+        factory.Set("VerboseMode", StringValue("Silent"));
+        auto ping = factory.Create<Application>();
+        ping->TraceConnectWithoutContext("Rtt", MakeBoundCallback(&CountRtt, name));
+        return ping;
+    }
+    factory.SetTypeId("ns3::V4Ping");
+    factory.Set("Remote", Ipv4AddressValue(to));
+    auto ping = factory.Create<Application>();
+    ping->TraceConnectWithoutContext("Rtt", MakeBoundCallback(&CountRttAlone, name));
+    return ping;
+}
+
+void
 CountPage(std::string name, Ptr<const ThreeGppHttpClient>, const Time&, uint32_t, uint32_t bytes)
 {
     g_counts[name]++;
@@ -118,7 +147,8 @@ main(int argc, char* argv[])
         UdpServerHelper traceServer(++port);
         received = traceServer.Install(nodes.Get(to));
         servers["UdpTraceClient " + name] = DynamicCast<UdpServer>(received.Get(0));
-        auto traced = UdpTraceClientHelper(SocketNetwork::At(to, port)).Install(nodes.Get(from));
+        auto traced = UdpTraceClientHelper(Ipv4Address(SocketNetwork::Text(to).c_str()), port, "")
+                          .Install(nodes.Get(from));
         traced.Start(Seconds(7));
         traced.Stop(Seconds(9));
 
@@ -131,13 +161,9 @@ main(int argc, char* argv[])
                                                   MakeBoundCallback(&CountPage, "Http " + name));
         client.Start(Seconds(streams));
 
-        PingHelper ping{Address(Ipv4Address(SocketNetwork::Text(to).c_str()))};
-        ping.SetAttribute("Count", UintegerValue(3));
-        ping.SetAttribute("VerboseMode", EnumValue(Ping::SILENT));
-        client = ping.Install(nodes.Get(from));
-        client.Get(0)->TraceConnectWithoutContext("Rtt",
-                                                  MakeBoundCallback(&CountRtt, "Ping " + name));
-        begin(client, pings);
+        auto ping = CreatePing("Ping " + name, Ipv4Address(SocketNetwork::Text(to).c_str()));
+        nodes.Get(from)->AddApplication(ping);
+        begin(ApplicationContainer(ping), pings);
         pings += 0.1;
     }
     Simulator::Stop(Seconds(60));

@@ -69,7 +69,7 @@ class TcpSegmentErrorModelTestSuite : public TestSuite
     TcpSegmentErrorModelTestSuite()
         : TestSuite("qemu-tcp-segment-error-model", Type::UNIT)
     {
-        AddTestCase(new SegmentLossTestCase, Duration::QUICK);
+        AddTestCase(new SegmentLossTestCase);
     }
 };
 

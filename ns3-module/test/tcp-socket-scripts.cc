@@ -10,7 +10,7 @@
 namespace ns3
 {
 
-using enum QemuTcpSocket::State;
+using namespace tcp_states;
 
 /* `room` is what is left of the buffer's default size. */
 
@@ -493,7 +493,7 @@ PeerEndsFirstScripts()
         {"while data comes, which is read when it is told",
          [](TcpSocketScene& s) {
              s.Establish();
-             s.m_socket->SetRecvCallback(Callback<void, Ptr<Socket>>([&s](Ptr<Socket>) {
+             s.m_socket->SetRecvCallback(MakeFunctorCallback<void, Ptr<Socket>>([&s](Ptr<Socket>) {
                  s.Receive();
                  s.Receive();
              }));
@@ -522,7 +522,7 @@ ResetScripts()
              s.Establish();
              s.m_guest->m_stream.emplace_back("abc");
              s.m_socket->SetRecvCallback(
-                 Callback<void, Ptr<Socket>>([&s](Ptr<Socket>) { s.Receive(); }));
+                 MakeFunctorCallback<void, Ptr<Socket>>([&s](Ptr<Socket>) { s.Receive(); }));
              s.Tell(RELAY_READABLE | RELAY_ERROR | RELAY_HANGUP, ECONNRESET);
          },
          {CONNECTING, ESTABLISHED, ENDED},

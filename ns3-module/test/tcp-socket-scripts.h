@@ -4,6 +4,7 @@
 #ifndef NS3_QEMU_TEST_TCP_SOCKET_SCRIPTS_H
 #define NS3_QEMU_TEST_TCP_SOCKET_SCRIPTS_H
 
+#include "../model/ns3-versions.h"
 #include "../model/qemu-socket-factory.h"
 #include "../model/qemu-tcp-socket.h"
 #include "scripted-guest.h"
@@ -19,6 +20,25 @@
 
 namespace ns3
 {
+
+/** The states of QemuTcpSocket by their names alone. */
+namespace tcp_states
+{
+constexpr auto IDLE = QemuTcpSocket::State::IDLE;
+constexpr auto LISTENING = QemuTcpSocket::State::LISTENING;
+constexpr auto CONNECTING = QemuTcpSocket::State::CONNECTING;
+constexpr auto CONNECTING_FIN = QemuTcpSocket::State::CONNECTING_FIN;
+constexpr auto CONNECTING_CLOSED = QemuTcpSocket::State::CONNECTING_CLOSED;
+constexpr auto ESTABLISHED = QemuTcpSocket::State::ESTABLISHED;
+constexpr auto ESTABLISHED_FIN = QemuTcpSocket::State::ESTABLISHED_FIN;
+constexpr auto ESTABLISHED_CLOSED = QemuTcpSocket::State::ESTABLISHED_CLOSED;
+constexpr auto FIN_WAIT = QemuTcpSocket::State::FIN_WAIT;
+constexpr auto CLOSE_WAIT = QemuTcpSocket::State::CLOSE_WAIT;
+constexpr auto CLOSE_WAIT_FIN = QemuTcpSocket::State::CLOSE_WAIT_FIN;
+constexpr auto CLOSE_WAIT_CLOSED = QemuTcpSocket::State::CLOSE_WAIT_CLOSED;
+constexpr auto DRAINING = QemuTcpSocket::State::DRAINING;
+constexpr auto ENDED = QemuTcpSocket::State::ENDED;
+} // namespace tcp_states
 
 /* Of Socket::SocketErrno, in its order. */
 inline const std::vector<std::string> SOCKET_ERRORS{"NOTERROR",
@@ -53,9 +73,9 @@ class TcpSocketScene
         Observe(m_socket);
         m_socket->SetConnectCallback(Event("connected"), Event("failed"));
         m_socket->SetAcceptCallback(
-            Callback<bool, Ptr<Socket>, const Address&>(
+            MakeFunctorCallback<bool, Ptr<Socket>, const Address&>(
                 [this](Ptr<Socket>, const Address&) { return m_willing; }),
-            Callback<void, Ptr<Socket>, const Address&>(
+            MakeFunctorCallback<void, Ptr<Socket>, const Address&>(
                 [this](Ptr<Socket> accepted, const Address&) { Accept(accepted); }));
     }
 
@@ -184,7 +204,7 @@ class TcpSocketScene
         m_observed = socket;
         socket->TraceConnectWithoutContext(
             "SocketState",
-            Callback<void, State, State>([=, this](State, State now) {
+            MakeFunctorCallback<void, State, State>([this, socket](State, State now) {
                 if (m_observed == socket)
                 {
                     m_path.push_back(now);
@@ -193,12 +213,12 @@ class TcpSocketScene
         socket->SetCloseCallbacks(Event("closed"), Event("error"));
         socket->SetRecvCallback(Event("data"));
         socket->SetDataSentCallback(
-            Callback<void, Ptr<Socket>, uint32_t>([this](Ptr<Socket>, uint32_t size) {
+            MakeFunctorCallback<void, Ptr<Socket>, uint32_t>([this](Ptr<Socket>, uint32_t size) {
                 Note("sent:" + std::to_string(size));
                 CloseIf("sent");
             }));
         socket->SetSendCallback(
-            Callback<void, Ptr<Socket>, uint32_t>([this](Ptr<Socket>, uint32_t size) {
+            MakeFunctorCallback<void, Ptr<Socket>, uint32_t>([this](Ptr<Socket>, uint32_t size) {
                 Note("room:" + std::to_string(size));
                 CloseIf("room");
             }));
@@ -218,7 +238,7 @@ class TcpSocketScene
 
     Callback<void, Ptr<Socket>> Event(const std::string& what)
     {
-        return Callback<void, Ptr<Socket>>([=, this](Ptr<Socket> socket) {
+        return MakeFunctorCallback<void, Ptr<Socket>>([this, what](Ptr<Socket> socket) {
             const int error = DynamicCast<QemuTcpSocket>(socket)->GetGuestErrno();
             const bool bad = what == "failed" || what == "error";
             Note(bad ? what + ":" + std::to_string(error) : what);

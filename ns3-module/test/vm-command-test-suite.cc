@@ -117,7 +117,7 @@ class CommandTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ((machine == BuildMachineCommand(image, {one, other})),
                               false,
                               "another number of NICs");
-        const auto command = AddOwnOptions(machine, {"a,b", 7, 0, "", {"busy-step=5"}});
+        const auto command = AddOwnOptions(machine, {"a,b", 7, 0, "", {"busy-step=5"}, {}});
         NS_TEST_ASSERT_MSG_EQ(std::equal(machine.begin(), machine.end(), command.begin()),
                               true,
                               "what is its own comes after the machine");
@@ -175,6 +175,29 @@ class ConsoleTestCase : public TestCase
     }
 };
 
+/** A panic that something is known of. */
+class ConsoleAdviceTestCase : public TestCase
+{
+  public:
+    ConsoleAdviceTestCase()
+        : TestCase("A kernel that divides by an HPET's period of 1 ns is told another")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        VmConsole console;
+        const std::string text = "divide error: 0000 [1] SMP\n"
+                                 "RIP: 0010:[<ffffffff80254c5f>]  clockevent_delta2ns+0x1f/0x50\n"
+                                 "Kernel panic - not syncing: Attempted to kill the idle task!\n";
+        console.Write(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+        NS_TEST_ASSERT_MSG_EQ(Contains(console.GetPanic(), "hpet_period_ns=16"),
+                              true,
+                              console.GetPanic());
+    }
+};
+
 /** Command, image and console. */
 class VmCommandTestSuite : public TestSuite
 {
@@ -182,9 +205,10 @@ class VmCommandTestSuite : public TestSuite
     VmCommandTestSuite()
         : TestSuite("qemu-vm-command", Type::UNIT)
     {
-        AddTestCase(new ImageDataTestCase(), TestCase::Duration::QUICK);
-        AddTestCase(new CommandTestCase(), TestCase::Duration::QUICK);
-        AddTestCase(new ConsoleTestCase(), TestCase::Duration::QUICK);
+        AddTestCase(new ImageDataTestCase());
+        AddTestCase(new CommandTestCase());
+        AddTestCase(new ConsoleTestCase());
+        AddTestCase(new ConsoleAdviceTestCase());
     }
 };
 

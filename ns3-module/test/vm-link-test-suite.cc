@@ -389,11 +389,11 @@ class VmLinkTestSuite : public TestSuite
     VmLinkTestSuite()
         : TestSuite("qemu-vm-link", Type::UNIT)
     {
-        AddTestCase(new LinkRecordsTestCase, Duration::QUICK);
-        AddTestCase(new LinkHostileTestCase, Duration::QUICK);
-        AddTestCase(new LinkInboxTestCase, Duration::QUICK);
-        AddTestCase(new TurnsTestCase, Duration::QUICK);
-        AddTestCase(new TurnsHostileTestCase, Duration::QUICK);
+        AddTestCase(new LinkRecordsTestCase);
+        AddTestCase(new LinkHostileTestCase);
+        AddTestCase(new LinkInboxTestCase);
+        AddTestCase(new TurnsTestCase);
+        AddTestCase(new TurnsHostileTestCase);
     }
 };
 

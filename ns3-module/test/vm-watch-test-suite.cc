@@ -184,9 +184,9 @@ class VmWatchTestSuite : public TestSuite
     VmWatchTestSuite()
         : TestSuite("qemu-vm-watch", Type::UNIT)
     {
-        AddTestCase(new WatchTurnWordTestCase(), TestCase::Duration::QUICK);
-        AddTestCase(new WatchStormTestCase(), TestCase::Duration::QUICK);
-        AddTestCase(new WatchOutputTestCase(), TestCase::Duration::QUICK);
+        AddTestCase(new WatchTurnWordTestCase());
+        AddTestCase(new WatchStormTestCase());
+        AddTestCase(new WatchOutputTestCase());
     }
 };
 

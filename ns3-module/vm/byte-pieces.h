@@ -11,20 +11,105 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
+#include <iterator>
+#include <type_traits>
 
 namespace ns3qemu
 {
 
+/**
+ * Elements in a row that somebody else owns: what there is of C++20's std::span here, as long as
+ * ns-3 trees are built as C++17.
+ */
+template <typename T>
+class Span
+{
+  public:
+    Span() = default;
+
+    /** @param data the first of the elements, which must outlive this */
+    Span(T* data, size_t size)
+        : m_data(data),
+          m_size(size)
+    {
+    }
+
+    /** @param elements an array, a vector or a string, which must outlive this */
+    template <typename C,
+              typename = std::enable_if_t<
+                  std::is_convertible_v<decltype(std::data(std::declval<const C&>())), T*>>>
+    Span(const C& elements)
+        : m_data(std::data(elements)),
+          m_size(std::size(elements))
+    {
+    }
+
+    T* data() const
+    {
+        return m_data;
+    }
+
+    size_t size() const
+    {
+        return m_size;
+    }
+
+    bool empty() const
+    {
+        return m_size == 0;
+    }
+
+    T* begin() const
+    {
+        return m_data;
+    }
+
+    T* end() const
+    {
+        return m_data + m_size;
+    }
+
+    T& front() const
+    {
+        return *m_data;
+    }
+
+    T& back() const
+    {
+        return m_data[m_size - 1];
+    }
+
+    T& operator[](size_t i) const
+    {
+        return m_data[i];
+    }
+
+    /** @param from at most size() */
+    Span subspan(size_t from) const
+    {
+        return {m_data + from, m_size - from};
+    }
+
+    /** @param count at most size() - from */
+    Span subspan(size_t from, size_t count) const
+    {
+        return {m_data + from, count};
+    }
+
+  private:
+    T* m_data{nullptr};
+    size_t m_size{0};
+};
+
 /** Some bytes of somebody else's. */
-using ByteSpan = std::span<const uint8_t>;
+using ByteSpan = Span<const uint8_t>;
 
 /** Reads pieces one after the other, as if they were one. It holds no bytes itself. */
 class PieceReader
 {
   public:
     /** @param pieces they and their bytes must outlive this */
-    explicit PieceReader(std::span<const ByteSpan> pieces)
+    explicit PieceReader(Span<const ByteSpan> pieces)
         : m_pieces(pieces)
     {
         for (const auto& piece : pieces)
@@ -66,7 +151,7 @@ class PieceReader
     }
 
   private:
-    std::span<const ByteSpan> m_pieces; // to be read: of the first one, what is behind m_at
+    Span<const ByteSpan> m_pieces; // to be read: of the first one, what is behind m_at
     size_t m_at{0};
     size_t m_left{0};
 };

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <initializer_list>
+#include <iterator>
 #include <linux/rtnetlink.h>
 #include <stdexcept>
 #include <utility>
@@ -310,7 +311,10 @@ GuestRoutes::Carry(RelayClient& relay, const Routes& wanted, const Interfaces& i
 void
 GuestRoutes::Forget(uint32_t nic)
 {
-    std::erase_if(m_routes, [nic](const auto& route) { return route.second.nic == nic; });
+    for (auto route = m_routes.begin(); route != m_routes.end();)
+    {
+        route = route->second.nic == nic ? m_routes.erase(route) : std::next(route);
+    }
 }
 
 } // namespace ns3qemu

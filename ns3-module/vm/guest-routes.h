@@ -12,11 +12,11 @@
 #include "relay-client.h"
 
 #include <array>
-#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace ns3qemu
@@ -77,7 +77,11 @@ struct RouteKey
     uint8_t prefix{0};                     //!< bits
     uint32_t metric{0};                    //!< the kernel's: the least is preferred
 
-    auto operator<=>(const RouteKey&) const = default;
+    bool operator<(const RouteKey& other) const
+    {
+        return std::tie(table, destination, prefix, metric) <
+               std::tie(other.table, other.destination, other.prefix, other.metric);
+    }
 };
 
 /** Where a route leads to. */
@@ -89,7 +93,30 @@ struct RouteTarget
     bool onLink{false};        //!< the gateway is on the link, whatever the addresses say
     uint32_t initialWindow{0}; //!< initcwnd, segments; 0 leaves it to the kernel
 
-    auto operator<=>(const RouteTarget&) const = default;
+    bool operator==(const RouteTarget& other) const
+    {
+        return std::tie(nic, hasGateway, gateway, onLink, initialWindow) ==
+               std::tie(other.nic,
+                        other.hasGateway,
+                        other.gateway,
+                        other.onLink,
+                        other.initialWindow);
+    }
+
+    bool operator!=(const RouteTarget& other) const
+    {
+        return !(*this == other);
+    }
+
+    bool operator<(const RouteTarget& other) const
+    {
+        return std::tie(nic, hasGateway, gateway, onLink, initialWindow) <
+               std::tie(other.nic,
+                        other.hasGateway,
+                        other.gateway,
+                        other.onLink,
+                        other.initialWindow);
+    }
 };
 
 /** The routes of one address family that the simulation has given to one guest. */

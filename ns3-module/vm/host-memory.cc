@@ -6,7 +6,6 @@
 #include "relay-client.h"
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -45,7 +44,12 @@ uint64_t
 HashEntries(uint64_t bytes, unsigned scale, uint64_t limit)
 {
     const uint64_t mib = (KernelPages(bytes) * PAGE + MIB - 1) / MIB;
-    return std::min(std::bit_ceil(std::max<uint64_t>(mib * MIB >> scale, 1)), limit);
+    uint64_t entries = 1;
+    while (entries < mib * MIB >> scale)
+    {
+        entries *= 2;
+    }
+    return std::min(entries, limit);
 }
 
 /* totalram_pages(): what is left to be given away. The largest hash tables are those of dentries

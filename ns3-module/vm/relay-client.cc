@@ -133,15 +133,15 @@ RelayClient::RelayClient(Transport transport)
 }
 
 bool
-RelayClient::IsWaiting() const
-{
-    return !m_pending.empty();
-}
-
-bool
 RelayClient::IsReady() const
 {
     return m_ready;
+}
+
+bool
+RelayClient::IsAwaiting() const
+{
+    return !m_pending.empty();
 }
 
 const std::string&
@@ -344,7 +344,7 @@ RelayClient::DispatchEvent(uint16_t type, const std::vector<uint8_t>& body)
 }
 
 std::vector<uint8_t>
-RelayClient::Call(uint16_t type, std::span<const ByteSpan> body, const std::string& what)
+RelayClient::Call(uint16_t type, Span<const ByteSpan> body, const std::string& what)
 {
     const size_t length = PieceReader(body).GetLeft();
     if (length > RELAY_BODY_MAX)
@@ -379,7 +379,7 @@ RelayClient::Call(uint16_t type, std::span<const ByteSpan> body, const std::stri
 
 template <typename T>
 T
-RelayClient::CallFor(uint16_t type, std::span<const ByteSpan> body, const std::string& what)
+RelayClient::CallFor(uint16_t type, Span<const ByteSpan> body, const std::string& what)
 {
     return Read<T>(Call(type, body, what), what);
 }
@@ -456,6 +456,30 @@ RelayClient::WriteFile(const std::string& path, const std::vector<uint8_t>& data
         put.flags = 0;
         put.offset += length;
     } while (put.offset < data.size());
+}
+
+void
+RelayClient::Mount(const RelayMount& mount,
+                   const std::string& device,
+                   const std::string& type,
+                   const std::string& directory,
+                   const std::string& options)
+{
+    std::string texts;
+    for (const auto* text : {&device, &type, &directory, &options})
+    {
+        texts += *text;
+        texts += '\0';
+    }
+    Call(RELAY_MOUNT,
+         std::array{Struct(mount), Text(texts)},
+         "mounting " + device + " on " + directory);
+}
+
+void
+RelayClient::Freeze(const std::string& directory)
+{
+    Call(RELAY_FREEZE, std::array{Text(directory)}, "bringing " + directory + " to rest");
 }
 
 RelayLink
@@ -700,8 +724,8 @@ RelayClient::StartProcess(const GuestProgram& program)
     std::for_each(program.arguments.begin(), program.arguments.end(), add);
     std::for_each(program.environment.begin(), program.environment.end(), add);
     RelayProcessStart start{};
-    start.flags = (program.input ? RELAY_PROCESS_INPUT : 0U) |
-                  (program.mergeErrors ? RELAY_PROCESS_MERGE : 0U);
+    start.flags = program.input ? RELAY_PROCESS_INPUT : 0;
+    start.flags |= program.mergeErrors ? RELAY_PROCESS_MERGE : 0;
     start.arguments = static_cast<uint32_t>(program.arguments.size());
     start.variables = static_cast<uint32_t>(program.environment.size());
     return CallFor<RelayProcess>(RELAY_PROCESS_START, Body(start, texts.data(), texts.size()), what)

@@ -16,7 +16,6 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -114,7 +113,7 @@ class RelayClient
      * Takes a message, which is in pieces, to the relay, and hands what it sends to Receive()
      * before it returns.
      */
-    using Transport = std::function<void(std::span<const ByteSpan>)>;
+    using Transport = std::function<void(Span<const ByteSpan>)>;
     using ReadyHandler = std::function<void(const RelayReady&)>;
     using StreamHandler = std::function<void(const RelayStreamEnd&)>;
     /** Gets the process, 1 for its standard output or 2 for its standard error, and bytes. */
@@ -135,10 +134,10 @@ class RelayClient
      */
     void DispatchEvents();
 
-    /** @return whether a request has not been answered */
-    bool IsWaiting() const;
     /** @return true when the relay has said hello */
     bool IsReady() const;
+    /** @return whether a request has not been answered */
+    bool IsAwaiting() const;
     /** @return the guest kernel's release, as uname -r prints it */
     const std::string& GetRelease() const;
     /** @return how many NICs the relay found */
@@ -163,6 +162,25 @@ class RelayClient
      * @param mode permissions of a new file
      */
     void WriteFile(const std::string& path, const std::vector<uint8_t>& data, uint32_t mode = 0644);
+
+    /**
+     * Mount a file system.
+     * @param mount what to do with it
+     * @param device "/dev/vda"
+     * @param type as mount(8) calls it
+     * @param directory where; it is made if need be
+     * @param options of the file system's own
+     */
+    void Mount(const RelayMount& mount,
+               const std::string& device,
+               const std::string& type,
+               const std::string& directory,
+               const std::string& options = "");
+    /**
+     * Bring a file system to rest: all is on its disk, and nothing is written any more.
+     * @param directory where it is mounted; empty: only write what is to be written, everywhere
+     */
+    void Freeze(const std::string& directory);
 
     RelayLink GetLink(uint32_t nic, std::string* name = nullptr);
     void SetLink(const RelayLinkSet& link);
@@ -241,9 +259,7 @@ class RelayClient
      * @param body the request's, in pieces
      * @param what what it is for, in errors
      */
-    std::vector<uint8_t> Call(uint16_t type,
-                              std::span<const ByteSpan> body,
-                              const std::string& what);
+    std::vector<uint8_t> Call(uint16_t type, Span<const ByteSpan> body, const std::string& what);
 
   private:
     struct Reply
@@ -253,7 +269,7 @@ class RelayClient
     };
 
     template <typename T>
-    T CallFor(uint16_t type, std::span<const ByteSpan> body, const std::string& what);
+    T CallFor(uint16_t type, Span<const ByteSpan> body, const std::string& what);
     template <typename T>
     static T Read(const std::vector<uint8_t>& body, const std::string& what);
     void HandleMessage(const RelayHeader& header, std::vector<uint8_t> body);

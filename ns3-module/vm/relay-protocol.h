@@ -92,6 +92,8 @@ enum
     RELAY_SYSCTL_SET = 0x0014,
     RELAY_FILE_GET = 0x0015,
     RELAY_FILE_PUT = 0x0016,
+    RELAY_MOUNT = 0x0018,
+    RELAY_FREEZE = 0x0019,
 
     RELAY_LINK_GET = 0x0020,
     RELAY_LINK_SET = 0x0021,
@@ -157,6 +159,13 @@ typedef struct RelayHello
  * RELAY_FILE_PUT, request: RelayFilePut, path, bytes -> nothing
  *     Writes the bytes to a file. One that cannot take all of them keeps those that it took, and
  *     the status says why.
+ * RELAY_MOUNT, request: RelayMount, texts -> nothing
+ *     Mounts a file system. The texts are terminated by a 0 each: its device, its type, the
+ *     directory, which is made if it is not there, and its own options.
+ * RELAY_FREEZE, request: path -> nothing
+ *     Writes what is to be written to disks, and lets nothing more be written to the file system
+ *     that has this path, if there is one. Whoever tries, waits.
+ * These two may wait for a disk.
  */
 
 /* ns since the epoch of each clock: CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME (or
@@ -199,6 +208,20 @@ typedef struct RelayFilePut
     uint32_t pathLength; /* bytes */
     uint32_t pad;
 } RelayFilePut;
+
+/* RelayMount.flags. */
+enum
+{
+    RELAY_MOUNT_READ_ONLY = 1u << 0,
+    RELAY_MOUNT_ROOT = 1u << 1, /* it becomes the root; where it cannot be written, what is written
+                                 * is in memory. The machine's own file systems, /dev and its like,
+                                 * go with it, and what the image adds is copied to it. */
+};
+
+typedef struct RelayMount
+{
+    uint32_t flags; /* RELAY_MOUNT_... */
+} RelayMount;
 
 /* ---- network interfaces ----
  *
@@ -441,7 +464,7 @@ typedef struct RelayStream
     uint32_t handle;
     uint32_t direction; /* RELAY_STREAM_... */
     uint64_t length;    /* bytes to transfer; 0: no end */
-    uint32_t chunk;     /* bytes for each read(2) or write(2); 0: the relay's own choice */
+    uint32_t chunk;     /* bytes for each read(2), or of the buffer to write; 0: its own choice */
     uint32_t perWake;   /* the most reads or writes for each wake-up; 0: until it would block */
 } RelayStream;
 
@@ -526,6 +549,7 @@ static_assert(sizeof(RelayClockSet) == 8, "part of the protocol");
 static_assert(sizeof(RelaySysctlSet) == 4, "part of the protocol");
 static_assert(sizeof(RelayFileGet) == 8, "part of the protocol");
 static_assert(sizeof(RelayFilePut) == 24, "part of the protocol");
+static_assert(sizeof(RelayMount) == 4, "part of the protocol");
 static_assert(sizeof(RelayNic) == 4, "part of the protocol");
 static_assert(sizeof(RelayLink) == 20, "part of the protocol");
 static_assert(sizeof(RelayLinkSet) == 32, "part of the protocol");

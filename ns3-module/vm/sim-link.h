@@ -147,6 +147,7 @@ enum
 #define SIM_LINK_FEATURE_CARRIER UINT64_C(4) /* SIM_LINK_CARRIER is understood */
 #define SIM_LINK_FEATURE_SAVE UINT64_C(8)    /* SIM_LINK_SAVE is, and there is a file for it */
 #define SIM_LINK_FEATURE_AHEAD UINT64_C(16)  /* SIM_LINK_AHEAD is understood */
+#define SIM_LINK_FEATURE_DISK UINT64_C(32)   /* SIM_LINK_DISK is understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -154,7 +155,7 @@ enum
 typedef struct SimLinkRecord
 {
     uint16_t type;
-    uint16_t channel; /* NIC index or serial port index, by the type */
+    uint16_t channel; /* index of a NIC, a serial port or a disk, by the type */
     uint32_t length;  /* of the payload, in bytes, without padding */
 } SimLinkRecord;
 
@@ -182,7 +183,20 @@ enum
     /* 1: the NIC's link is up, as it is at first; 0: it is down. While it is, frames are lost in
      * both directions. */
     SIM_LINK_CARRIER = 4,
+
+    /* Only from the simulator to the VM, for a disk: how long its requests take from now on, a
+     * SimLinkDisk. Without one they take no time. */
+    SIM_LINK_DISK = 8,
 };
+
+/* A request takes `latency` and, if it moves data, as long as that takes at `rate`, rounded up;
+ * requests are served one after the other. The one that is being served keeps the time that it had;
+ * but if both are 0, all that the disk has to do is done at once. */
+typedef struct SimLinkDisk
+{
+    uint64_t latency; /* ns */
+    uint64_t rate;    /* bit/s; 0: no limit */
+} SimLinkDisk;
 
 typedef struct SimLinkTurn
 {
@@ -260,6 +274,7 @@ static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");
 static_assert(sizeof(SimLinkFilter) == 8, "part of the protocol");
+static_assert(sizeof(SimLinkDisk) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkHeader) == 256, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");

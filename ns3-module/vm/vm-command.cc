@@ -46,6 +46,55 @@ ReadLines(const std::string& path)
     return lines;
 }
 
+/* Linux names them by a letter, and the PCI bus of the machine has 32 places. */
+constexpr size_t DISKS_MAX = 16;
+
+/* What a line of machine.conf says of the disk that was named last. @return whether it did */
+bool
+SetDiskKey(VmImage& image, const std::string& key, const std::string& value, bool number)
+{
+    if (key == "disk" && !value.empty() && image.disks.size() < DISKS_MAX)
+    {
+        image.disks.emplace_back();
+        image.disks.back().file = value;
+        return true;
+    }
+    if (image.disks.empty())
+    {
+        return false;
+    }
+    auto& disk = image.disks.back();
+    if (key == "disk-size" && number && value.size() <= 18)
+    {
+        disk.size = std::stoull(value);
+    }
+    else if (key == "disk-modified" && number && value.size() <= 18 + 1)
+    {
+        disk.modified = static_cast<int64_t>(std::stoull(value));
+    }
+    else if (key == "disk-type" && !value.empty())
+    {
+        disk.type = value;
+    }
+    else if (key == "disk-mount" && value.size() > 0 && value[0] == '/')
+    {
+        disk.mount = value;
+    }
+    else if (key == "disk-partition" && number && value.size() <= 3)
+    {
+        disk.partition = static_cast<uint32_t>(std::stoul(value));
+    }
+    else if (key == "disk-read-only" && (value == "0" || value == "1"))
+    {
+        disk.readOnly = value == "1";
+    }
+    else
+    {
+        return false;
+    }
+    return true;
+}
+
 /* Give a value to what a line of machine.conf names. */
 void
 SetMachineKey(VmImage& image, const std::string& key, const std::string& value)
@@ -68,7 +117,7 @@ SetMachineKey(VmImage& image, const std::string& key, const std::string& value)
     {
         image.relayPort = value;
     }
-    else
+    else if (!SetDiskKey(image, key, value, number))
     {
         throw VmError("'" + key + "=" + value +
                       "' means nothing to this version: the image was made by another one; build "
@@ -218,6 +267,10 @@ BuildMachineCommand(const VmImage& image, const std::vector<VmNic>& nics)
     AddOption(command,
               "-chardev",
               "sim,id=console,link=sim,port=" + std::to_string(SIM_LINK_CONSOLE_PORT));
+    for (size_t i = 0; i < image.disks.size(); i++)
+    {
+        AddOption(command, "-device", DescribeDisk(image.disks[i], i));
+    }
     for (size_t i = 0; i < nics.size(); i++)
     {
         const std::string number = std::to_string(i);
@@ -250,6 +303,16 @@ AddOwnOptions(std::vector<std::string> command, const VmOwnOptions& options)
     AddOption(command, "-object", link);
     AddOption(command, "-machine", "sim-link=sim");
     AddOption(command, "-seed", std::to_string(options.seed));
+    for (size_t i = 0; i < options.diskCopies.size(); i++)
+    {
+        if (options.diskCopies[i].empty())
+        {
+            continue;
+        }
+        const std::string device = "device." + GetDiskId(i);
+        AddOption(command, "-set", device + ".file=" + options.diskCopies[i]);
+        AddOption(command, "-set", device + ".kept=on");
+    }
     return command;
 }
 

@@ -6,6 +6,8 @@
 #ifndef NS3_QEMU_VM_COMMAND_H
 #define NS3_QEMU_VM_COMMAND_H
 
+#include "vm-disk.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -32,13 +34,16 @@ struct VmImage
     std::string nicModel{"virtio-net-pci"}; //!< QEMU's name of the NICs' device
     std::string relayPort{"virtio"};        //!< what the relay's port is: "virtio" or "uart"
     int64_t epoch{946'684'800};             //!< its guests' date at time 0, in s since 1970
+    std::vector<VmDisk> disks;              //!< in the order in which the guest finds them
 };
 
 /**
  * Read an image.
  * @param directory an image: a directory with the files `qemu.args` and `boot.args`, of one
  * argument a line, and `machine.conf`, of lines KEY=VALUE with the keys memory-mib, nic-model,
- *        relay-port and epoch, each of which has a default
+ *        relay-port and epoch, each of which has a default, and `disk`, a file, for each disk,
+ *        followed by disk-size, disk-modified, disk-type, disk-mount, disk-partition and
+ *        disk-read-only, which are those of VmDisk
  * @throw VmError that says what is wrong with which file
  */
 VmImage ReadImage(const std::string& directory);
@@ -67,6 +72,7 @@ struct VmOwnOptions
     int64_t spin{0};                      //!< ns of wall time to poll before sleeping
     std::string state;                    //!< file that SIM_LINK_SAVE writes, or empty
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
+    std::vector<std::string> diskCopies;  //!< files that it writes in place of disks; empty: none
 };
 
 /**

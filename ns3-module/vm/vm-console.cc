@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace ns3qemu
 {
@@ -23,6 +24,30 @@ constexpr size_t LINE_MAX_LENGTH = 1000;
 constexpr std::array<const char*, 3> SHORTAGES = {"Out of memory",
                                                   "page allocation failure",
                                                   "TCP: out of memory"};
+
+/* What a kernel says before it panics, and what to do about it. Old ones (2.6.26) have in 32 bits
+ * how many ticks of the HPET a nanosecond has, shifted by 32, and divide by it: with 1 ns that is
+ * 0. */
+constexpr std::array<std::pair<const char*, const char*>, 1> REMEDIES = {
+    {{"clockevent_delta2ns",
+      ". This kernel is too old for an HPET with a period of 1 ns: give its image a period of 16 "
+      "ns "
+      "(hpet_period_ns=16, --hpet-period 16; in a scenario's [hosts] hpet_period = \"16ns\")"}}};
+
+std::string
+GetAdvice(const std::deque<std::string>& lines)
+{
+    for (const auto& [words, advice] : REMEDIES)
+    {
+        if (std::any_of(lines.begin(), lines.end(), [w = words](const std::string& line) {
+                return line.find(w) != std::string::npos;
+            }))
+        {
+            return advice;
+        }
+    }
+    return "";
+}
 
 } // namespace
 
@@ -54,7 +79,7 @@ VmConsole::EndLine()
     const size_t panic = m_line.find("Kernel panic");
     if (panic != std::string::npos && m_panic.empty())
     {
-        m_panic = m_line.substr(panic);
+        m_panic = m_line.substr(panic) + GetAdvice(m_tail);
     }
     const auto isIn = [this](const char* text) { return m_line.find(text) != std::string::npos; };
     if (m_shortage.empty() && std::any_of(SHORTAGES.begin(), SHORTAGES.end(), isIn))

@@ -33,7 +33,7 @@ constexpr int END_GRACE = 2000;
 VmDriver::VmDriver(VmConfig config)
     : m_config(std::move(config)),
       m_reporter([](const std::string& text) { std::cerr << text << std::endl; }),
-      m_relay([this](std::span<const ByteSpan> message) { SendToRelay(message); }),
+      m_relay([this](Span<const ByteSpan> message) { SendToRelay(message); }),
       m_credit(m_config.nics.size(), SIM_LINK_CREDIT_UNLIMITED),
       m_relayChunk(GetRelayChunk(m_config.image))
 {
@@ -133,6 +133,7 @@ VmDriver::Start()
                 VmConfig config = m_config;
                 config.snapshots.clear();
                 config.consoleLog.clear();
+                config.keepDisks.clear();
                 config.seed = VmConfig{}.seed;
                 VmDriver maker(config);
                 maker.SetInterrupt(m_interrupt);
@@ -158,7 +159,8 @@ VmDriver::StartProcess(const std::vector<std::string>& command, const std::strin
                                m_config.seed,
                                m_config.spin,
                                state,
-                               m_config.linkOptions};
+                               m_config.linkOptions,
+                               PrepareDisks()};
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
     m_process =
@@ -181,39 +183,6 @@ VmDriver::BootAndSave(const VmSnapshot& snapshot, const std::string& directory)
     VmSnapshot::Write(directory, m_bootRelay, m_bootConsole);
     m_process->End(END_GRACE);
     m_state = State::ENDED;
-}
-
-void
-VmDriver::WatchTurn(int64_t elapsed)
-{
-    if (!m_process->IsAlive())
-    {
-        std::string messages = m_process->GetMessages();
-        while (!messages.empty() && messages.back() == '\n')
-        {
-            messages.pop_back();
-        }
-        Fail("QEMU " + m_process->DescribeExit() +
-             (messages.empty() ? std::string(" without a message") : ":\n" + messages));
-    }
-    if (m_interrupt)
-    {
-        m_interrupt();
-    }
-    if (m_nextReport == 0 || elapsed < m_nextReport - m_config.watchdog)
-    {
-        m_nextReport = m_config.watchdog;
-    }
-    if (elapsed >= m_nextReport && m_reporter)
-    {
-        m_nextReport += m_config.watchdog;
-        std::string text =
-            "VM '" + m_config.name + "' has kept its turn for " +
-            std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
-            (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") + " after " +
-            std::to_string(m_answer.instructions) + " instructions." + m_console.DescribeTail();
-        m_reporter(text);
-    }
 }
 
 /* Whatever is wrong with what the VM sends, it is its failure. */
@@ -292,7 +261,8 @@ VmDriver::TakeHello()
         Fail("QEMU did not introduce itself as agreed");
     }
     constexpr uint64_t needed = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT |
-                                SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD;
+                                SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD |
+                                SIM_LINK_FEATURE_DISK;
     if ((m_answer.features & needed) != needed)
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
@@ -355,6 +325,7 @@ VmDriver::PrepareBoot()
     m_vmTime = m_answer.time;
     /* While no link is up: it goes down when its address changes. */
     AddressNics();
+    MountDisks();
     if (m_preparation)
     {
         m_preparation(m_relay);
@@ -372,6 +343,7 @@ VmDriver::FinishBoot()
         Fail("it was booted twice");
     }
     FinishFastForward();
+    SetDiskTiming(m_config.diskTiming);
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
@@ -422,7 +394,8 @@ VmDriver::FinishFastForward()
                 "its timers do not expire at one place in each ms, so its ticks cannot be put to " +
                 std::to_string(m_config.tickPhase) +
                 " ns after each. A kernel's ticks keep their place if its clock is the HPET "
-                "(clocksource=hpet) with a period of 1 ns or a power of two; old kernels also "
+                "(clocksource=hpet) with a period that is a power of two, as 16 ns; old kernels "
+                "also "
                 "need nohz=off highres=off");
         }
         const int64_t late = (*ticks - m_config.tickPhase - m_base) % MILLISECOND;
@@ -469,6 +442,12 @@ VmDriver::CheckRunning() const
     if (!HasProcess())
     {
         throw VmError("VM '" + m_config.name + "' is not running");
+    }
+    if (m_process && !m_process->IsOurs())
+    {
+        throw VmError("VM '" + m_config.name +
+                      "' is that of the process from which this one was forked: make a simulation "
+                      "after the fork, in the process that runs it");
     }
 }
 
@@ -706,7 +685,7 @@ VmDriver::CheckNotAhead()
 }
 
 void
-VmDriver::SendToRelay(std::span<const ByteSpan> message)
+VmDriver::SendToRelay(Span<const ByteSpan> message)
 {
     CheckRunning();
     CheckNotAhead();
@@ -717,10 +696,11 @@ VmDriver::SendToRelay(std::span<const ByteSpan> message)
         RunTurn(m_vmTime, 0);
     } while (bytes.GetLeft() > 0);
     /* To carry it out may take more instructions than a turn has: a kernel module is loaded. */
-    for (int turns = 0; IsBusy() && m_relay.IsWaiting() && turns < REQUEST_TURNS; turns++)
+    for (int turns = 0; IsBusy() && m_relay.IsAwaiting() && turns < REQUEST_TURNS; turns++)
     {
         RunTurn(m_vmTime, 0);
     }
+    WaitForDisks();
 }
 
 void
@@ -918,53 +898,10 @@ VmDriver::WriteConsole(const uint8_t* data, size_t length)
     }
 }
 
-/* What becomes of the run then says nothing about the network. */
-void
-VmDriver::ReportShortage()
-{
-    if (m_reporter)
-    {
-        m_reporter("VM '" + m_config.name + "' is short of memory " +
-                   (IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime())
-                                     : "while it boots") +
-                   "; its results may not be those of a real host. It has " +
-                   std::to_string(m_config.image.memoryMib) +
-                   " MiB: give its image more (memory_mib=..., --memory). Its kernel says:\n  | " +
-                   m_console.GetShortage());
-    }
-}
-
 std::vector<std::string>
 VmDriver::GetConsoleTail() const
 {
     return m_console.GetTail();
-}
-
-std::string
-VmDriver::DescribeFault(uint32_t fault) const
-{
-    if (!m_console.GetPanic().empty())
-    {
-        return "the guest's kernel has panicked: " + m_console.GetPanic();
-    }
-    return DescribeSimLinkFault(fault) +
-           (fault == SIM_LINK_FAULT_SAVE ? ": " + m_process->GetMessages() : "");
-}
-
-void
-VmDriver::Fail(const std::string& reason)
-{
-    std::string text = "VM '" + m_config.name + "' failed ";
-    text += IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime()) : "while it booted";
-    text += ": " + reason;
-    text += m_console.DescribeTail();
-    m_console.CloseLog();
-    SetEnded();
-    if (m_process)
-    {
-        m_process->End(0);
-    }
-    throw VmError(text);
 }
 
 void
@@ -972,6 +909,11 @@ VmDriver::End()
 {
     if (!HasProcess())
     {
+        return;
+    }
+    if (m_process && !m_process->IsOurs())
+    {
+        SetEnded();
         return;
     }
     /* Quit is a command, and only whoever has the turn may give one; at boot, kill. */
@@ -994,6 +936,7 @@ VmDriver::SetEnded()
 {
     m_state = State::ENDED;
     m_aheadQueued = false;
+    m_diskCopies.clear();
 }
 
 } // namespace ns3qemu

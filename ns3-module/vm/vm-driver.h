@@ -11,6 +11,7 @@
 #include "tick-finder.h"
 #include "vm-command.h"
 #include "vm-console.h"
+#include "vm-disk.h"
 #include "vm-link.h"
 #include "vm-process.h"
 #include "vm-snapshot.h"
@@ -20,7 +21,6 @@
 #include <deque>
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -44,6 +44,9 @@ struct VmConfig
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
+    SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
+    /** Directory for what KeepDisks() keeps of them. Empty: what is written is gone with the VM. */
+    std::string keepDisks;
 };
 
 /**
@@ -219,6 +222,12 @@ class VmDriver : private VmOutput
     /** The guest's relay. A call is a turn at the time of the last. */
     RelayClient& GetRelay();
 
+    /**
+     * With VmConfig::keepDisks, end the machine and keep its disks, whole and at rest as the guest
+     * has left them: as NAME-vda, NAME-vdb, ... The guest's time goes on as far as that takes.
+     */
+    void KeepDisks();
+
     /** End the machine. It is ended by the destructor, too. */
     void End();
 
@@ -236,9 +245,13 @@ class VmDriver : private VmOutput
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
     void TakeHello();
     void AddressNics();
+    std::vector<std::string> PrepareDisks();
+    void MountDisks();
+    void SetDiskTiming(const SimLinkDisk& timing);
+    void WaitForDisks();
     void Identify();
     void CheckRunning() const;
-    void SendToRelay(std::span<const ByteSpan> message);
+    void SendToRelay(Span<const ByteSpan> message);
     void RunTurn(int64_t vmTime, uint32_t flags);
     void CheckTurnEnd(int64_t vmTime, uint32_t flags);
     void TakeAhead(bool wait);
@@ -321,6 +334,8 @@ class VmDriver : private VmOutput
     int64_t m_nextReport{0};
     VmConsole m_console;
     bool m_shortageReported{false};
+    std::vector<std::unique_ptr<DiskCopy>> m_diskCopies; // null for those that are not kept
+    bool m_patient{false}; // what the relay is asked for may take time of the guest's
 };
 
 } // namespace ns3qemu

@@ -307,6 +307,12 @@ VmLink::AddCarrier(unsigned nic, bool up)
 }
 
 bool
+VmLink::AddDisk(unsigned disk, const SimLinkDisk& timing)
+{
+    return Add(SIM_LINK_DISK, disk, reinterpret_cast<const uint8_t*>(&timing), sizeof(timing));
+}
+
+bool
 VmLink::AddTurn(int64_t time)
 {
     const SimLinkTurn turn{time, 0, 0};

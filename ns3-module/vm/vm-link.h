@@ -163,6 +163,14 @@ class VmLink
     bool AddCarrier(unsigned nic, bool up);
 
     /**
+     * Say in the next turn how long a disk's requests take.
+     * @param disk the disk's index
+     * @param timing fields as in SimLinkDisk
+     * @return false if the inbox is full: give the turn first
+     */
+    bool AddDisk(unsigned disk, const SimLinkDisk& timing);
+
+    /**
      * Put the beginning of a turn into the inbox of SIM_LINK_AHEAD: what is added after it is its
      * input.
      * @param time VM time in ns

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -72,6 +73,16 @@ RunChild(char* const* argv, int linkFd, int outputFd, pid_t parent)
     _exit(127);
 }
 
+/* How many forks lie between this process and the one that was executed. */
+unsigned
+GetForks()
+{
+    static unsigned forks = 0;
+    static const int registered = pthread_atfork(nullptr, nullptr, []() { forks++; });
+    (void)registered;
+    return forks;
+}
+
 } // namespace
 
 VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
@@ -94,6 +105,7 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
         throw VmError(std::string("cannot start a VM: ") + std::strerror(errno));
     }
     const pid_t parent = getpid();
+    m_forks = GetForks();
     m_pid = fork();
     if (m_pid == 0)
     {
@@ -130,6 +142,12 @@ VmProcess::GetPid() const
 }
 
 bool
+VmProcess::IsOurs() const
+{
+    return m_forks == GetForks();
+}
+
+bool
 VmProcess::Reap(int timeout)
 {
     if (m_exited)
@@ -159,6 +177,10 @@ VmProcess::IsAlive()
 void
 VmProcess::End(int grace)
 {
+    if (!IsOurs())
+    {
+        return;
+    }
     if (!Reap(grace))
     {
         kill(m_pid, SIGKILL);

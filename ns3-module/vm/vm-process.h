@@ -18,7 +18,7 @@ namespace ns3qemu
  *
  * It gets /dev/null as standard input, a process group of its own (so that Ctrl-C reaches only the
  * simulator, which then ends its VMs in order), and is killed by the kernel when the thread that
- * started it ends. Its output is kept for diagnoses.
+ * started it ends. Its output is kept for diagnoses. Children that are forked later leave it alone.
  */
 class VmProcess
 {
@@ -40,6 +40,12 @@ class VmProcess
     VmProcess& operator=(const VmProcess&) = delete;
 
     pid_t GetPid() const;
+
+    /**
+     * @return false in a child that this process has forked since: what is shared with the VM is
+     *         still the parent's
+     */
+    bool IsOurs() const;
 
     /** @return true while the process runs */
     bool IsAlive();
@@ -63,6 +69,7 @@ class VmProcess
     pid_t m_pid{-1};
     int m_pidFd{-1};
     int m_outputFd{-1};
+    unsigned m_forks{0}; // how often this process had been forked when it was started
     bool m_exited{false};
     int m_status{0};
 };

@@ -9,40 +9,59 @@ In a script::
     qemu = ns3_qemu.QemuHelper("debian:6.1")
     machine = qemu.Install(node)
 
-`Image` describes machines that have programs, and `Program` runs one of them. What needs ns-3 is
-loaded when first used, with ns-3 and the C++ module: from then on `ns.QemuTcpSource`,
-`ns.VirtualMachine` and the rest of the module are there, too.
+`Image` describes machines that have programs, and `Program` runs one of them. `Run` runs the
+simulation, `at` calls a function at a simulated time, and `trace` follows a trace source of ns-3.
+The module `ns3_qemu.guest` shows and sets what a running machine has. What needs ns-3 is loaded
+when first used, with ns-3 and the C++ module: from then on `ns.QemuTcpSource`, `ns.VirtualMachine`
+and the rest of the module are there, too.
 """
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from .errors import VmError
 
 if TYPE_CHECKING:
+    from .callbacks import Event as Event
+    from .callbacks import at as at
+    from .callbacks import trace as trace
     from .image import Image as Image
     from .program import Program as Program
+    from .simulation import QemuHelper as QemuHelper
+    from .simulation import Run as Run
+    from .simulation import load as load
 
 __version__ = version("ns3-qemu")
 
-__all__ = ["Image", "Program", "QemuHelper", "Run", "VmError", "__version__", "load"]
+__all__ = [
+    "Event",
+    "Image",
+    "Program",
+    "QemuHelper",
+    "Run",
+    "VmError",
+    "__version__",
+    "at",
+    "load",
+    "trace",
+]
 
-_SIMULATION = frozenset({"QemuHelper", "Run", "load"})
+# ns-3 takes seconds to load, and the set-up works without it.
+_MODULES = {
+    "Event": "callbacks",
+    "at": "callbacks",
+    "trace": "callbacks",
+    "Image": "image",
+    "Program": "program",
+    "QemuHelper": "simulation",
+    "Run": "simulation",
+    "load": "simulation",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # ns-3 takes seconds to load, and the set-up works without it.
-    if name == "Image":
-        from .image import Image
-
-        return Image
-    if name == "Program":
-        from .program import Program
-
-        return Program
-    if name in _SIMULATION:
-        from . import simulation
-
-        return getattr(simulation, name)
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message)
+    if name not in _MODULES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

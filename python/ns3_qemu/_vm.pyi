@@ -66,6 +66,10 @@ class Vm:
         mtu: int = 1500,
         tx_ring: int = 256,
         snapshots: str = "",
+        disk_latency: int = 0,
+        disk_rate: int = 0,
+        keep_disks: str = "",
+        watchdog: int = ...,
     ) -> None:
         """Prepare a machine.
 
@@ -75,9 +79,13 @@ class Vm:
         then. Negative: wherever it happens to. `link_options`: more properties of the sim-link
         object, such as "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors
         of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
-        boots.
+        boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
+        data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
+        `watchdog`: ns of wall time after which a long turn is told on standard error.
         """
 
+    def keep_disks(self) -> None:
+        """End the machine and keep its disks: NAME-vda, NAME-vdb, ..."""
     def start(self) -> None:
         """Start QEMU; it boots while this process goes on."""
     def finish_boot(self) -> None:

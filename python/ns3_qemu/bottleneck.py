@@ -14,7 +14,7 @@ from typing import Any
 
 from . import image, simulation
 from .cache import Cache
-from .scenario import NATIVE, Link, Scenario, time_ns
+from .scenario import NATIVE, Link, Scenario, byte_count, time_ns
 from .steps import Steps
 
 SENDER_ADDRESS = "10.0.1.1"
@@ -159,7 +159,12 @@ class _Network:
             helper.SetAttribute("HostMemory", ns.UintegerValue(0))
             helper.SetAttribute("EpochSpread", ns.TimeValue(ns.Time(0)))
             helper.SetAttribute("PidSpread", ns.UintegerValue(0))
-        for attribute, time_ in (("TickPhase", options.tick_phase), ("TscStep", options.tsc_step)):
+        times = {
+            "TickPhase": options.tick_phase,
+            "TscStep": options.tsc_step,
+            "Uptime": options.uptime,
+        }
+        for attribute, time_ in times.items():
             if time_ is not None:
                 helper.SetAttribute(attribute, ns.TimeValue(ns.NanoSeconds(time_ns(time_))))
         if options.segmentation_offload is not None:
@@ -237,8 +242,7 @@ class _Network:
         if "receiver" in self._machines:
             sink = ns.CreateObject[ns.QemuTcpSink]()
             reader = self._scenario.hosts.options("receiver")
-            size = int((reader.read_size or "0B").removesuffix("B"))
-            sink.SetAttribute("ReadSize", ns.UintegerValue(size))
+            sink.SetAttribute("ReadSize", ns.UintegerValue(byte_count(reader.read_size)))
             sink.SetAttribute("ReadsPerWake", ns.UintegerValue(reader.reads_per_wake or 0))
         else:
             sink = ns.CreateObject[ns.PacketSink]()
@@ -252,6 +256,9 @@ class _Network:
         remote = ns.InetSocketAddress(ns.Ipv4Address(RECEIVER_ADDRESS), PORT).ConvertTo()
         if "sender" in self._machines:
             source = ns.CreateObject[ns.QemuTcpSource]()
+            writer = self._scenario.hosts.options("sender")
+            source.SetAttribute("WriteSize", ns.UintegerValue(byte_count(writer.write_size)))
+            source.SetAttribute("SndBufSize", ns.UintegerValue(byte_count(writer.send_buffer)))
         else:
             source = ns.CreateObject[ns.BulkSendApplication]()
             source.SetAttribute("Protocol", ns.StringValue("ns3::TcpSocketFactory"))

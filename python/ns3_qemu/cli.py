@@ -14,11 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from . import __version__, doctor, image, pruning
+from . import __version__, doctor, image, kernel, kernel_check, pruning
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import DEFAULT_KERNEL, ImageSpec
 from .options import Settings, of_image
+from .scenario import LIKES
 from .steps import Steps
 
 
@@ -48,6 +49,8 @@ app = typer.Typer(
 )
 images = typer.Typer(no_args_is_help=True, help="Images: what machines are started from.")
 app.add_typer(images, name="image")
+kernels = typer.Typer(no_args_is_help=True, help="Kernels: what guests run.")
+app.add_typer(kernels, name="kernel")
 
 _Kernel = Annotated[
     str,
@@ -283,6 +286,15 @@ def build(
     add: _Add = None,
     package: _Package = None,
     rootfs: _Rootfs = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            metavar="NAME",
+            help='By what C++ programs find the image: QemuHelper("NAME"). One that has nothing '
+            'but a kernel they find by that: QemuHelper("debian:6.1").',
+        ),
+    ] = None,
     refresh: _Refresh = False,
 ) -> None:
     """Build an image, with all that it needs, and print its directory."""
@@ -299,7 +311,7 @@ def build(
         date=date,
     )
     _add_files(wanted, add, package, refresh=refresh)
-    typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh))
+    typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh, name=name))
 
 
 @images.command("list")
@@ -365,6 +377,49 @@ def prune(
         typer.echo(f"removed {directory}")
 
 
+@kernels.callback()
+def _kernels() -> None:
+    """Keep `check` a word of its own."""
+
+
+@kernels.command("check")
+def _check(
+    name: Annotated[
+        str, typer.Argument(metavar="KERNEL", help="A bzImage of your own, or as for --kernel.")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Its configuration; else the one that it carries (IKCONFIG), or one beside it.",
+        ),
+    ] = None,
+    modules: _Modules = None,
+    like: Annotated[
+        str | None,
+        typer.Option("--like", metavar="nsc", help="What it must not differ from, either."),
+    ] = None,
+) -> None:
+    """Say whether a kernel has what a guest needs, and how it differs from NSC's."""
+    if like not in (None, *LIKES):
+        message = f"there is {', '.join(LIKES)}"
+        raise typer.BadParameter(message, param_hint="--like")
+    cache = Cache()
+    found = kernel.ensure(cache, Steps(cache.logs), _kernel_spec(name, modules))
+    report = kernel_check.check(found, config)
+    typer.echo(f"Linux {report.release}, configuration: {report.config.source}")
+    table = Table("for", "", "asked for", "found", "why", box=None, pad_edge=False)
+    colours = {"missing": "red", "differs": "yellow", "without": "yellow", "ok": "green"}
+    for finding in report.findings:
+        state = f"[{colours[finding.state]}]{finding.state}[/]"
+        table.add_row(finding.part, state, finding.asked, finding.found, finding.why)
+    _print_table(table)
+    typer.echo(report.verdict)
+    if not (report.like_nsc if like else report.usable):
+        raise typer.Exit(1)
+
+
 def _end(number: int, _frame: types.FrameType | None) -> None:
     """End as on Ctrl-C: remove half-made directories, end processes that were started."""
     raise SystemExit(128 + number)
@@ -375,7 +430,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
     # Validation and measurements load what takes a second, which these do without.
-    if sys.argv[1:2] not in (["setup"], ["doctor"], ["image"]):
+    if sys.argv[1:2] not in (["setup"], ["doctor"], ["image"], ["kernel"]):
         from .bench.cli import bench
         from .validation.cli import validate
 

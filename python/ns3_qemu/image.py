@@ -16,11 +16,13 @@ QEMU command has paths, so images of another cache have other names.)
     machine.conf    what the simulator must know of a machine, a line "key=value" each, and comments
                     after '#': memory-mib, its memory in MiB; nic-model, the device that a NIC is
                     (virtio-net-pci, e1000); relay-port, what the relay's port is (virtio, uart);
-                    epoch, the guests' date when a simulation begins, in s since 1970
+                    epoch, the guests' date when a simulation begins, in s since 1970; and for each
+                    disk its file, and what that was when the image was built: see `disks`
     snapshots       saved machines, which simulations make when they first need one
     used            its time is that of the image's last use
 
-So an image is all that a C++ simulation needs: it starts its machines without Python.
+So an image is all that a C++ simulation needs: it starts its machines without Python. It finds one
+by its name, see `names`.
 """
 
 import hashlib
@@ -31,7 +33,8 @@ from pathlib import Path
 
 import msgspec
 
-from . import cpio, cpu, dates, kernel, module_store, packages, pruning, toolchain
+from . import cpio, cpu, dates, kernel, module_store, names, packages, pruning, toolchain
+from . import disks as disk_files
 from .cache import Cache
 from .errors import ImageError
 from .image_spec import NICS, OPTIONS, ImageSpec
@@ -120,6 +123,11 @@ _LEAST_MIB = 96
 # What is never touched takes nothing of the host's.
 _ROOM_MIB = 512
 
+_TO_A_DISK = (
+    "put them on a disk, which takes no memory: mke2fs -t ext4 -d DIRECTORY disk.ext4 4G, then "
+    "image.disk('disk.ext4', mount='/opt'), or Image(rootfs='disk.ext4') for a whole root"
+)
+
 
 def memory_needed(overlay: Overlay) -> int:
     """Return the MiB of memory that a guest with these files needs at least."""
@@ -142,16 +150,27 @@ class Image(ImageSpec):
     memory. Owners, modes, links and device nodes stay as they are; what is below /dev, /proc, /run,
     /sys and /tmp is left out, for these are mounted.
 
+    Or it is a raw disk with such a file system (ext4, xfs, btrfs, squashfs ...), or with partitions
+    of which one is such; see `disk`. What is added then goes to the disk's files; a library or an
+    interpreter that is brought for a program stays out where the disk has one of that name.
+
     Methods raise ImageError, and say what to do, for what cannot be in an image.
     """
 
     rootfs: InitVar[str | os.PathLike[str] | None] = None
     overlay: Overlay = field(init=False, repr=False, default_factory=Overlay)
+    disks: list[disk_files.Disk] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self, rootfs: str | os.PathLike[str] | None) -> None:
         """Read the root file system; nothing is built yet."""
         super().__post_init__()
-        if rootfs is not None:
+        object.__setattr__(self, "disks", [])  # it grows
+        if rootfs is None:
+            return
+        path = Path(rootfs).expanduser()
+        if path.is_file() and disk_files.is_root(path):
+            self.disks.append(disk_files.root(path))
+        else:
             self.overlay.add_rootfs(rootfs)
 
     def add(self, path: str | os.PathLike[str], to: str | None = None) -> None:
@@ -200,8 +219,45 @@ class Image(ImageSpec):
         """Add a symbolic link at `path` in the guest that leads to `target`."""
         self.overlay.link(path, target)
 
+    def disk(
+        self,
+        path: str | os.PathLike[str],
+        mount: str | None = None,
+        *,
+        writable: bool = True,
+        partition: int | None = None,
+    ) -> str:
+        """Give the machines a disk, and return what it is called there: "/dev/vda".
+
+        `path`: a raw file, which is read where it is and never written. Machines share it, and take
+        no memory for it; what one of them writes is its own, in memory of the simulating machine,
+        and gone at the end unless the attribute KeepDisks of ns3::VirtualMachine says otherwise.
+
+        `mount`: where its file system (ext4, xfs, btrfs, squashfs ...) is mounted before the
+        simulation begins, read-only unless it is `writable`; `partition`: which one, if the disk
+        has several with a file system. The image belongs to the file as it is now: after a change
+        it has to be built anew, and while a simulation runs there must be none.
+        """
+        if len(self.disks) == disk_files.MOST:
+            message = f"a machine has {disk_files.MOST} disks at most"
+            raise ImageError(message, "Put more on one of them.")
+        disk = disk_files.of_file(Path(path), mount, writable=writable, partition=partition)
+        if disk.mount and disk.mount in (other.mount for other in self.disks):
+            message = f"two disks are to be mounted on {mount}"
+            raise ImageError(message, "Give one of them another place with mount=.")
+        self.disks.append(disk)
+        return f"/dev/vd{chr(ord('a') + len(self.disks) - 1)}"
+
+    @property
+    def has_root_disk(self) -> bool:
+        """Whether the guest's root file system is on a disk."""
+        return any(disk.mount == "/" for disk in self.disks)
+
     def has(self, path: str) -> bool:
-        """Say whether there is a file at this path of the guest, or a link that leads to one."""
+        """Say whether there is a file at this path of the guest, or a link that leads to one.
+
+        What is on disks is not looked at.
+        """
         return path in self.overlay
 
     def build(self) -> Path:
@@ -209,9 +265,11 @@ class Image(ImageSpec):
         cache = Cache()
         return self.build_in(cache, Steps(cache.logs))
 
-    def build_in(self, cache: Cache, steps: Steps, *, refresh: bool = False) -> Path:
+    def build_in(
+        self, cache: Cache, steps: Steps, *, refresh: bool = False, name: str | None = None
+    ) -> Path:
         """Return the image's directory in a certain cache; see `ensure_spec`."""
-        return ensure_spec(cache, steps, self, refresh=refresh)
+        return ensure_spec(cache, steps, self, refresh=refresh, name=name)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -262,12 +320,18 @@ def relay_path() -> Path:
     return relay
 
 
-def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False) -> Path:
+def ensure_spec(
+    cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = False, name: str | None = None
+) -> Path:
     """Return the directory of an image; build it and what it needs as far as they are missing.
 
-    An Image's files are in it. With `refresh`, newer versions are taken if Debian has them. Says
-    what it does only if there is something to do. Raises a Ns3QemuError that says what to do.
+    An Image's files are in it. With `refresh`, newer versions are taken if Debian has them. `name`
+    is by what C++ programs find it; one that has nothing but a kernel they find by the kernel's
+    name. Says what it does only if there is something to do. Raises a Ns3QemuError that says what
+    to do.
     """
+    if name is not None:
+        names.check(name)
     spec.check()
     overlay = _files(spec)
     needed = memory_needed(overlay)
@@ -276,7 +340,7 @@ def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = 
             f"{spec.memory_mib} MiB of memory are too little: the files that were added take "
             f"{overlay.size / 2**20:.0f} MiB, and the guest has them twice while it boots"
         )
-        raise ImageError(message, f"Give {needed} MiB or more, or add less.")
+        raise ImageError(message, f"Give {needed} MiB or more, or {_TO_A_DISK}.")
     relay = relay_path()
     guest = kernel.ensure(cache, steps, spec.kernel, refresh=refresh)
     qemu = toolchain.ensure(cache, steps, refresh=refresh)
@@ -290,6 +354,10 @@ def ensure_spec(cache: Cache, steps: Steps, spec: ImageSpec, *, refresh: bool = 
         )
         pruning.prune(cache, limit)
     pruning.mark_used(final)
+    own = guest.bzimage if spec.kernel.startswith("file:") else None
+    for known_as in {name, _bare_name(spec)}:
+        if known_as is not None:
+            names.record(cache, known_as, final, _FORMAT, own)
     steps.ready("Image", final)
     return final
 
@@ -310,13 +378,42 @@ def _files(spec: ImageSpec) -> Overlay:
     return spec.overlay if isinstance(spec, Image) else Overlay()
 
 
+def _disks(spec: ImageSpec) -> list[disk_files.Disk]:
+    return spec.disks if isinstance(spec, Image) else []
+
+
+def _sources(spec: ImageSpec) -> list[str]:
+    """Return what a user has given an image, for people."""
+    return [*_files(spec).sources, *map(str, _disks(spec))]
+
+
+def _disk_drivers(wanted: list[disk_files.Disk], guest: kernel.Kernel) -> list[str]:
+    """Return the modules for disks and what is on them."""
+    if not wanted:
+        return []
+    companions = tuple(name for disk in wanted for name in disk.companions)
+    return [
+        "virtio_blk",
+        *kernel.having(guest, companions),
+        *(name for disk in wanted for name in disk.modules),
+    ]
+
+
 def settled(spec: ImageSpec) -> ImageSpec:
     """Return an image's options alone, with as much memory as its files need unless it is given."""
     options = {name: getattr(spec, name) for name in OPTIONS}
     if spec.memory_mib is None:
-        needed = memory_needed(_files(spec))
+        needed = memory_needed(_files(spec)) or (_KERNEL_MIB if _disks(spec) else 0)
         options["memory_mib"] = max(_LEAST_MIB, needed + _ROOM_MIB if needed else 0)
     return ImageSpec(**options)
+
+
+def _bare_name(spec: ImageSpec) -> str | None:
+    """Return the kernel's name if an image has nothing but that."""
+    bare = (
+        not _files(spec) and not _disks(spec) and settled(spec) == settled(ImageSpec(spec.kernel))
+    )
+    return spec.kernel if bare else None
 
 
 class _Plan:
@@ -336,12 +433,17 @@ class _Plan:
             spec = replace(spec, date=dates.text_of(date))
         self._bzimage = guest.bzimage
         self._command = _command(qemu, spec)
-        self._machine = _machine(spec)
+        self._machine = _machine(spec, _disks(wanted))
         self._cmdline = _cmdline(spec)
         init = relay.read_bytes()
         self._store = store
-        modules = kernel.modules(guest, [*_drivers(spec), *spec.extra_modules])
-        self._entries = own_entries(overlay, init, modules, guest.release)
+        disks = _disks(wanted)
+        drivers = [*_drivers(spec), *_disk_drivers(disks, guest), *spec.extra_modules]
+        modules = kernel.modules(guest, drivers)
+        if any(disk.mount == "/" for disk in disks):
+            self._entries = overlay.entries_beside(_own_files(init, modules))
+        else:
+            self._entries = own_entries(overlay, init, modules, guest.release)
         archive = digests(self._entries)
         added = set(map(printable, overlay.paths))
         command = tuple(printable(argument) for argument in self._command)
@@ -356,7 +458,7 @@ class _Plan:
             qemu_version=qemu.manifest.version,
             qemu_command=command,
             store_sha256=store.sha256 if store else "",
-            added=tuple(printable(source) for source in overlay.sources),
+            added=tuple(printable(source) for source in _sources(wanted)),
             files={path: digest for path, digest in archive.items() if path in added},
         )
         self.key = _Content(
@@ -414,7 +516,7 @@ def _write_lines(file: Path, arguments: tuple[str, ...]) -> None:
     file.write_bytes(os.fsencode("".join(f"{argument}\n" for argument in arguments)))
 
 
-def _machine(spec: ImageSpec) -> str:
+def _machine(spec: ImageSpec, wanted: list[disk_files.Disk]) -> str:
     """Return what the simulator must know of a machine besides its command: machine.conf."""
     values = {
         "memory-mib": spec.memory_mib,
@@ -422,7 +524,8 @@ def _machine(spec: ImageSpec) -> str:
         "relay-port": spec.relay,
         "epoch": dates.parse(spec.date) if spec.date else dates.OLDEST,
     }
-    return "".join(f"{key}={value}\n" for key, value in values.items())
+    lines = [f"{key}={value}" for key, value in values.items()]
+    return "".join(f"{line}\n" for line in (*lines, *(each for d in wanted for each in d.lines())))
 
 
 def _command(qemu: toolchain.Qemu, spec: ImageSpec) -> tuple[str, ...]:

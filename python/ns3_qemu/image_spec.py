@@ -140,17 +140,18 @@ class ImageSpec:
             several=True,
         ),
     ] = ()
-    # Kernels convert HPET ticks of 1 ns, or a power of two, to times and back without rounding.
+    # Kernels convert HPET ticks of a power of two to times and back without rounding. Old ones, as
+    # 2.6.26, divide by 0 with 1 ns.
     hpet_period_ns: Annotated[
         int,
         Option(
             "the period of an HPET",
-            "Of the guest's clock: 1 to 100, in ns.",
+            "Of the guest's clock: 1 to 100, in ns. Kernels as old as 2.6.26 need 16.",
             flag="--hpet-period",
             key="hpet_period",
             limits=(1, 100),
             unit="ns",
-            hint="; 1 or a power of two, to be exact",
+            hint="; a power of two, to be exact, and 16 for kernels as old as 2.6.26",
         ),
     ] = 1
     relay: Annotated[

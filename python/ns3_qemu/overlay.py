@@ -31,6 +31,11 @@ _OWN = ("/init", "/etc/ns3-qemu")
 # What the relay makes when it has mounted them: mode, user, group, path.
 _DIRECTORIES = "/etc/ns3-qemu/directories"
 
+# What the relay moves to a root file system on a disk: in any case, or where that has nothing of
+# this name.
+_ADDED = "/etc/ns3-qemu/added"
+_ADDED_IF_MISSING = "/etc/ns3-qemu/added-if-missing"
+
 # Where programs are looked for by name.
 PATH = (
     "/usr/local/sbin",
@@ -122,6 +127,7 @@ class Overlay:
         self._interpreters: list[_Interpreter] = []
         self._packages: list[Contents] = []
         self._packaged: set[str] = set()  # what has come from packages
+        self._brought: set[str] = set()  # libraries and interpreters that nobody has named
         self._loader = loader or Loader()
         self._sources: list[str] = []
         self._completed: Overlay | None = None
@@ -177,6 +183,7 @@ class Overlay:
         copy = Overlay(self._loader)
         copy._entries, copy._implied = dict(self._entries), set(self._implied)
         copy._packages, copy._packaged = list(self._packages), set(self._packaged)
+        copy._brought = set(self._brought)
         return copy
 
     def entries(
@@ -208,6 +215,25 @@ class Overlay:
             ):
                 whole._put(entry)
         return list(whole._entries.values())
+
+    def entries_beside(self, own: list[cpio.Entry]) -> list[cpio.Entry]:
+        """Return all files for an archive whose root is not the guest's: that is on a disk.
+
+        What its distribution has (the basics, users, /bin) is not touched.
+        """
+        if self._packages:
+            message = "packages cannot be added to a root file system that is on a disk"
+            raise ImageError(message, "Install them in it, or take it as a directory or tar file.")
+        whole = self._complete()
+        files = Overlay(self._loader)
+        for entry in own:
+            files._put(entry)
+        for entry in whole._entries.values():
+            if entry.path in _MERGED or entry.path in whole._implied:
+                continue
+            place = _ADDED_IF_MISSING if entry.path in whole._brought else _ADDED
+            files._put(_renamed(entry, f"{place}{entry.path}"))
+        return list(files._entries.values())
 
     def _add_accounts(self) -> None:
         """Add the users that programs change to, with their directories, unless a user has said."""
@@ -284,6 +310,7 @@ class Overlay:
                 self._add_program(guest, str(real), str(host))
         except OSError as error:
             _refuse(host, error)
+        self._brought.discard(self._follow(guest))
         self._sources.append(f"{host}" if to is None else f"{host} as {guest}")
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
@@ -310,6 +337,7 @@ class Overlay:
             self._need_interpreter(data, said, complete=complete)
 
     def _add_libraries(self, elf: Elf, host: str, guest: str, *, complete: bool) -> None:
+        before = set(self._entries)
         libraries = self._loader.libraries(elf, host, guest, complete=complete)
         for library in libraries.values():
             self._bring(library.host, library.guest)
@@ -323,6 +351,7 @@ class Overlay:
             if library.listed and libc:
                 link = f"{PurePosixPath(libc.guest).parent}/{name}"
                 self._put(cpio.symlink(link, library.guest))
+        self._brought.update(self._entries.keys() - before)
 
     def _need_interpreter(
         self, data: bytes, script: str, *, complete: bool, depth: int = 1
@@ -350,6 +379,7 @@ class Overlay:
 
     def _add_interpreters(self) -> None:
         """Add what scripts need and the guest does not have yet."""
+        before = set(self._entries)
         for interpreter in self._interpreters:  # grows when one is a script itself
             there = self._has_program(interpreter.name)
             if there is None:
@@ -374,6 +404,7 @@ class Overlay:
                     complete=interpreter.required,
                     depth=interpreter.depth + 1,
                 )
+        self._brought.update(self._entries.keys() - before)
 
     def _has_program(self, name: str) -> cpio.Entry | None:
         """Return the guest's program of this name, or None."""
@@ -512,7 +543,10 @@ class Overlay:
                     self._add_member(archive, member, source)
         except (tarfile.TarError, EOFError, ValueError) as error:
             message = f"{source} is not a tar file that can be read: {error}"
-            advice = "Give a directory, or a tar file, plain or packed with gzip, bzip2 or xz."
+            advice = (
+                "Give a directory, a tar file, plain or packed with gzip, bzip2 or xz, or a raw "
+                "disk with a file system: ext4, xfs, btrfs, squashfs."
+            )
             raise ImageError(message, advice) from error
 
     def _add_member(self, archive: tarfile.TarFile, member: tarfile.TarInfo, source: Path) -> None:

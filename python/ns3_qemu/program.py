@@ -4,18 +4,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .simulation import load
+from .simulated_time import to_time
+from .simulation import guard, load
 
 OUT = 1
 ERR = 2
 
 # C++ holds on to callbacks without telling Python that it does.
 _callbacks: list[Any] = []
-
-
-def _time(value: float | str) -> Any:
-    ns = load()
-    return ns.Time(value) if isinstance(value, str) else ns.Seconds(float(value))
 
 
 def _set_command(application: Any, command: str) -> None:
@@ -99,13 +95,13 @@ class Program:
             ("MergeErrors", ns.BooleanValue(merge_errors)),
             ("Required", ns.BooleanValue(required)),
             ("StopSignal", ns.UintegerValue(stop_signal)),
-            ("KillDelay", ns.TimeValue(_time(kill_delay))),
+            ("KillDelay", ns.TimeValue(to_time(kill_delay))),
             ("OutputLimit", ns.UintegerValue(output_limit)),
         ):
             application.SetAttribute(name, value)
-        application.SetStartTime(_time(start))
+        application.SetStartTime(to_time(start))
         if stop is not None:
-            application.SetStopTime(_time(stop))
+            application.SetStopTime(to_time(stop))
         node.AddApplication(application)
         self.application = application
 
@@ -115,19 +111,13 @@ class Program:
         `stream` is 1 for standard output, 2 for standard error. Bytes that are not UTF-8 are shown
         as \xNN. A line longer than 65,536 bytes comes in pieces.
         """
-
-        def told(line: Any, stream: int) -> None:
-            callback(_decoded(line), stream)
-
+        told = guard(lambda line, stream: callback(_decoded(line), stream))
         _callbacks.append(told)
         self.application.OnOutput(told)
 
     def on_exit(self, callback: Callable[[int, int], object]) -> None:
         """Let `callback(code, signal)` be called when it ends; `signal` is 0 if none ended it."""
-
-        def told(code: int, signal: int) -> None:
-            callback(code, signal)
-
+        told = guard(callback)
         _callbacks.append(told)
         self.application.OnExit(told)
 

@@ -127,6 +127,15 @@ class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
+def byte_count(text: str | None) -> int:
+    """Return a number of bytes. "8192B" is 8192, nothing is 0."""
+    return int((text or "0B").removesuffix("B"))
+
+
+# The relay's largest read or write; what an int in setsockopt(2) holds when the kernel doubles it.
+_CHUNK = 1 << 18
+_BUFFER = (1 << 30) - 1
+
 LIKES = ("nsc",)
 """What a machine can be like, by a single word."""
 
@@ -178,7 +187,10 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
     like: str | None = None  # "nsc": a machine that behaves as NSC's (with NSC's own kernel)
     tick_phase: str | None = None  # "1ns" after each ms of simulated time; else wherever it is
     tsc_step: str | None = None  # "1us"
+    uptime: str | None = None  # "300s" when the simulation begins; else 20 s
     segmentation_offload: bool | None = None  # true: larger packets than the MTU within the stack
+    write_size: str | None = None  # "131072B": a buffer that the sender writes, and fills anew
+    send_buffer: str | None = None  # "65536B": SO_SNDBUF of the sender; else the kernel adjusts it
     read_size: str | None = None  # "8192B" for each read(2) of the receiver; else all there is
     reads_per_wake: int | None = None  # of the receiver, when data has come; else till no more
 
@@ -187,6 +199,9 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
         for key, pattern, allowed in (
             ("tick_phase", _TIME, 'a time with its unit, as "1ns"'),
             ("tsc_step", _TIME, 'a time with its unit, as "1us"'),
+            ("uptime", _TIME, 'a time with its unit, as "300s"'),
+            ("write_size", _BYTES, 'bytes, as "131072B"'),
+            ("send_buffer", _BYTES, 'bytes, as "65536B"'),
             ("read_size", _BYTES, 'bytes, as "8192B"'),
         ):
             text: str | None = getattr(self, key)
@@ -197,6 +212,11 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
             text = getattr(self, key)
             if text is not None and not low <= time_ns(text) <= high:
                 message = f"{key} is {low} to {high} ns"
+                raise ValueError(message)
+        for key, most in (("write_size", _CHUNK), ("read_size", _CHUNK), ("send_buffer", _BUFFER)):
+            text = getattr(self, key)
+            if text is not None and byte_count(text) > most:
+                message = f"{key} is at most {most} bytes"
                 raise ValueError(message)
         if self.reads_per_wake is not None and self.reads_per_wake < 1:
             message = "reads_per_wake counts from 1"
@@ -230,6 +250,8 @@ _LIKE = {
             "relay": "uart",
             "hpet_period": "16ns",
             "tick_phase": "1ns",
+            # Its jiffies are 0 when the simulation begins; a kernel's are 300 s after its boot.
+            "uptime": "300s",
             "segmentation_offload": False,
             # A tick in every ms, whatever there is to do: time is kept by counting them.
             "cmdline": "nohz=off highres=off",
@@ -290,7 +312,6 @@ class Validation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `ns3-qemu validate` has to know of a scenario; it changes nothing in a run."""
 
     never_idle: str | None = None  # why the narrow link never is; None: it may be
-    late_timers: bool = False  # timers send packets, which NSC does a tick late
 
     def __post_init__(self) -> None:
         """Raise ValueError for a reason that there is not."""

@@ -75,7 +75,7 @@ def run(image: Image, programs: list[str]) -> int:
 
 def _add_shell(image: Image, cache: Cache, steps: Steps, programs: list[str]) -> None:
     image.add(busybox.ensure(cache, steps), to=_BUSYBOX)
-    if not image.has("/bin/sh"):
+    if not image.has_root_disk and not image.has("/bin/sh"):
         image.link("/bin/sh", _BUSYBOX)
     # Busybox's shell prefers its own programs to those in PATH; a user who has added one does not.
     known = [path for path in programs if os.path.dirname(path) in PATH]  # noqa: PTH120 - the guest's

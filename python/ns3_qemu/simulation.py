@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -14,12 +15,11 @@ from . import image
 from .errors import ImageError, VmError
 from .image_spec import DEFAULT_KERNEL
 
-__all__ = ["QemuHelper", "Run", "load"]
+__all__ = ["QemuHelper", "Run", "guard", "load"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
 _HEADERS = (
-    "command-line.h",
     "qemu-application-helper.h",
     "qemu-application.h",
     "qemu-helper.h",
@@ -31,6 +31,7 @@ _HEADERS = (
     "qemu-tcp-source.h",
     "qemu-udp-socket.h",
     "run-monitor.h",
+    "split-command.h",
     "tcp-segment-error-model.h",
     "virtual-machine.h",
     # Without it cppyy knows what a VM's failure throws only as a std::exception without a text.
@@ -79,8 +80,26 @@ def load() -> Any:
         for header in _HEADERS:
             cppyy.include(f"ns3/{header}")
         cppyy.load_library(str(library))
-        ns.RunMonitor.SetOnFailure(ns.RunMonitor.OnFailure.THROW)
+        _check_simulators(ns)
     return ns
+
+
+def _check_simulators(ns: Any) -> None:
+    """Let the choice of a simulator that there is not be an error, and not the end of Python."""
+    bind = ns.GlobalValue.Bind
+
+    def checked(name: str, value: Any) -> None:
+        if name == "SimulatorImplementationType":
+            wanted = str(value.SerializeToString(ns.MakeStringChecker()))
+            if not ns.LookupByNameFailSafe(wanted)[0]:
+                message = (
+                    f"this ns-3 has no simulator {wanted!r}: its Python package comes without the"
+                    " module mpi. For a distributed simulation build ns-3 with --enable-mpi"
+                )
+                raise ValueError(message)
+        bind(name, value)
+
+    ns.GlobalValue.Bind = checked
 
 
 def QemuHelper(  # noqa: N802 - named as in C++, whose place it takes
@@ -109,24 +128,59 @@ def QemuHelper(  # noqa: N802 - named as in C++, whose place it takes
     return load().QemuHelper(str(directory))
 
 
+# What a callback of the run has raised, and whether ns3_qemu.Run() is there to raise it.
+_failures: list[BaseException] = []
+_running = False
+
+
+def guard(function: Callable[..., object]) -> Callable[..., None]:
+    """Return a function for ns-3 to call: what it raises ends the run, and is raised by `Run`.
+
+    An exception cannot simply pass through ns-3, which would lose where it came from.
+    """
+
+    def guarded(*args: Any) -> None:
+        if _failures:
+            return  # the run is about to end
+        try:
+            function(*args)
+        except BaseException as error:
+            if not _running:
+                traceback.print_exc()
+                raise
+            _failures.append(error)
+            load().Simulator.Stop()
+
+    return guarded
+
+
 def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
     progress: Callable[[float], object] | None = None, interval: float = 0.1
 ) -> None:
     """Run the simulation; the same as `ns.Simulator.Run()`, with errors and progress in Python.
 
     `progress` gets the simulated time in seconds, at most once in `interval` seconds of wall time.
+    It may be called again after a run that has been stopped, and goes on from there.
 
-    Raises VmError with a diagnosis if a machine fails, and KeyboardInterrupt on Ctrl-C; the
-    simulation is still there then, until `ns.Simulator.Destroy()`.
+    Raises VmError with a diagnosis if a machine fails, KeyboardInterrupt on Ctrl-C, and what a
+    callback (of `at`, `trace`, `Program` or `progress`) has raised; the simulation is still there
+    then, until `ns.Simulator.Destroy()`.
     """
+    global _running
     ns = load()
     import cppyy
 
-    ns.RunMonitor.SetProgress(progress or ns.RunMonitor.Progress(), interval)
+    ns.RunMonitor.SetProgress(guard(progress) if progress else ns.RunMonitor.Progress(), interval)
+    _running = True
     try:
         ns.Simulator.Run()
     except cppyy.gbl.std.exception as error:
         # cppyy puts the C++ function and the exception's type before what the exception says.
         raise VmError(str(error).partition(": ")[2]) from None
     finally:
+        _running = False
         ns.RunMonitor.SetProgress(ns.RunMonitor.Progress(), interval)
+        failures = _failures.copy()
+        _failures.clear()
+    if failures:
+        raise failures[0]

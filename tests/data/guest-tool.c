@@ -3,6 +3,7 @@
  *
  * What the tests need to happen inside a guest. Its exit code is 0 or an errno.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -81,6 +82,30 @@ Write(const char* path, const char* text)
     return fd >= 0 && write(fd, text, (size_t)length) == length ? 0 : errno;
 }
 
+/* Reads so many bytes from the disk itself at once, and says how many ns that took. */
+static int
+ReadDirect(const char* path, size_t length)
+{
+    void* data = NULL;
+    struct timespec begin;
+    struct timespec end;
+    const int fd = open(path, O_RDONLY | O_DIRECT);
+    if (fd < 0 || posix_memalign(&data, 4096, length) != 0)
+    {
+        return errno;
+    }
+    memset(data, 1, length);
+    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
+    if (read(fd, data, length) != (ssize_t)length)
+    {
+        return EIO;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    (void)printf("%lld\n",
+                 (end.tv_sec - begin.tv_sec) * 1000000000LL + end.tv_nsec - begin.tv_nsec);
+    return 0;
+}
+
 int
 main(int count, char** arguments)
 {
@@ -108,6 +133,10 @@ main(int count, char** arguments)
     else if (strcmp(command, "write") == 0 && count > 3)
     {
         result = Write(argument, arguments[3]);
+    }
+    else if (strcmp(command, "direct") == 0 && count > 3)
+    {
+        result = ReadDirect(argument, (size_t)atol(arguments[3]));
     }
     else if (strcmp(command, "fill") == 0)
     {

@@ -24,6 +24,17 @@
 
 SimClockMode sim_clock_mode;
 
+/*
+ * A guest that waits for its clock in a loop is brought on in steps. They grow with the time that it
+ * has waited, so that it is late by a small part of that, and a long wait takes few steps. Once it is
+ * known to wait, it need not read the clock so often to prove it again.
+ */
+enum {
+    WAIT_STEP_NS = 1000,
+    WAIT_STEPS_PER_WAIT = 64,
+    WAIT_READS_DIVISOR = 20,
+};
+
 static struct {
     SimLink *link;
     const SimLinkLimits *limits;
@@ -48,6 +59,9 @@ static struct {
     int64_t tsc;         /* ns, the TSC's last reading */
     int64_t turn_start;  /* instructions */
     uint64_t reads;      /* of the clock, by the guest, in this turn */
+    uint64_t reads_max;  /* in this turn */
+    int64_t waiting_since; /* ns, when the guest first used up its readings and has not slept since */
+    bool guest_waits;
 } sim;
 
 /* -- time --------------------------------------------------------------------------------------- */
@@ -60,7 +74,7 @@ static bool guest_reads(void)
 
 int64_t sim_clock_get_ns(void)
 {
-    if (guest_reads() && ++sim.reads == sim.limits->busy_reads) {
+    if (guest_reads() && ++sim.reads == sim.reads_max) {
         cpu_exit(current_cpu);
     }
     return qatomic_read_i64(&sim.now);
@@ -182,12 +196,20 @@ static void lock_clock(void)
     sim_clock_mode = SIM_CLOCK_LOCKED;
 }
 
+static void reset_turn_limits(void)
+{
+    uint64_t reads = sim.limits->busy_reads;
+
+    sim.turn_start = instructions();
+    sim.reads = 0;
+    sim.reads_max = sim.guest_waits ? DIV_ROUND_UP(reads, WAIT_READS_DIVISOR) : reads;
+}
+
 static void begin_turn(int64_t time, uint32_t flags)
 {
     SimLinkTurn unexpected;
 
-    sim.turn_start = instructions();
-    sim.reads = 0;
+    reset_turn_limits();
     tlb_grow(first_cpu);
     if (time < sim.now) {
         protocol_error("the simulator's clock went backwards");
@@ -327,8 +349,7 @@ static bool take_turn(void)
         return false;
     }
     sim.waiting = false;
-    sim.turn_start = instructions();
-    sim.reads = 0;
+    reset_turn_limits();
     if (!sim_link_command(sim.link, &command)) {
         protocol_error("the inbox is longer than it can be");
         return true;
@@ -367,7 +388,24 @@ static bool turn_used_up(void)
     if (!sim_clock_locked()) {
         return used >= sim.limits->boot_slice;
     }
-    return used >= sim.limits->busy_instructions || sim.reads >= sim.limits->busy_reads;
+    return used >= sim.limits->busy_instructions || sim.reads >= sim.reads_max;
+}
+
+/* How much later a guest goes on that has used up its turn. */
+static int64_t busy_step(void)
+{
+    int64_t now = qatomic_read_i64(&sim.now);
+    int64_t step;
+
+    if (sim.reads < sim.reads_max) {
+        return sim.limits->busy_step; /* it computes */
+    }
+    if (!sim.guest_waits) {
+        sim.guest_waits = true;
+        sim.waiting_since = now;
+    }
+    step = MAX(WAIT_STEP_NS, (now - sim.waiting_since) / WAIT_STEPS_PER_WAIT);
+    return MIN(step, (int64_t)sim.limits->busy_step);
 }
 
 void sim_clock_before_run(void)
@@ -379,7 +417,7 @@ void sim_clock_before_run(void)
         sim.said_hello = true;
         answer(SIM_LINK_HELLO, SIM_LINK_NO_DEADLINE);
     } else if (!sim.waiting && turn_used_up() && !all_cpu_threads_idle()) {
-        int64_t wanted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + sim.limits->busy_step;
+        int64_t wanted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + busy_step();
 
         end_turn(SIM_LINK_BUSY, MIN(wanted, next_timer()));
     }
@@ -433,6 +471,7 @@ bool sim_clock_idle(void)
             /* What has been translated so far counts a repeated instruction as many. */
             tb_flush(first_cpu);
         }
+        sim.guest_waits = false;
         end_turn(SIM_LINK_IDLE, next_timer());
     }
     if (sim.waiting) {

@@ -50,6 +50,7 @@ struct SimLink {
     bool our_turn;
     SimLinkChannel nics[SIM_LINK_CHANNELS];
     SimLinkChannel ports[SIM_LINK_CHANNELS];
+    SimLinkChannel disks[SIM_LINK_CHANNELS];
 };
 
 SimLink *sim_link_find(const char *id, Error **errp)
@@ -87,6 +88,8 @@ static SimLinkChannel *sim_link_channel(SimLink *link, uint16_t type, uint16_t i
         return &link->nics[index];
     case SIM_LINK_SERIAL:
         return &link->ports[index];
+    case SIM_LINK_DISK:
+        return &link->disks[index];
     default:
         return NULL;
     }
@@ -157,7 +160,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     h->outboxLength = link->out_used;
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
-                      SIM_LINK_FEATURE_AHEAD |
+                      SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -458,7 +461,7 @@ static void sim_link_init(Object *obj)
     link->limits = (SimLinkLimits) {
         .boot_slice = 100 * 1000 * 1000,
         .busy_instructions = 50 * 1000 * 1000,
-        .busy_reads = 20 * 1000,
+        .busy_reads = 2 * 1000,
         .busy_step = 100 * 1000,
         .tsc_step = 1000,
     };

@@ -45,8 +45,8 @@ const SimLinkLimits *sim_link_limits(SimLink *link);
 const char *sim_link_state_path(SimLink *link);
 
 /*
- * Register a backend as NIC or serial port number @index: @type is SIM_LINK_FRAME or _SERIAL. It
- * gets all records that are for such a channel.
+ * Register a backend as NIC, serial port or disk number @index: @type is SIM_LINK_FRAME, _SERIAL or
+ * _DISK. It gets all records that are for such a channel.
  */
 bool sim_link_add(SimLink *link, uint16_t type, uint16_t index,
                   SimLinkInput *input, void *opaque, Error **errp);

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  */
-#include "command-line.h"
+#include "split-command.h"
 
 #include <stdexcept>
 

@@ -1,18 +1,21 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  */
-#ifndef NS3_QEMU_GUEST_IPV4_TRACES_H
-#define NS3_QEMU_GUEST_IPV4_TRACES_H
+#ifndef NS3_QEMU_GUEST_IP_TRACES_H
+#define NS3_QEMU_GUEST_IP_TRACES_H
 
 #include "ns3/fnv-hash.h"
 #include "ns3/ipv4-header.h"
 #include "ns3/ipv4.h"
+#include "ns3/ipv6-header.h"
+#include "ns3/ipv6.h"
 #include "ns3/packet.h"
 #include "ns3/ptr.h"
 #include "ns3/trace-source-accessor.h"
 #include "ns3/traced-callback.h"
 #include "ns3/type-id.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <unordered_map>
@@ -21,20 +24,70 @@
 namespace ns3
 {
 
+/** Where a packet's header ends, and the packet itself, in bytes; both 0 if it is none. */
+struct GuestIpExtent
+{
+    uint32_t header;
+    uint32_t packet;
+};
+
+/** What GuestIpTraces must know of IPv4 (RFC 791). */
+struct GuestIpv4Packets
+{
+    using Ip = Ipv4;
+    using Header = Ipv4Header;
+
+    static constexpr uint32_t HEADER_MIN = 20;
+    static constexpr const char* SENT = "ns3::Ipv4L3Protocol::SentTracedCallback";
+    static constexpr const char* TX_RX = "ns3::Ipv4L3Protocol::TxRxTracedCallback";
+
+    /** @param start HEADER_MIN bytes of the packet */
+    static GuestIpExtent Measure(const uint8_t* start)
+    {
+        const bool known = start[0] >> 4 == 4;
+        return {known ? 4U * (start[0] & 0xf) : 0, static_cast<uint32_t>(start[2] << 8 | start[3])};
+    }
+};
+
+/** The same of IPv6 (RFC 8200). */
+struct GuestIpv6Packets
+{
+    using Ip = Ipv6;
+    using Header = Ipv6Header;
+
+    static constexpr uint32_t HEADER_MIN = 40;
+    static constexpr const char* SENT = "ns3::Ipv6L3Protocol::SentTracedCallback";
+    static constexpr const char* TX_RX = "ns3::Ipv6L3Protocol::TxRxTracedCallback";
+
+    /** @param start HEADER_MIN bytes of the packet */
+    static GuestIpExtent Measure(const uint8_t* start)
+    {
+        const bool known = start[0] >> 4 == 6;
+        return {known ? HEADER_MIN : 0,
+                HEADER_MIN + static_cast<uint32_t>(start[4] << 8 | start[5])};
+    }
+};
+
 /**
  * @ingroup qemu
- * @brief The trace sources by which ns-3's own IPv4 tells of its packets, for those of a guest: as
- * they cross between its stack and its NICs.
+ * @brief The trace sources by which ns-3's own IPv4 and IPv6 tell of its packets, for those of a
+ * guest: as they cross between its stack and its NICs.
  *
  * What a trace sink adds to a packet's payload as byte tags, as FlowMonitor's probes do, goes on
  * with it: to the device, and with what the guest forwards, through the guest.
  *
  * As long as nobody listens, nothing is done.
+ *
+ * @tparam Packets GuestIpv4Packets or GuestIpv6Packets
  */
-class GuestIpv4Traces
+template <typename Packets>
+class GuestIpTraces
 {
   public:
-    virtual ~GuestIpv4Traces() = default;
+    using Ip = typename Packets::Ip;         //!< the node's
+    using Header = typename Packets::Header; //!< of a packet
+
+    virtual ~GuestIpTraces() = default;
 
     /**
      * Add the trace sources to a TypeId.
@@ -46,24 +99,24 @@ class GuestIpv4Traces
         return tid
             .AddTraceSource("SendOutgoing",
                             "The guest sends a packet of its own: header, payload, interface.",
-                            MakeTraceSourceAccessor(&GuestIpv4Traces::m_sendOutgoing),
-                            "ns3::Ipv4L3Protocol::SentTracedCallback")
+                            MakeTraceSourceAccessor(&GuestIpTraces::m_sendOutgoing),
+                            Packets::SENT)
             .AddTraceSource("UnicastForward",
                             "The guest sends a packet that it has received for another host.",
-                            MakeTraceSourceAccessor(&GuestIpv4Traces::m_unicastForward),
-                            "ns3::Ipv4L3Protocol::SentTracedCallback")
+                            MakeTraceSourceAccessor(&GuestIpTraces::m_unicastForward),
+                            Packets::SENT)
             .AddTraceSource("LocalDeliver",
                             "The guest is given a packet for one of its addresses.",
-                            MakeTraceSourceAccessor(&GuestIpv4Traces::m_localDeliver),
-                            "ns3::Ipv4L3Protocol::SentTracedCallback")
+                            MakeTraceSourceAccessor(&GuestIpTraces::m_localDeliver),
+                            Packets::SENT)
             .AddTraceSource("Tx",
                             "The guest sends a packet, with its header.",
-                            MakeTraceSourceAccessor(&GuestIpv4Traces::m_tx),
-                            "ns3::Ipv4L3Protocol::TxRxTracedCallback")
+                            MakeTraceSourceAccessor(&GuestIpTraces::m_tx),
+                            Packets::TX_RX)
             .AddTraceSource("Rx",
                             "The guest is given a packet, with its header.",
-                            MakeTraceSourceAccessor(&GuestIpv4Traces::m_rx),
-                            "ns3::Ipv4L3Protocol::TxRxTracedCallback");
+                            MakeTraceSourceAccessor(&GuestIpTraces::m_rx),
+                            Packets::TX_RX);
     }
 
   protected:
@@ -81,14 +134,14 @@ class GuestIpv4Traces
      * @param packet from its IP header on
      * @return the same packet, with what has been added to it
      */
-    Ptr<Packet> TraceSent(Ptr<Ipv4> ip, uint32_t interface, Ptr<Packet> packet)
+    Ptr<Packet> TraceSent(Ptr<Ip> ip, uint32_t interface, Ptr<Packet> packet)
     {
-        const Extent extent = Measure(packet);
+        const GuestIpExtent extent = Measure(packet);
         if (extent.header == 0)
         {
             return packet;
         }
-        Ipv4Header header;
+        Header header;
         packet->PeekHeader(header);
         auto payload = packet->CreateFragment(extent.header, extent.packet - extent.header);
         if (const auto forwarded = TakePassing(header, payload))
@@ -117,15 +170,15 @@ class GuestIpv4Traces
      * @param interface over which, by the number in ns-3
      * @param packet from its IP header on
      */
-    void TraceReceived(Ptr<Ipv4> ip, uint32_t interface, Ptr<const Packet> packet)
+    void TraceReceived(Ptr<Ip> ip, uint32_t interface, Ptr<const Packet> packet)
     {
-        const Extent extent = Measure(packet);
+        const GuestIpExtent extent = Measure(packet);
         if (extent.header == 0)
         {
             return;
         }
         m_rx(packet, ip, interface);
-        Ipv4Header header;
+        Header header;
         packet->PeekHeader(header);
         const auto payload = packet->CreateFragment(extent.header, extent.packet - extent.header);
         const auto destination = header.GetDestination();
@@ -143,40 +196,33 @@ class GuestIpv4Traces
     /* As many packets as may be on their way through a guest, its queues included. */
     static constexpr size_t PASSING_MAX = 16384;
 
-    /* Where a packet's header ends, and the packet itself; both 0 if it is none. */
-    struct Extent
+    static GuestIpExtent Measure(Ptr<const Packet> packet)
     {
-        uint32_t header;
-        uint32_t packet;
-    };
-
-    static Extent Measure(Ptr<const Packet> packet)
-    {
-        constexpr uint32_t LEAST = 20;
-        uint8_t start[LEAST] = {};
-        const uint32_t size = packet->CopyData(start, sizeof(start));
-        Extent extent{};
-        extent.header = size == LEAST && start[0] >> 4 == 4 ? 4 * (start[0] & 0xf) : 0;
-        extent.packet = start[2] << 8 | start[3];
+        uint8_t start[Packets::HEADER_MIN] = {};
+        if (packet->CopyData(start, sizeof(start)) < sizeof(start))
+        {
+            return {};
+        }
+        const GuestIpExtent extent = Packets::Measure(start);
         const bool whole = extent.header < extent.packet && extent.packet <= packet->GetSize();
-        return extent.header >= LEAST && whole ? extent : Extent{};
+        return extent.header >= Packets::HEADER_MIN && whole ? extent : GuestIpExtent{};
     }
 
     /* What does not change on the way through a guest. */
-    static uint64_t Identify(const Ipv4Header& header, Ptr<const Packet> payload)
+    static uint64_t Identify(const Header& header, Ptr<const Packet> payload)
     {
         std::vector<uint8_t> bytes(payload->GetSize());
         payload->CopyData(bytes.data(), payload->GetSize());
-        uint8_t addresses[8] = {};
+        uint8_t addresses[32] = {};
         header.GetSource().Serialize(addresses);
-        header.GetDestination().Serialize(addresses + 4);
+        header.GetDestination().Serialize(addresses + 16);
         ns3qemu::FnvHash hash;
         hash.Add(addresses, sizeof(addresses));
         hash.Add(bytes.data(), bytes.size());
         return hash.Get();
     }
 
-    void AddPassing(const Ipv4Header& header, Ptr<Packet> payload)
+    void AddPassing(const Header& header, Ptr<Packet> payload)
     {
         const uint64_t identity = Identify(header, payload);
         m_passing[identity].push_back(payload);
@@ -194,7 +240,7 @@ class GuestIpv4Traces
         }
     }
 
-    Ptr<Packet> TakePassing(const Ipv4Header& header, Ptr<const Packet> payload)
+    Ptr<Packet> TakePassing(const Header& header, Ptr<const Packet> payload)
     {
         if (m_passing.empty())
         {
@@ -221,11 +267,11 @@ class GuestIpv4Traces
         }
     }
 
-    TracedCallback<const Ipv4Header&, Ptr<const Packet>, uint32_t> m_sendOutgoing;
-    TracedCallback<const Ipv4Header&, Ptr<const Packet>, uint32_t> m_unicastForward;
-    TracedCallback<const Ipv4Header&, Ptr<const Packet>, uint32_t> m_localDeliver;
-    TracedCallback<Ptr<const Packet>, Ptr<Ipv4>, uint32_t> m_tx;
-    TracedCallback<Ptr<const Packet>, Ptr<Ipv4>, uint32_t> m_rx;
+    TracedCallback<const Header&, Ptr<const Packet>, uint32_t> m_sendOutgoing;
+    TracedCallback<const Header&, Ptr<const Packet>, uint32_t> m_unicastForward;
+    TracedCallback<const Header&, Ptr<const Packet>, uint32_t> m_localDeliver;
+    TracedCallback<Ptr<const Packet>, Ptr<Ip>, uint32_t> m_tx;
+    TracedCallback<Ptr<const Packet>, Ptr<Ip>, uint32_t> m_rx;
 
     std::unordered_map<uint64_t, std::deque<Ptr<Packet>>> m_passing; // payloads, by identity
     std::deque<uint64_t> m_order;                                    // in which they came
@@ -233,4 +279,4 @@ class GuestIpv4Traces
 
 } // namespace ns3
 
-#endif /* NS3_QEMU_GUEST_IPV4_TRACES_H */
+#endif /* NS3_QEMU_GUEST_IP_TRACES_H */

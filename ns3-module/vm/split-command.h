@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-only
  */
-#ifndef NS3_QEMU_COMMAND_LINE_H
-#define NS3_QEMU_COMMAND_LINE_H
+#ifndef NS3_QEMU_SPLIT_COMMAND_H
+#define NS3_QEMU_SPLIT_COMMAND_H
 
 #include <string>
 #include <vector>
@@ -21,4 +21,4 @@ std::vector<std::string> SplitCommand(const std::string& text);
 
 } // namespace ns3qemu
 
-#endif /* NS3_QEMU_COMMAND_LINE_H */
+#endif /* NS3_QEMU_SPLIT_COMMAND_H */
