@@ -61,7 +61,9 @@ def test_a_small_guest_has_the_limits_that_a_kernel_derives_from_real_memory(lim
     assert derived.keys() == large.keys()
     for name, values in large.items():
         assert [int(value) for value in derived[name]] == pytest.approx(
-            [int(value) for value in values], rel=0.005
+            # SCTP computes when it is loaded: what the initramfs took is free by then.
+            [int(value) for value in values],
+            rel=0.01 if "sctp" in name else 0.005,
         ), name
 
 
