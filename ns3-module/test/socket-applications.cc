@@ -47,6 +47,8 @@ CountRttAlone(std::string name, Time rtt)
 Ptr<Application>
 CreatePing(const std::string& name, Ipv4Address to)
 {
+    /* Of the same library: a linker that is frugal leaves out one of which nothing is named. */
+    V4TraceRoute::GetTypeId();
     TypeId type;
     ObjectFactory factory;
     if (TypeId::LookupByNameFailSafe("ns3::Ping", &type))
