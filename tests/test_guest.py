@@ -136,7 +136,7 @@ def test_qdisc_that_the_kernel_does_not_have(machine: Machine):
     with pytest.raises(OSError, match="2") as raised:
         guest.set_qdisc(machine, "probe0", "no_such")
     assert raised.value.errno == errno.ENOENT
-    assert "sch_no_such" in raised.value.__notes__[0]
+    assert "no qdisc no_such" in raised.value.__notes__[0]
 
 
 def test_unknown_options_and_names_say_what_there_is(machine: Machine):

@@ -148,4 +148,4 @@ def test_qdiscs_are_set_and_refusals_told(result: dict[str, Any]):
     number, text, notes = result["refusal"]
     assert number == 2
     assert "a netlink request: No such file" in text
-    assert "sch_no_such" in notes[0]
+    assert "no qdisc no_such" in notes[0]
