@@ -96,6 +96,12 @@ def test_parameters_come_from_commands_files_the_image_and_the_command_line(vm: 
     assert run(vm, "cd /sys/class/net && echo bond?") == (0, "bond0 bond1\n")
 
 
+def test_a_module_makes_no_interface_that_nobody_asked_for(boot: Callable[..., Vm]):
+    directory = build(image.Image())
+    vm = boot(read_image(str(directory)), snapshots=str(directory / "snapshots"))
+    assert run(vm, "ip link add dummy0 type dummy && ip link add bond0 type bond") == (0, "")
+
+
 def test_the_simulation_gets_them_in_the_same_turn(vm: Vm):
     before = vm.time
     connection = vm.relay.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -84,6 +84,11 @@ _BASICS = {
             ("http-alt", 8080),
         )
     ),
+    # As systemd has it on each Debian host: a module makes no interfaces that nobody asked for.
+    # By its name it comes before what a user says.
+    "/usr/lib/modprobe.d/00-interfaces.conf": (
+        "options bonding max_bonds=0\noptions dummy numdummies=0\noptions ifb numifbs=0\n"
+    ),
 }
 _BASIC_DIRECTORIES = {"/home": 0o755, "/root": 0o700, "/var/log": 0o755, "/var/tmp": 0o1777}
 
