@@ -493,19 +493,41 @@ VirtualMachine::DoInitialize()
     }
     catch (const std::exception& error)
     {
-        m_state = State::ENDED;
         if (RunMonitor::WasInterrupted())
         {
-            RunMonitor::Interrupted();
+            BeInterrupted("was interrupted while it booted");
         }
         else
         {
             /* The driver's own diagnoses name the machine; a refused request does not. */
             const bool named = dynamic_cast<const ns3qemu::VmError*>(&error) != nullptr;
-            RunMonitor::Fail((named ? "" : "VM '" + GetName() + "': ") + error.what());
+            Fail((named ? "" : "VM '" + GetName() + "': ") + error.what());
         }
     }
     Object::DoInitialize();
+}
+
+void
+VirtualMachine::Fail(const std::string& diagnosis)
+{
+    m_state = State::ENDED;
+    StayFailed(diagnosis);
+}
+
+void
+VirtualMachine::BeInterrupted(const std::string& how)
+{
+    m_state = State::ENDED;
+    Simulator::ScheduleNow(&VirtualMachine::StayFailed, this, "VM '" + GetName() + "' " + how);
+    RunMonitor::Interrupted();
+}
+
+void
+VirtualMachine::StayFailed(const std::string& diagnosis)
+{
+    /* A run that goes on without one of its machines would look like any other. */
+    Simulator::ScheduleNow(&VirtualMachine::StayFailed, this, diagnosis);
+    RunMonitor::Fail(diagnosis);
 }
 
 void
@@ -595,9 +617,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     catch (const ns3qemu::VmError& error)
     {
         m_inTurn = false;
-        m_state = State::ENDED;
-        RunMonitor::Fail(error.what());
-        return;
+        Fail(error.what());
     }
     catch (...)
     {
@@ -608,8 +628,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
             ScheduleDeadline();
             throw;
         }
-        m_state = State::ENDED;
-        RunMonitor::Interrupted();
+        BeInterrupted("was interrupted in the midst of a turn");
         return;
     }
     m_inTurn = false;

@@ -317,6 +317,11 @@ class VirtualMachine : public GuestAccess
 
   private:
     void Finish();
+    /** End this run, and those that are tried after it. */
+    [[noreturn]] void Fail(const std::string& diagnosis);
+    /** A signal has come while the guest was busy: the machine is lost. */
+    void BeInterrupted(const std::string& how);
+    [[noreturn]] void StayFailed(const std::string& diagnosis);
     void StartMachine();
     void PrepareMachine();
     void BootMachine();
