@@ -3,10 +3,15 @@
  */
 #include "run-monitor.h"
 
+#include "distributed-run.h"
+
 #include "ns3/fatal-impl.h"
+#include "ns3/global-value.h"
 #include "ns3/log.h"
 #include "ns3/relay-client.h"
 #include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/type-id.h"
 #include "ns3/vm-error.h"
 
 #include <chrono>
@@ -63,6 +68,22 @@ Say(const std::exception& error)
     std::_Exit(EXIT_FAILURE);
 }
 
+/* ns-3 aborts where it is to make a simulator that it has not been built with. */
+void
+CheckSimulator()
+{
+    StringValue wanted;
+    TypeId type;
+    if (GlobalValue::GetValueByNameFailSafe("SimulatorImplementationType", wanted) &&
+        !TypeId::LookupByNameFailSafe(wanted.Get(), &type))
+    {
+        Say(std::invalid_argument(
+            "this ns-3 has no simulator '" + wanted.Get() +
+            "'. The distributed ones are in ns-3's module mpi: build a tree of ns-3 with "
+            "--enable-mpi (its Python package and Debian's library come without)"));
+    }
+}
+
 extern const std::terminate_handler g_before;
 
 /* Of what this module throws; anything else is for who was here before. */
@@ -90,6 +111,10 @@ Terminate()
         catch (...)
         {
         }
+    }
+    else
+    {
+        CheckSimulator();
     }
     g_before();
     std::abort();
@@ -184,6 +209,11 @@ void
 RunMonitor::Interrupted()
 {
     NS_LOG_FUNCTION_NOARGS();
+    if (DistributedRun::IsOn())
+    {
+        /* The others would go on, with nobody at the other end. */
+        Fail("rank " + std::to_string(Simulator::GetSystemId()) + " was interrupted");
+    }
     Simulator::Stop();
 }
 

@@ -19,6 +19,7 @@ cpp_examples = [
         ("qemu-bbr-vs-cubic-fairness --first=reno --duration=2", "debian:6.1"),
         ("qemu-vm-router --packets=10", "debian:6.1"),
         ("qemu-wifi-station --size=100000", "debian:6.1"),
+        ("qemu-two-ranks --pairs=1 --duration=2", "debian:6.1"),
         ("qemu-program-in-guest", "iperf3"),
     )
 ]
