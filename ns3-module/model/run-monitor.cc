@@ -63,7 +63,8 @@ OnInterrupt(int signal)
 Say(const std::exception& error)
 {
     FatalImpl::FlushStreams();
-    std::cerr << "ns3-qemu: " << error.what() << std::endl;
+    /* In one piece, for other ranks may have something to say, too. */
+    std::cerr << std::string("ns3-qemu: ") + error.what() + "\n" << std::flush;
     /* Not exit(): a simulation in the midst of an event is not to be taken apart. */
     std::_Exit(EXIT_FAILURE);
 }

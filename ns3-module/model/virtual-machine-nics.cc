@@ -9,6 +9,7 @@
 #include "virtual-machine.h"
 
 #include "ns3/bridge-net-device.h"
+#include "ns3/format-seconds.h"
 #include "ns3/log.h"
 #include "ns3/loopback-net-device.h"
 #include "ns3/net-device.h"
@@ -302,7 +303,7 @@ VirtualMachine::NoteArrival(uint32_t nic)
     {
         m_remote = false; // once
         std::cerr << "VM '" << GetName() << "', NICs " << m_arrivedBy << " and " << nic << ": at "
-                  << Simulator::Now().As(Time::S)
+                  << ns3qemu::FormatSeconds(now)
                   << " a frame arrives at each, and one of them comes from another rank. Which of "
                      "the two is first may change from run to run, and with it all that follows. "
                      "Give one of the links another delay, be it by 1 ns."

@@ -90,9 +90,24 @@ Send(Ptr<Node> from, const std::string& to, double start)
     applications.Stop(Seconds(start + 0.5));
 }
 
+/* A QemuTcpSource on a node, and a QemuTcpSink on another. */
+Ptr<QemuTcpSource>
+Connect(Ptr<Node> from, Ptr<Node> to, const std::string& address)
+{
+    auto sink = CreateObject<QemuTcpSink>();
+    sink->SetAttribute("Local", AddressValue(InetSocketAddress(Ipv4Address::GetAny(), 5001)));
+    to->AddApplication(sink);
+    auto source = CreateObject<QemuTcpSource>();
+    source->SetAttribute("Remote",
+                         AddressValue(InetSocketAddress(Ipv4Address(address.c_str()), 5001)));
+    source->SetStartTime(Seconds(0.1));
+    from->AddApplication(source);
+    return source;
+}
+
 /*
- * All that is to be the same: links of different delays, so that the machine with the longer one
- * has a look-ahead; Ethernet frames and back-pressure over a link between ranks; applications on
+ * All that is to be the same: links of different delays, so that machines with the longer ones
+ * have a look-ahead; Ethernet frames and back-pressure over a link between ranks; applications on
  * all nodes in all ranks; all files from all ranks.
  */
 void
@@ -102,10 +117,13 @@ Same()
     const auto b = MakeNode(0);
     const auto c = MakeNode(1);
     const auto d = MakeNode(1);
-    const std::vector<NetDeviceContainer> links{Link(a, b, "1ms"),
-                                                Link(a, c, "20ms"),
-                                                Link(b, d, "3ms"),
-                                                Link(c, d, "2ms")};
+    const auto e = MakeNode(0); // hears nothing but what comes from another rank
+    const auto f = MakeNode(1);
+    const std::vector<NetDeviceContainer> links{Link(a, b, "1000017ns"),
+                                                Link(a, c, "20000059ns"),
+                                                Link(b, d, "3000113ns"),
+                                                Link(c, d, "2000231ns"),
+                                                Link(e, f, "5000501ns")};
     auto qemu = MakeHelper();
     qemu.InstallAll();
     Address(links);
@@ -126,15 +144,8 @@ Same()
     BulkSendHelper bulk("ns3::TcpSocketFactory", InetSocketAddress(Ipv4Address("10.0.1.1"), 80));
     bulk.SetAttribute("MaxBytes", UintegerValue(100000));
     bulk.Install(c).Start(Seconds(0.2));
-    auto sink = CreateObject<QemuTcpSink>();
-    sink->SetAttribute("Local", AddressValue(InetSocketAddress(Ipv4Address::GetAny(), 5001)));
-    c->AddApplication(sink);
-    auto source = CreateObject<QemuTcpSource>();
-    source->SetAttribute("Remote",
-                         AddressValue(InetSocketAddress(Ipv4Address("10.0.1.2"), 5001)));
-    source->SetStartTime(Seconds(0.1));
-    a->AddApplication(source);
-    QemuHelper::EnableTcpInfo("tcp-info.csv", source);
+    QemuHelper::EnableTcpInfo("tcp-info.csv", Connect(a, c, "10.0.1.2"));
+    Connect(f, e, "10.0.4.1");
     qemu.EnablePcapAll("same");
     qemu.EnablePcapIpv4All("same-ip");
     qemu.EnableAsciiIpv6All("same-ip6");
