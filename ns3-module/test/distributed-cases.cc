@@ -13,7 +13,8 @@
 #include "ns3/qemu-module.h"
 
 #include <iostream>
-#include <sstream>
+#include <map>
+#include <unistd.h>
 
 using namespace ns3;
 
@@ -233,23 +234,33 @@ Stray()
     Simulator::Run();
 }
 
-/* The kernel of one rank's machine panics. */
+/* It goes on until somebody ends it. Each rank says of which processes it is made. */
 void
-Panic()
+Endless(bool panic = false)
 {
     const auto a = MakeNode(0);
     const auto b = MakeNode(1);
     const auto link = Link(a, b, "5ms");
     MakeHelper().InstallAll();
     Address({link});
-    if (IsHere(b))
-    {
-        Simulator::Schedule(Seconds(0.1), [b]() {
-            VirtualMachine::Of(b)->WriteFile("/proc/sysrq-trigger", "c");
-        });
-    }
-    Simulator::Stop(Seconds(1000));
+    Connect(a, b, "10.0.0.2");
+    Simulator::Schedule(Seconds(0.2), [=]() {
+        const auto machine = VirtualMachine::Of(IsHere(a) ? a : b);
+        Print("pids " + std::to_string(getpid()) + " " + std::to_string(machine->GetPid()));
+        if (panic && IsHere(b))
+        {
+            machine->WriteFile("/proc/sysrq-trigger", "c");
+        }
+    });
+    Simulator::Stop(Seconds(100000));
     Simulator::Run();
+}
+
+/* The kernel of one rank's machine panics. */
+void
+Panic()
+{
+    Endless(true);
 }
 
 } // namespace
@@ -261,6 +272,7 @@ main(int argc, char* argv[])
                                                   {"said", Said},
                                                   {"other-link", OtherLink},
                                                   {"stray", Stray},
+                                                  {"endless", []() { Endless(); }},
                                                   {"panic", Panic}};
     std::string name;
     bool nullMessages = false;
