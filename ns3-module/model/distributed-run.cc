@@ -152,7 +152,8 @@ DistributedRun::OnStrayPacket(uint32_t nodeId, Ptr<const Packet> packet)
 {
     throw ns3qemu::VmError(
         Describe(NodeList::GetNode(nodeId)) +
-        ", but here it sends a packet, too, which would arrive twice. Whatever makes a node send (an "
+        ", but here it sends a packet, too, which would arrive twice. Whatever makes a node send "
+        "(an "
         "application, IPv6 or a routing protocol of ns-3's own stack) is to be installed on it "
         "only in its own rank: if node->GetSystemId() == Simulator::GetSystemId()");
 }

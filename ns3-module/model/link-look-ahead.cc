@@ -161,8 +161,7 @@ LinkLookAhead::GetHorizon() const
     m_rate->Get(PeekPointer(m_peer), rate);
     const Time shortest = rate.Get().CalculateBytesTxTime(PPP_HEADER);
     const Time delay = m_remote ? m_remoteDelay : GetDelay();
-    return std::max(NowNs(), m_peerBusyUntil) + shortest.GetNanoSeconds() +
-           delay.GetNanoSeconds();
+    return std::max(NowNs(), m_peerBusyUntil) + shortest.GetNanoSeconds() + delay.GetNanoSeconds();
 }
 
 int64_t

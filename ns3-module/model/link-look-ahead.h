@@ -94,7 +94,7 @@ class LinkLookAhead
     Ptr<const AttributeAccessor> m_rate;
     Ptr<const AttributeAccessor> m_gap;
     Ptr<const AttributeAccessor> m_errorModel;
-    Time m_remoteDelay; // what is left of its delay
+    Time m_remoteDelay;             // what is left of its delay
     std::deque<Arrival> m_arrivals; // by time
     int64_t m_peerBusyUntil{0};
     int64_t m_transmitEnd{-1};

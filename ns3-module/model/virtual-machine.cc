@@ -199,8 +199,8 @@ VirtualMachine::CheckHere() const
 {
     if (m_elsewhere)
     {
-        throw ns3qemu::VmError("VM '" + GetName() + "': " +
-                               DistributedRun::Describe(GetObject<Node>()) +
+        throw ns3qemu::VmError("VM '" + GetName() +
+                               "': " + DistributedRun::Describe(GetObject<Node>()) +
                                ": what a machine, its programs and sockets have become is known "
                                "there alone");
     }

@@ -58,8 +58,8 @@ class QemuNetDevice;
  *                  the simulation, see ParallelTurns
  *     ENDED        frames are dropped, requests throw             -
  *
- * In a distributed simulation a machine is started by the rank that simulates its node. In others it
- * stays NEW: what is said is dropped once the simulation has begun, requests throw.
+ * In a distributed simulation a machine is started by the rank that simulates its node. In others
+ * it stays NEW: what is said is dropped once the simulation has begun, requests throw.
  *
  * From each state End() leads to ENDED, and so does every failure of the machine. In a turn, what a
  * handler of its events asks for is part of that turn; there is no turn within another.
@@ -423,7 +423,7 @@ class VirtualMachine : public GuestAccess
     EventId m_timer;
     int64_t m_timerAt{0};
     uint32_t m_framesSent{0}; // in this turn
-    bool m_remote{false}; // whether it has several NICs, and a link to another rank
+    bool m_remote{false};     // whether it has several NICs, and a link to another rank
     int64_t m_arrivedAt{-1};
     uint32_t m_arrivedBy{0}; // NIC
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;

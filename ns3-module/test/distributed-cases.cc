@@ -134,9 +134,11 @@ Same()
             ->GetNic(device)
             ->SetAttribute("EthernetFrames", BooleanValue(true));
     }
-    VirtualMachine::Of(d)->GetNic(links[2].Get(1))->SetAttribute("BackPressure", BooleanValue(true));
+    VirtualMachine::Of(d)
+        ->GetNic(links[2].Get(1))
+        ->SetAttribute("BackPressure", BooleanValue(true));
 
-    Send(b, "10.0.2.2", 0.1); // to d
+    Send(b, "10.0.2.2", 0.1);  // to d
     Send(d, "10.0.1.1", 0.15); // to a, by b or c
     PacketSinkHelper udp("ns3::UdpSocketFactory", InetSocketAddress(Ipv4Address::GetAny(), 9));
     PacketSinkHelper tcp("ns3::TcpSocketFactory", InetSocketAddress(Ipv4Address::GetAny(), 80));
