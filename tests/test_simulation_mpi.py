@@ -24,16 +24,17 @@ ENDED = 20_000  # ms: what is killed is gone by then
 
 
 @pytest.fixture(scope="module")
-def example(ns3_tree: Path, vm_image: Path) -> Path:
+def example(ns3_tree: Path) -> Path:
     """The example that is built with the module."""
-    assert vm_image.is_dir()  # it is found by its kernel's name
     (program,) = (ns3_tree / "build/contrib/qemu/examples").glob("ns3*-qemu-two-ranks-*")
     return program
 
 
 @pytest.fixture(scope="module")
-def cases(ns3_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The test's own program, built as a user would against a tree."""
+def cases(
+    ns3_tree: Path, vm_image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """The test's own program, built as a user would against a tree, with an image to run."""
     program = tmp_path_factory.mktemp("mpi") / "distributed-cases"
     libraries = ns3_tree / "build/lib"
     subprocess.run(
@@ -45,7 +46,7 @@ def cases(ns3_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ],
         check=True,
     )
-    return program
+    return program, f"--image={vm_image}"
 
 
 @contextmanager
@@ -96,8 +97,10 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in directory.iterdir()}
 
 
-def test_the_example_has_the_captures_of_one_process(example: Path, tmp_path: Path) -> None:
-    command = (example, "--duration=1", "--pcap=true")
+def test_the_example_has_the_captures_of_one_process(
+    example: Path, vm_image: Path, tmp_path: Path
+) -> None:
+    command = (example, f"--image={vm_image}", "--duration=1", "--pcap=true")
     received = [
         sorted(re.findall(r"node \d received [1-9]\d+ bytes", text))
         for text in (
@@ -114,9 +117,11 @@ def test_the_example_has_the_captures_of_one_process(example: Path, tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def one_process(cases: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def one_process(
+    cases: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, bytes]:
     directory = tmp_path_factory.mktemp("one") / "files"
-    run(cases, "--case=same", "--image=debian:6.1", directory=directory)
+    run(*cases, "--case=same", directory=directory)
     return contents(directory)
 
 
@@ -124,11 +129,11 @@ def one_process(cases: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     "options", [(), ("--parallel=true",), ("--parallel=true", "--nullmsg=true")]
 )
 def test_all_files_are_those_of_one_process(
-    options: tuple[str, ...], cases: Path, one_process: dict[str, bytes], tmp_path: Path
+    options: tuple[str, ...], cases: tuple[Path, str], one_process: dict[str, bytes], tmp_path: Path
 ) -> None:
     """Over links between ranks of three delays, with applications in all ranks."""
     directory = tmp_path / "files"
-    command = (cases, "--case=same", "--image=debian:6.1", *options)
+    command = (*cases, "--case=same", *options)
     output = run_ranks(*command, directory=directory)
     assert len(one_process) == 43
     assert contents(directory) == one_process
@@ -141,8 +146,10 @@ def test_all_files_are_those_of_one_process(
 
 
 @pytest.mark.parametrize("options", [(), ("--nullmsg=true",)])
-def test_what_is_said_once(options: tuple[str, ...], cases: Path, tmp_path: Path) -> None:
-    command = (cases, "--case=said", "--image=debian:6.1", *options)
+def test_what_is_said_once(
+    options: tuple[str, ...], cases: tuple[Path, str], tmp_path: Path
+) -> None:
+    command = (*cases, "--case=said", *options)
     with ranks(*command, directory=tmp_path) as process:
         assert process.stderr
         assert process.stdout
@@ -160,19 +167,21 @@ def test_what_is_said_once(options: tuple[str, ...], cases: Path, tmp_path: Path
     assert "no error" not in output
 
 
-def test_a_link_of_another_type_between_ranks(cases: Path, tmp_path: Path) -> None:
-    said = failed(cases, "--case=other-link", "--image=debian:6.1", directory=tmp_path)
+def test_a_link_of_another_type_between_ranks(cases: tuple[Path, str], tmp_path: Path) -> None:
+    said = failed(*cases, "--case=other-link", directory=tmp_path)
     assert "joined by point-to-point links alone" in said
     assert "This one is a ns3::SimpleChannel\n" in said
 
 
-def test_an_application_of_ns3s_own_stack_in_all_ranks(cases: Path, tmp_path: Path) -> None:
-    said = failed(cases, "--case=stray", "--image=debian:6.1", directory=tmp_path)
+def test_an_application_of_ns3s_own_stack_in_all_ranks(
+    cases: tuple[Path, str], tmp_path: Path
+) -> None:
+    said = failed(*cases, "--case=stray", directory=tmp_path)
     assert "ns3-qemu: node 1 is simulated by rank 1, and this is rank 0, but here it sends" in said
 
 
-def test_a_kernels_panic_ends_all_ranks(cases: Path, tmp_path: Path) -> None:
-    said = failed(cases, "--case=panic", "--image=debian:6.1", directory=tmp_path)
+def test_a_kernels_panic_ends_all_ranks(cases: tuple[Path, str], tmp_path: Path) -> None:
+    said = failed(*cases, "--case=panic", directory=tmp_path)
     assert "ns3-qemu: VM 'node1' failed at simulated time 0.2" in said
     assert "the guest's kernel has panicked" in said
 
@@ -189,9 +198,9 @@ RANK, MACHINE = 0, 1
     ],
 )
 def test_a_rank_that_ends_ends_all_of_them(
-    victim: int, number: int, diagnosis: str, cases: Path, tmp_path: Path
+    victim: int, number: int, diagnosis: str, cases: tuple[Path, str], tmp_path: Path
 ) -> None:
-    command = (cases, "--case=endless", "--image=debian:6.1")
+    command = (*cases, "--case=endless")
     with ranks(*command, directory=tmp_path) as process, ExitStack() as stack:
         assert process.stdout
         assert process.stderr
