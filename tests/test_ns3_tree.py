@@ -40,7 +40,7 @@ def test_a_tree_without_a_module_that_is_needed(tmp_path: Path) -> None:
     (tmp_path / "ns3").touch()
     for name in ("core", "network", "internet", "applications", "traffic-control"):
         (tmp_path / "src" / name).mkdir(parents=True)
-    assert refused(tmp_path).endswith("in its src there is no bridge point-to-point\n")
+    assert refused(tmp_path).endswith("in its src there is no bridge point-to-point csma\n")
 
 
 @pytest.mark.timeout(3600)  # for the tree, where that is not built yet

@@ -13,7 +13,7 @@ cpp_examples = [
         "False",
     )
     for program, image in (
-        ("qemu-tcp-bottleneck --duration=2 --pcap=", "debian:6.1"),
+        ("qemu-tcp-bottleneck --duration=2 --pcap=0", "debian:6.1"),
         ("qemu-either-stack --size=1000000", "debian:6.1"),
         ("qemu-kernel-comparison --images=debian:6.1 --duration=2", "debian:6.1"),
         ("qemu-bbr-vs-cubic-fairness --first=reno --duration=2", "debian:6.1"),
