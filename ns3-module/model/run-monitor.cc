@@ -3,10 +3,15 @@
  */
 #include "run-monitor.h"
 
+#include "distributed-run.h"
+
 #include "ns3/fatal-impl.h"
+#include "ns3/global-value.h"
 #include "ns3/log.h"
 #include "ns3/relay-client.h"
 #include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/type-id.h"
 #include "ns3/vm-error.h"
 
 #include <array>
@@ -16,6 +21,7 @@
 #include <ctime>
 #include <exception>
 #include <iostream>
+#include <sstream>
 #include <stdexcept>
 
 namespace ns3
@@ -119,9 +125,26 @@ OnSignal(int number, siginfo_t* info, void* context)
 Say(const std::exception& error)
 {
     FatalImpl::FlushStreams();
-    std::cerr << "ns3-qemu: " << error.what() << std::endl;
+    /* In one piece, for other ranks may have something to say, too. */
+    std::cerr << std::string("ns3-qemu: ") + error.what() + "\n" << std::flush;
     /* Not exit(): a simulation in the midst of an event is not to be taken apart. */
     std::_Exit(EXIT_FAILURE);
+}
+
+/* ns-3 aborts where it is to make a simulator that it has not been built with. */
+void
+CheckSimulator()
+{
+    StringValue wanted;
+    TypeId type;
+    if (GlobalValue::GetValueByNameFailSafe("SimulatorImplementationType", wanted) &&
+        !TypeId::LookupByNameFailSafe(wanted.Get(), &type))
+    {
+        Say(std::invalid_argument(
+            "this ns-3 has no simulator '" + wanted.Get() +
+            "'. The distributed ones are in ns-3's module mpi: build a tree of ns-3 with "
+            "--enable-mpi (its Python package and Debian's library come without)"));
+    }
 }
 
 extern const std::terminate_handler g_before;
@@ -151,6 +174,10 @@ Terminate()
         catch (...)
         {
         }
+    }
+    else
+    {
+        CheckSimulator();
     }
     g_before();
     std::abort();
@@ -281,6 +308,11 @@ RunMonitor::Interrupted()
 {
     NS_LOG_FUNCTION_NOARGS();
     EndProcess();
+    if (DistributedRun::IsOn())
+    {
+        /* The others would go on, with nobody at the other end. */
+        Fail("rank " + std::to_string(Simulator::GetSystemId()) + " was interrupted");
+    }
     g_interrupted = 0;
     g_stopped = true;
     Simulator::Stop();
@@ -295,9 +327,15 @@ RunMonitor::EndProcess()
         const struct itimerspec never = {};
         timer_settime(watched->second, 0, &never, nullptr);
         FatalImpl::FlushStreams();
-        std::cerr << "ns3-qemu: " << watched->name << " ends the run after "
-                  << Simulator::Now().GetSeconds()
-                  << " s of simulated time; what it has recorded is kept" << std::endl;
+        std::ostringstream said; // in one piece, as other ranks may have something to say, too
+        said << "ns3-qemu: ";
+        if (DistributedRun::IsOn())
+        {
+            said << "rank " << Simulator::GetSystemId() << ": ";
+        }
+        said << watched->name << " ends the run after " << Simulator::Now().GetSeconds()
+             << " s of simulated time; what it has recorded is kept\n";
+        std::cerr << said.str() << std::flush;
         Die(watched->number);
     }
 }

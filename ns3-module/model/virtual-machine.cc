@@ -4,6 +4,7 @@
 #include "virtual-machine.h"
 
 #include "application-check.h"
+#include "distributed-run.h"
 #include "guest-stack.h"
 #include "idle-watch.h"
 #include "parallel-turns.h"
@@ -194,9 +195,21 @@ VirtualMachine::IsEarly() const
 }
 
 void
+VirtualMachine::CheckHere() const
+{
+    if (m_elsewhere)
+    {
+        throw ns3qemu::VmError("VM '" + GetName() +
+                               "': " + DistributedRun::Describe(GetObject<Node>()) +
+                               ": what a machine, its programs and sockets have become is known "
+                               "there alone");
+    }
+}
+
+void
 VirtualMachine::WhenRunning(std::function<void()> action)
 {
-    if (IsEarly())
+    if (IsEarly() && !m_elsewhere)
     {
         m_whenRunning.push_back(std::move(action));
     }
@@ -286,6 +299,9 @@ VirtualMachine::StartMachine()
     }
     CheckApplications(m_node);
     JoinDevices(m_node, nullptr);
+    m_remote = m_nics.size() > 1 && std::any_of(m_nics.begin(), m_nics.end(), [](const auto& nic) {
+                   return nic->IsRemote();
+               });
     if (m_parallel)
     {
         for (const auto& nic : m_nics)
@@ -473,14 +489,27 @@ VirtualMachine::DoInitialize()
     {
         return; // ended before it began
     }
+    m_elsewhere = DistributedRun::IsElsewhere(GetObject<Node>());
+    if (m_elsewhere)
+    {
+        m_configuration.clear();
+        m_whenRunning.clear();
+        Object::DoInitialize();
+        return;
+    }
     RunMonitor::CatchInterrupts();
+    if (m_state == State::NEW && DistributedRun::IsOn())
+    {
+        DistributedRun::WatchOthers();
+    }
     try
     {
         /* The first to be initialised starts all of them, so that they start side by side; each
          * then waits for its own. */
         for (auto* machine : g_machines)
         {
-            if (machine->GetObject<Node>())
+            const auto node = machine->GetObject<Node>();
+            if (node && !DistributedRun::IsElsewhere(node))
             {
                 machine->StartMachine();
             }
@@ -842,6 +871,7 @@ VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
     NS_LOG_FUNCTION(this << nic << length);
     if (IsRunning())
     {
+        NoteArrival(nic);
         TakeTurn(FRAME, [&]() {
             m_driver->QueueFrame(nic, frame, length);
             m_driver->Run(Simulator::Now().GetNanoSeconds(), false);
@@ -853,6 +883,7 @@ void
 VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& request)
 {
     NS_LOG_FUNCTION(this);
+    CheckHere();
     if (!IsRunning())
     {
         throw std::logic_error("VM '" + GetName() + "' is not running");

@@ -58,6 +58,9 @@ class QemuNetDevice;
  *                  the simulation, see ParallelTurns
  *     ENDED        frames are dropped, requests throw             -
  *
+ * In a distributed simulation a machine is started by the rank that simulates its node. In others
+ * it stays NEW: what is said is dropped once the simulation has begun, requests throw.
+ *
  * From each state End() leads to ENDED, and so does every failure of the machine. In a turn, what a
  * handler of its events asks for is part of that turn; there is no turn within another.
  */
@@ -210,6 +213,9 @@ class VirtualMachine : public GuestAccess
      */
     typedef void (*TurnTracedCallback)(TurnCause cause, uint32_t frames, uint64_t instructions);
 
+    /** @throw ns3qemu::VmError if another rank of a distributed simulation has the machine */
+    void CheckHere() const;
+
     /** A joined device may take frames again. */
     void NotifyCredit();
 
@@ -348,6 +354,7 @@ class VirtualMachine : public GuestAccess
     int64_t DrawBelow(const std::string& what, int64_t limit) const;
     void SpreadPids(ns3qemu::RelayClient& relay) const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
+    void NoteArrival(uint32_t nic);
     void OnTimer();
     bool HasCreditToGrant() const;
     void GrantCredit();
@@ -409,6 +416,7 @@ class VirtualMachine : public GuestAccess
     std::vector<uint32_t> m_interfaceIndices;
     std::unique_ptr<ns3qemu::VmDriver> m_driver;
     State m_state{State::NEW};
+    bool m_elsewhere{false}; // another rank has it
     bool m_inTurn{false};
     bool m_slowLinks{false}; // whether a NIC's link takes guest time to come up
     std::vector<std::string> m_skippedSysctls;
@@ -420,6 +428,9 @@ class VirtualMachine : public GuestAccess
     EventId m_timer;
     int64_t m_timerAt{0};
     uint32_t m_framesSent{0}; // in this turn
+    bool m_remote{false};     // whether it has several NICs, and a link to another rank
+    int64_t m_arrivedAt{-1};
+    uint32_t m_arrivedBy{0}; // NIC
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;
     std::vector<TurnListener*> m_listeners; // null: gone
     uint32_t m_telling{0};                  // how deep: being told, one may bring about a turn
