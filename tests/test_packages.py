@@ -410,7 +410,7 @@ def test_users_are_read_from_a_script(script: str, user: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["adduser --system $1", 'adduser --system "$(name)"', "# adduser --system a", "echo"]
+    "script", ["adduser --system $3", 'adduser --system "$(name)"', "# adduser --system a", "echo"]
 )
 def test_what_only_running_a_script_would_tell_is_left_out(script: str) -> None:
     deeds = Deeds()
