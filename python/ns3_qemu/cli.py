@@ -98,9 +98,28 @@ _Rootfs = Annotated[
     typer.Option(
         "--rootfs",
         metavar="PATH",
-        help="A directory or tar file that is to be the guest's root file system.",
+        help="A directory, tar file or raw disk that is to be the guest's root file system.",
     ),
 ]
+
+_Disk = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--disk",
+        metavar="PATH[=PLACE]",
+        help="A raw disk, which machines read where it is and never write; its file system is "
+        "mounted at PLACE, if that is given. May be given several times: /dev/vda, /dev/vdb ...",
+    ),
+]
+
+
+def _add_disks(wanted: image.Image, paths: list[str] | None) -> None:
+    """Add what --disk names."""
+    for path in paths or ():
+        name, _, place = path.partition("=")
+        if Path(path).expanduser().exists():  # a file's own name may have an equals sign
+            name, place = path, ""
+        wanted.disk(name, place or None)
 
 
 def _add_files(
@@ -208,6 +227,7 @@ def _shell(
     add: _Add = None,
     package: _Package = None,
     rootfs: _Rootfs = None,
+    disk: _Disk = None,
     memory: Annotated[int | None, of_image("memory_mib")] = ImageSpec.memory_mib,
     cpu: Annotated[str, of_image("cpu")] = ImageSpec.cpu,
 ) -> None:
@@ -218,6 +238,7 @@ def _shell(
     from . import shell
 
     wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory, cpu=cpu)
+    _add_disks(wanted, disk)
     raise typer.Exit(shell.run(wanted, _add_files(wanted, add, package)))
 
 
@@ -286,6 +307,7 @@ def build(
     add: _Add = None,
     package: _Package = None,
     rootfs: _Rootfs = None,
+    disk: _Disk = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -311,6 +333,7 @@ def build(
         date=date,
     )
     _add_files(wanted, add, package, refresh=refresh)
+    _add_disks(wanted, disk)
     typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh, name=name))
 
 

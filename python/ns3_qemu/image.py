@@ -439,7 +439,8 @@ class _Plan:
     ) -> None:
         overlay, spec = _files(wanted), settled(wanted)
         if spec.date is None:
-            date = dates.of_content(kernel.banner(guest.bzimage), overlay.contents())
+            written = (disk.written() for disk in _disks(wanted))
+            date = dates.of_content(kernel.banner(guest.bzimage), overlay.contents(), written)
             spec = replace(spec, date=dates.text_of(date))
         self._bzimage = guest.bzimage
         self._command = _command(qemu, spec)

@@ -174,7 +174,10 @@ class Deeds:
     def _cp(self, words: list[str]) -> None:
         _, rest = _options(words, ("-t", "-S", "--suffix"))
         if len(rest) == 2 and rest[0].startswith(_SOURCES) and rest[1].startswith("/"):
-            self.copies[rest[1]] = rest[0]
+            path = rest[1]
+            if path.endswith("/") or path in self.wanted.directories:
+                path = f"{path.rstrip('/')}/{rest[0].rpartition('/')[2]}"
+            self.copies[path] = rest[0]
 
     def _ln(self, words: list[str]) -> None:
         options, rest = _options(words, ())

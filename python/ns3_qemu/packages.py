@@ -297,6 +297,8 @@ def _pam(template: bytes) -> bytes:
 
 
 def _read_declarations(deeds: Deeds, path: str, data: bytes) -> None:
+    if not path.endswith((".conf", ".service")):
+        return
     text = data.decode(errors="replace")
     if re.fullmatch(r"/usr/lib/sysusers\.d/[^/]+\.conf", path):
         deeds.read_sysusers(text)
