@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from . import __version__, doctor, image, kernel, kernel_check, pruning
+from . import __version__, doctor, image, kernel, kernel_check, packages, pruning
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import DEFAULT_KERNEL, ImageSpec
@@ -184,12 +184,18 @@ def _options(
 
 @app.command()
 def setup(
-    kernel: _Kernel = DEFAULT_KERNEL, modules: _Modules = None, refresh: _Refresh = False
+    kernel: _Kernel = DEFAULT_KERNEL,
+    modules: _Modules = None,
+    package: _Package = None,
+    refresh: _Refresh = False,
 ) -> None:
-    """Fetch and build what a simulation needs: QEMU, a kernel, an image."""
+    """Fetch and build what a simulation needs: QEMU, a kernel, an image; packages for others."""
     cache = Cache()
-    spec = ImageSpec(_kernel_spec(kernel, modules))
-    image.ensure_spec(cache, Steps(cache.logs, verbose=True), spec, refresh=refresh)
+    steps = Steps(cache.logs, verbose=True)
+    image.ensure_spec(cache, steps, ImageSpec(_kernel_spec(kernel, modules)), refresh=refresh)
+    for each in package or ():
+        name, _, version = each.partition("=")
+        packages.ensure(cache, steps, name, version or None, refresh=refresh)
 
 
 @app.command("doctor")
