@@ -28,7 +28,7 @@ _DEEPEST = 4  # calls of functions within each other
 
 _MKTEMP = re.compile(r"\$\(\s*mktemp\b[^()]*\)|`\s*mktemp\b[^`]*`")
 _FUNCTION = re.compile(r"(\s*)(?:function\s+)?([\w-]+)\s*\(\)\s*(.*)")
-_HERE = re.compile(r"<<-?\s*['\"]?(\w+)")
+_HERE = re.compile(r"(?<!<)<<-?\s*['\"]?([A-Za-z_]\w*)")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -188,11 +188,13 @@ def _lines(text: str) -> list[str]:
     text = _MKTEMP.sub(temporary, re.sub(r"\\\n", " ", text))
     lines: list[str] = []
     end = ""
-    for line in text.splitlines():
+    all_lines = text.splitlines()
+    for i, line in enumerate(all_lines, 1):
         if end:
             end = "" if line.strip() == end else end
             continue
-        if match := _HERE.search(line):
+        match = _HERE.search(line)
+        if match and any(later.strip() == match[1] for later in all_lines[i:]):
             end = match[1]
         lines.append(line)
     return lines
