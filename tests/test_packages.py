@@ -468,6 +468,13 @@ def test_of_a_package_in_two_versions_the_newest_counts(
     assert "usr/lib/libx.so.1" not in found
 
 
+def test_a_version_that_a_user_names_counts_more() -> None:
+    old, new = packages.Contents(versions={"x": "1.0"}), packages.Contents(versions={"x": "2.0"})
+    assert packages.outdated([old, new, new]) == [{"x"}, set(), set()]
+    old.wanted = "x"
+    assert packages.outdated([old, new]) == [set(), {"x"}]
+
+
 def test_what_a_script_runs_of_its_programs_is_said(
     mirror: Mirror, brought: Callable[..., Overlay]
 ) -> None:

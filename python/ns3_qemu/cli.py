@@ -113,7 +113,7 @@ _Disk = Annotated[
 ]
 
 
-def _add_disks(wanted: image.Image, paths: list[str] | None) -> None:
+def add_disks(wanted: image.Image, paths: list[str] | None) -> None:
     """Add what --disk names."""
     for path in paths or ():
         name, _, place = path.partition("=")
@@ -244,7 +244,7 @@ def _shell(
     from . import shell
 
     wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory, cpu=cpu)
-    _add_disks(wanted, disk)
+    add_disks(wanted, disk)
     raise typer.Exit(shell.run(wanted, _add_files(wanted, add, package)))
 
 
@@ -339,7 +339,7 @@ def build(
         date=date,
     )
     _add_files(wanted, add, package, refresh=refresh)
-    _add_disks(wanted, disk)
+    add_disks(wanted, disk)
     typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh, name=name))
 
 
