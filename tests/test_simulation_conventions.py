@@ -73,6 +73,47 @@ def half_ethernet():
     return refusal(ns3_qemu.Run)
 
 
+def topologies():
+    # The trips of a ping over two hops, in each of ns-3's topologies.
+    def network(number):
+        base = ns.Ipv4Address(f"10.{number}.0.0")
+        return ns.Ipv4AddressHelper(base, ns.Ipv4Mask("255.255.255.0"))
+
+    hop = ns.PointToPointHelper()
+    hop.SetDeviceAttribute("DataRate", ns.StringValue("10Mbps"))
+    hop.SetChannelAttribute("Delay", ns.StringValue("5ms"))
+    segment = ns.CsmaHelper()
+    segment.SetChannelAttribute("DataRate", ns.StringValue("10Mbps"))
+    segment.SetChannelAttribute("Delay", ns.StringValue("5ms"))
+    star = ns.PointToPointStarHelper(2, hop)
+    grid = ns.PointToPointGridHelper(2, 2, hop)
+    segments = ns.CsmaStarHelper(2, segment)
+    for topology in (star, grid, segments):
+        topology.InstallStack(helper())
+    star.AssignIpv4Addresses(network(1))
+    grid.AssignIpv4Addresses(network(2), network(3))
+    segments.AssignIpv4Addresses(network(4))
+    ns.Ipv4GlobalRoutingHelper.PopulateRoutingTables()
+    trips = {}
+
+    def start(name, node, there):
+        ping = ns.PingHelper(there.ConvertTo())
+        ping.SetAttribute("Count", ns.UintegerValue(2))
+        application = ping.Install(node)
+        application.Start(ns.Seconds(1))
+        trips[name] = []
+        note = lambda number, rtt: trips[name].append(rtt.GetSeconds())
+        ns3_qemu.trace(application.Get(0), "Rtt", note)
+
+    start("star", star.GetSpokeNode(0), star.GetSpokeIpv4Address(1))
+    start("grid", grid.GetNode(0, 0), grid.GetIpv4Address(1, 1))
+    start("segments", segments.GetSpokeNode(0), segments.GetSpokeIpv4Address(1))
+    ns.Simulator.Stop(ns.Seconds(3))
+    ns3_qemu.Run()
+    ns.Simulator.Destroy()
+    return trips
+
+
 def refusal(function, *values):
     try:
         function(*values)
@@ -89,7 +130,7 @@ def in_a_child(function):
         return pool.apply(function)
 
 
-for function in (count_once, ipv6_ping, unfit, distributed, half_ethernet):
+for function in (count_once, ipv6_ping, topologies, unfit, distributed, half_ethernet):
     RESULT[function.__name__] = in_a_child(function)
 
 leaf = ns.PointToPointHelper()
@@ -169,6 +210,15 @@ def test_ping_takes_as_long_as_the_links(result: dict[str, Any]):
     """Three links there and back, 5 ms and 86 bytes at 10 Mbit/s each; a reply is as long."""
     assert result["trips"] == [pytest.approx(6 * (0.005 + 86 * 8 / 10e6), abs=1e-9)] * 2
     assert result["ipv6_ping"] == [pytest.approx(2 * (0.005 + 106 * 8 / 10e6), abs=1e-9)] * 2
+
+
+def test_stars_and_grids_are_made_of_machines(result: dict[str, Any]):
+    trips = result["topologies"]
+    hops = pytest.approx(4 * (0.005 + 86 * 8 / 10e6), abs=1e-9)
+    assert trips["star"] == [hops] * 2
+    assert trips["grid"] == [hops] * 2
+    # The first waits for answers to ARP. Ethernet has 16 bytes more than PPP.
+    assert trips["segments"][1:] == [pytest.approx(4 * (0.005 + 102 * 8 / 10e6), abs=4e-6)]
 
 
 def test_captures_of_ip_and_of_devices_are_written(result: dict[str, Any], directory: Path):
