@@ -279,7 +279,10 @@ class Overlay:
 
     def _mark(self, mark: Mark, accounts: Accounts) -> None:
         """Have a package's file, or what is below a directory, belong to whom its script says."""
-        top = self._follow(mark.path)
+        try:
+            top = self._follow(mark.path)
+        except ImageError:  # links of a user's that lead to each other
+            return
         places = [top]
         if mark.below:
             places += [path for path in self._packaged if path.startswith(f"{top}/")]
@@ -527,20 +530,28 @@ class Overlay:
                     self._need_shell(entry)
         deeds = contents.deeds
         for path, target in deeds.links.items():
-            if self._at(str(PurePosixPath(path).parent / target)):
-                self._put_missing(cpio.symlink(path, target))
+            self._put_missing(cpio.symlink(path, target), str(PurePosixPath(path).parent / target))
         for path, source in deeds.copies.items():
-            place = f"{path}/{PurePosixPath(source).name}" if self._is_directory(path) else path
-            if original := self._at(source):
-                self._put_missing(_renamed(original, place))
+            self._put_missing(cpio.file(path, b""), source)
         for path in deeds.empty:
             self._put_missing(cpio.file(path, b""))
 
-    def _put_missing(self, entry: cpio.Entry) -> None:
-        """Put what a package's script would make, unless there is something."""
-        if self._at(entry.path) is None and not _is_mounted(entry.path):
-            self._put(entry)
-            self._packaged.add(self._follow(entry.path, last=False))
+    def _put_missing(self, entry: cpio.Entry, source: str = "") -> None:
+        """Put what a package's script would make: a link to a source, a copy of it, an empty file.
+
+        Where something is already, or nothing can be, that stays as it is.
+        """
+        with contextlib.suppress(ImageError):
+            original = self._at(source) if source else entry
+            if original is None or _is_mounted(entry.path):
+                return
+            if not entry.is_symlink:
+                into = self._is_directory(entry.path) and bool(source)
+                name = f"/{PurePosixPath(source).name}" if into else ""
+                entry = _renamed(original, f"{entry.path}{name}")
+            if self._at(entry.path) is None:
+                self._put(entry)
+                self._packaged.add(self._follow(entry.path, last=False))
 
     def _need_shell(self, script: cpio.Entry) -> None:
         """Have a shell brought for a package's script: no package says that it depends on one."""
