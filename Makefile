@@ -5,6 +5,9 @@
 OUT ?= out/demo
 BIN := .venv/bin
 
+# What tests/test_simulation_packages.py runs in guests.
+PACKAGES := openssh-server openssh-client wireguard-tools iproute2 iputils-ping nginx curl
+
 .PHONY: help demo test test-ns3 lint format doctor clean prepare-demo prepare-test
 
 help: ## Say what can be made
@@ -15,7 +18,7 @@ demo: prepare-demo ## Two Linux kernels talk TCP through ns-3; results go to OUT
 	@$(BIN)/ns3-qemu demo --out $(OUT)
 
 test: lint ## Check style and types, then run all tests
-	@$(BIN)/ns3-qemu setup
+	@$(BIN)/ns3-qemu setup $(PACKAGES:%=--package %)
 	@$(BIN)/ns3-qemu setup --kernel debian:6.1,flavour=amd64
 	@tree=$$($(BIN)/python scripts/debian-ns3) && scripts/test-ns3 "$$tree"
 	@$(BIN)/python -m pytest -m "not alone" -n auto --dist loadfile --no-loadscope-reorder

@@ -40,6 +40,7 @@ def test_the_version() -> None:
         (["--date", "today"], "not a date: 'today'"),
         (["--package", "Not/A=1"], "not the name of a Debian package: 'Not/A'"),
         (["--rootfs", "/etc/hostname"], "/etc/hostname is not a tar file"),
+        (["--disk", "/no/such/disk=/mnt"], "cannot use the disk /no/such/disk"),
     ],
 )
 def test_an_error_says_what_is_wrong_and_what_to_do(arguments: list[str], message: str) -> None:

@@ -76,6 +76,11 @@ def test_a_certificate_of_today_is_valid_in_the_guest() -> None:
     assert dates.of_content(DEBIAN, [b"a file", CERTIFICATE]) == seconds("2026-11-28")
 
 
+def test_a_disk_is_not_newer_than_the_guests_date() -> None:
+    written = [None, seconds("2026-09-21T14:13:20"), 0]
+    assert dates.of_content(DEBIAN, [b"a file"], written) == seconds("2026-09-22")
+
+
 def test_an_older_certificate_does_not_take_the_date_back() -> None:
     assert dates.of_content("6.1 (2027-01-01)", [CERTIFICATE]) == seconds("2027-01-01")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ns3_qemu import disks, image
+from ns3_qemu import cli, disks, image
 from ns3_qemu.errors import ImageError
 
 MIB = 2**20
@@ -57,6 +57,49 @@ def test_a_file_system_is_told_by_its_signature(
 def test_so_is_a_real_one(ext4: Path):
     disk = disks.of_file(ext4, "/mnt")
     assert (disk.kind, disk.partition, disk.size) == ("ext4", 0, 4 * MIB)
+
+
+def test_a_disk_says_when_it_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("E2FSPROGS_FAKE_TIME", "1790000000")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+    disk = make(tmp_path / "disk")
+    squashed = tmp_path / "squashed"
+    subprocess.run(
+        ["mksquashfs", tmp_path, squashed, "-quiet", "-no-progress", "-e", "squashed"],
+        check=True,
+        capture_output=True,
+    )
+    assert disks.of_file(disk, "/mnt").written() == 1_790_000_000
+    assert disks.root(squashed).written() == 1_790_000_000
+
+
+def test_a_cd_and_an_erofs_say_so_too(tmp_path: Path):
+    cd = bytearray(34 * 1024)
+    cd[0x8001:0x8006] = b"CD001"
+    cd[0x8000 + 830 : 0x8000 + 844] = b"20260921141320"
+    (tmp_path / "cd").write_bytes(cd)
+    erofs = bytearray(2048)
+    erofs[1024:1028] = b"\xe2\xe1\xf5\xe0"
+    struct.pack_into("<Q", erofs, 1048, 1_790_000_000)
+    (tmp_path / "erofs").write_bytes(erofs)
+    assert disks.of_file(tmp_path / "cd", "/mnt").written() == 1_790_000_000
+    assert disks.of_file(tmp_path / "erofs", "/mnt").written() == 1_790_000_000
+
+
+def test_disks_of_the_command_line_are_mounted_where_it_says(ext4: Path, tmp_path: Path):
+    other = with_signature(tmp_path / "a=b", 0, b"nothing")
+    wanted = image.Image()
+    cli.add_disks(wanted, [f"{ext4}=/srv", str(other)])
+    assert [(disk.file, disk.mount) for disk in wanted.disks] == [
+        (str(ext4), "/srv"),
+        (str(other), ""),
+    ]
+
+
+def test_what_says_nothing_of_a_date_has_none(tmp_path: Path):
+    xfs = with_signature(tmp_path / "xfs", 0, b"XFSB")
+    assert disks.of_file(xfs, "/mnt").written() is None
+    assert disks.of_file(with_signature(tmp_path / "bare", 0, b"nothing"), None).written() is None
 
 
 def partitioned(tmp_path: Path, ext4: Path, *, gpt: bool, both: bool = False) -> Path:

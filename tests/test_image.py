@@ -2,6 +2,7 @@
 """Images: addressed by what went into them, startable without Python."""
 
 import hashlib
+import io
 import itertools
 import os
 import re
@@ -20,6 +21,7 @@ from ns3_qemu import cpu, dates, image, kernel, toolchain
 from ns3_qemu.cache import Cache
 from ns3_qemu.errors import ImageError
 from ns3_qemu.image_spec import ImageSpec
+from ns3_qemu.packages import Contents
 from ns3_qemu.steps import Steps
 from test_cpio import read
 from test_dates import CERTIFICATE
@@ -86,6 +88,16 @@ def test_an_image_has_all_that_a_machine_needs(cache: Cache, steps: Steps, parts
     assert members["dev/console"].device == (5, 1)
     assert {"dev", "etc", "proc", "root", "run", "sys", "tmp"} <= set(members)
     assert members["etc/ns3-qemu/modules"].data == b""
+
+
+def test_what_packages_would_have_run_is_said_once(
+    cache: Cache, steps: Steps, parts: Parts, screen: io.StringIO
+) -> None:
+    wanted = image.Image(parts.spec.kernel)
+    wanted.overlay.add_packages(Contents(not_run={"tool": ["make-key", "make-data"]}), "tool")
+    for _ in range(2):
+        image.ensure_spec(cache, steps, wanted)
+    assert screen.getvalue().count("tool: its installation on Debian also runs make-key, make") == 1
 
 
 def test_the_modules_are_listed_in_load_order(
@@ -231,19 +243,25 @@ def test_each_property_of_an_added_file_makes_another_image(
 # --- the date, the CPU ----------------------------------------------------------------------------
 
 
-def test_the_guests_date_is_the_kernels_unless_a_file_says_more_or_the_user(
+def test_the_guests_date_is_the_kernels_unless_a_file_or_disk_says_more_or_the_user(
     cache: Cache, steps: Steps, parts: Parts
 ) -> None:
     parts.bzimage.write_bytes(bzimage("6.1.0 (me@here) #1 SMP Debian 6.1.0-1 (2026-07-02)"))
 
-    def epoch(date: str | None = None, **files: str) -> int:
+    disk = parts.bzimage.with_name("disk.squashfs")
+    disk.write_bytes(b"hsqs" + bytes(4) + (1_790_000_000).to_bytes(4, "little") + bytes(500))
+
+    def epoch(date: str | None = None, disks: tuple[Path, ...] = (), **files: str) -> int:
         wanted = image.Image(parts.spec.kernel, date=date)
+        for file in disks:
+            wanted.disk(file)
         for name, text in files.items():
             wanted.write(f"/etc/{name}", text)
         return int(machine(wanted.build_in(cache, steps))["epoch"])
 
     assert epoch() == epoch(motd="hello") == dates.parse("2026-07-02")
     assert epoch(pem=CERTIFICATE.decode()) == dates.parse("2026-11-28")
+    assert epoch(disks=(disk,)) == dates.parse("2026-09-22")
     assert epoch("2027-01-01", pem=CERTIFICATE.decode()) == dates.parse("2027-01-01")
 
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian packages for guests: from a mirror that is made here, as apt itself takes them."""
 
+import base64
 import hashlib
 import itertools
 import os
 import stat
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -213,6 +215,22 @@ def test_what_is_in_the_cache_is_taken_until_something_newer_is_wanted(
     assert take("tool") == ["more", "tool"]
 
 
+def test_a_refresh_renews_what_a_package_depends_on(
+    mirror: Mirror, take: Take, cache: Cache, steps: Steps
+) -> None:
+    mirror.add("tool", Depends="libtool1")
+    mirror.add("libtool1", version="1.0-1")
+    take("tool")
+    mirror.add("libtool1", version="1.0-2", Depends="libmore")
+    mirror.add("libmore")
+    (cache.apt / SUITE / "updated").unlink()
+    os.utime(mirror.top / "dists" / SUITE / "Release", (2e9, 2e9))
+    assert take("tool") == ["libtool1", "tool"]
+    assert take("tool", refresh=True) == ["libmore", "libtool1", "tool"]
+    files = packages.ensure(cache, steps, "tool", suite=SUITE)
+    assert "libtool1_1.0-2_amd64.deb" in {file.name for file in files}
+
+
 @pytest.mark.parametrize(
     ("name", "version", "message"),
     [
@@ -342,6 +360,147 @@ def test_a_packages_alternatives_and_copied_configuration_are_in_place(
     assert found["etc/x"].data == b"as packaged"
 
 
+def test_what_a_package_makes_of_its_files_is_in_place(
+    mirror: Mirror, brought: Callable[..., Overlay]
+) -> None:
+    """As openssh-server, nginx, bird and frr do it."""
+    mirror.add(
+        "tool",
+        {"/usr/share/tool/conf": "as packaged", "/etc/tool/a": "a", "/usr/share/tool/index": "x"},
+        postinst="""\
+adduser --system --group tool
+make_conf() {
+	name="$1"
+	new="$(mktemp)"
+	cp -aZ /usr/share/tool/conf "$new"
+	if [ "$RET" != true ]; then
+		sed -i s/as/not/ "$new"
+		ln -s /usr/share/tool/conf /etc/tool/only-if-asked
+	fi
+	ucf --three-way --sum-file /usr/share/tool/md5 "$new" /etc/tool/$name
+}
+case "$1" in
+configure)
+	make_conf tool.conf
+	if ! dpkg-statoverride --list /etc/tool/tool.conf >/dev/null; then
+		dpkg-statoverride --update --add tool adm 0640 /etc/tool/tool.conf
+	fi
+	[ -e /etc/tool/on ] || ln -s ../tool/a /etc/tool/on
+	install -d -m 2775 -o tool -g tool /var/run/tool /var/lib/state
+	touch /var/log/tool.log
+	chown tool: /var/log/tool.log 2>/dev/null
+	chmod u=rw,go-rwx /var/log/tool.log
+	mkdir -p /srv/www
+	cp /usr/share/tool/index /srv/www
+	;;
+esac
+""",
+    )
+    found = members(brought("tool"))
+    conf, log = found["etc/tool/tool.conf"], found["var/log/tool.log"]
+    assert (conf.data, conf.owner, conf.mode & 0o7777) == (b"as packaged", (101, 4), 0o640)
+    assert "etc/tool/only-if-asked" not in found
+    assert found["etc/tool/on"].data == b"../tool/a"
+    assert (log.data, log.owner, log.mode & 0o7777) == (b"", (101, 101), 0o600)
+    assert (found["var/lib/state"].owner, found["var/lib/state"].mode & 0o7777) == (
+        (101, 101),
+        0o2775,
+    )
+    assert found["etc/ns3-qemu/directories"].data == b"2775 101 101 /run/tool\n"
+    assert found["srv/www/index"].data == b"x"
+
+
+def test_alternatives_that_a_loop_or_a_function_chooses_are_in_place(
+    mirror: Mirror, brought: Callable[..., Overlay]
+) -> None:
+    """As openjdk and procps do it."""
+    mirror.add(
+        "tool",
+        {"/usr/lib/tool/one": "1", "/usr/lib/tool/two": "2", "/bin/three.tool": "3"},
+        postinst="""\
+base=/usr/lib/tool
+tools='one two'
+priority=17
+if [ "$DPKG_MAINTSCRIPT_ARCH" != $(dpkg --print-architecture) ]; then
+	priority=$(expr $priority - 1)
+fi
+for i in $tools; do
+	unset man || true
+	update-alternatives --install /usr/bin/$i $i $base/$i $priority $man
+done
+choose() {
+	NAME="$1"
+	shift
+	update-alternatives --install "$1"/"$NAME" "$NAME" "$1"/"$NAME".tool 50
+}
+choose three /bin
+""",
+    )
+    found = members(brought("tool"))
+    assert found["usr/bin/one"].data == b"/usr/lib/tool/one"
+    assert found["usr/bin/two"].data == b"/usr/lib/tool/two"
+    assert found["usr/bin/three"].data == b"/bin/three.tool"
+
+
+def test_what_a_user_has_put_there_stays_whose_it_is(
+    mirror: Mirror, brought: Callable[..., Overlay], tmp_path: Path
+) -> None:
+    mirror.add("tool", {"/etc/tool": "x"}, postinst="chown daemon:daemon /etc/tool\n")
+    overlay = Overlay(Loader(tmp_path / "no-host"))
+    overlay.write("/etc/tool", "mine", 0o600)
+    mine = members(brought("tool", overlay))["etc/tool"]
+    assert (mine.data, mine.owner, mine.mode & 0o777) == (b"mine", (0, 0), 0o600)
+
+
+def test_of_a_package_in_two_versions_the_newest_counts(
+    mirror: Mirror, brought: Callable[..., Overlay], cache: Cache
+) -> None:
+    mirror.add("new", Depends="libx")
+    mirror.add("libx", {"/usr/lib/libx.so": "new", "/usr/lib/libx.so.2": "new"}, version="2.0-1")
+    overlay = brought("new")
+    (mirror.top / "pool/main/libx_2.0-1_amd64.deb").unlink()
+    (cache.apt / SUITE / "updated").unlink()
+    mirror.add("old", Depends="libx")
+    mirror.add("libx", {"/usr/lib/libx.so": "old", "/usr/lib/libx.so.1": "old"}, version="1.0-1")
+    os.utime(mirror.top / "dists" / SUITE, None)
+    found = members(brought("old", overlay))
+    assert found["usr/lib/libx.so"].data == b"new"
+    assert "usr/lib/libx.so.1" not in found
+
+
+def test_a_version_that_a_user_names_counts_more() -> None:
+    old, new = packages.Contents(versions={"x": "1.0"}), packages.Contents(versions={"x": "2.0"})
+    assert packages.outdated([old, new, new]) == [{"x"}, set(), set()]
+    old.wanted = "x"
+    assert packages.outdated([old, new]) == [set(), {"x"}]
+
+
+def test_what_a_script_runs_of_its_programs_is_said(
+    mirror: Mirror, brought: Callable[..., Overlay]
+) -> None:
+    mirror.add(
+        "tool",
+        {"/usr/bin/make-key": "x", "/usr/bin/ask": "x"},
+        postinst="if ask --well; then\n\tmake-key /etc/key\nfi\nsed s/x/y/ /etc/x\n",
+        Depends="base",
+    )
+    mirror.add("base", {"/usr/bin/sed": "x"}, Essential="yes")
+    assert brought("tool").not_run == {"tool": ["make-key"]}
+
+
+def test_javas_programs_find_the_certificates_of_authorities(
+    mirror: Mirror, brought: Callable[..., Overlay]
+) -> None:
+    body = base64.b64encode(b"a certificate").decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+    mirror.add("ca-certificates-java", Depends="ca-certificates")
+    mirror.add("ca-certificates", {"/usr/share/ca-certificates/mozilla/A.crt": pem})
+    data = members(brought("ca-certificates-java"))["etc/ssl/certs/java/cacerts"].data
+    assert struct.unpack_from(">III", data) == (0xFEEDFEED, 2, 1)
+    assert b"debian:a.crt" in data
+    assert data[:-20].endswith(struct.pack(">I", 13) + b"a certificate")
+
+
 def test_the_certificates_of_authorities_are_where_programs_look(
     mirror: Mirror, brought: Callable[..., Overlay]
 ) -> None:
@@ -410,7 +569,7 @@ def test_users_are_read_from_a_script(script: str, user: User) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["adduser --system $1", 'adduser --system "$(name)"', "# adduser --system a", "echo"]
+    "script", ["adduser --system $3", 'adduser --system "$(name)"', "# adduser --system a", "echo"]
 )
 def test_what_only_running_a_script_would_tell_is_left_out(script: str) -> None:
     deeds = Deeds()

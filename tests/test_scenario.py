@@ -142,7 +142,7 @@ def test_an_error_names_the_key_and_what_is_allowed(
 
 
 def test_a_machine_has_keys_for_what_an_image_can_be() -> None:
-    """But for what other keys say: the kernel, and the modules of the congestion control."""
+    """But for what other keys say (the kernel), and modules, which a guest loads by itself."""
     keys = {option.key for option in OPTIONS.values()} - {""}
     assert keys <= set(HostOptions.__struct_fields__)
     assert {name for name, option in OPTIONS.items() if not option.key} == {
@@ -166,11 +166,10 @@ def test_options_are_for_both_hosts_or_for_one(path: Path) -> None:
     settings = ["hosts.nic=e1000", "hosts.memory=128MiB", "hosts.cmdline=nohz=off quiet"]
     own = ["hosts.sender_options.memory=64MiB", "hosts.receiver_options.relay=uart"]
     hosts = read(path, ["hosts.receiver=debian:6.1", *settings, *own]).hosts
-    sender, receiver = hosts.image("sender", ["tcp_bbr"]), hosts.image("receiver")
+    sender, receiver = hosts.image("sender"), hosts.image("receiver")
     assert (sender.nic, sender.memory_mib, sender.relay) == ("e1000", 64, "virtio")
     assert (receiver.nic, receiver.memory_mib, receiver.relay) == ("e1000", 128, "uart")
     assert sender.cmdline_extra == ("nohz=off", "quiet")
-    assert sender.extra_modules == ("tcp_bbr",)
 
 
 def test_whether_the_stack_builds_large_packets_may_be_said(path: Path) -> None:

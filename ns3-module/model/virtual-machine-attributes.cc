@@ -50,8 +50,8 @@ VirtualMachine::GetTypeId()
                 MakeTimeChecker(Seconds(0)))
             .AddAttribute("Epoch",
                           "The guest's date when the simulation begins, as time since 1970. "
-                          "Negative: that of its image, which is that of its kernel or of the "
-                          "newest certificate in it.",
+                          "Negative: that of its image, which is that of its kernel, of the "
+                          "newest certificate in it or of a disk.",
                           TimeValue(Seconds(-1)),
                           MakeTimeAccessor(&VirtualMachine::m_epoch),
                           MakeTimeChecker(Seconds(-1)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import image, simulation
+from . import image, kernel, simulation
 from .cache import Cache
 from .scenario import NATIVE, Link, Scenario, byte_count, time_ns
 from .steps import Steps
@@ -146,7 +146,10 @@ class _Network:
     ) -> None:
         ns, scenario = self._ns, self._scenario
         cache = Cache()
-        spec = scenario.hosts.image(name, scenario.tcp.modules)
+        spec = scenario.hosts.image(name)
+        # The guest would load them, but what it does not have is said before it boots.
+        guest = kernel.ensure(cache, Steps(cache.logs), spec.kernel)
+        kernel.modules(guest, list(scenario.tcp.modules))
         helper = ns.QemuHelper(str(image.ensure_spec(cache, Steps(cache.logs), spec)))
         helper.SetAttribute("Name", ns.StringValue(name))
         # All links here have a delay, and nobody touches a machine but its own node.

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from . import __version__, doctor, image, kernel, kernel_check, pruning
+from . import __version__, doctor, image, kernel, kernel_check, packages, pruning
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import DEFAULT_KERNEL, ImageSpec
@@ -98,9 +98,28 @@ _Rootfs = Annotated[
     typer.Option(
         "--rootfs",
         metavar="PATH",
-        help="A directory or tar file that is to be the guest's root file system.",
+        help="A directory, tar file or raw disk that is to be the guest's root file system.",
     ),
 ]
+
+_Disk = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--disk",
+        metavar="PATH[=PLACE]",
+        help="A raw disk, which machines read where it is and never write; its file system is "
+        "mounted at PLACE, if that is given. May be given several times: /dev/vda, /dev/vdb ...",
+    ),
+]
+
+
+def add_disks(wanted: image.Image, paths: list[str] | None) -> None:
+    """Add what --disk names."""
+    for path in paths or ():
+        name, _, place = path.partition("=")
+        if Path(path).expanduser().exists():  # a file's own name may have an equals sign
+            name, place = path, ""
+        wanted.disk(name, place or None)
 
 
 def _add_files(
@@ -165,12 +184,18 @@ def _options(
 
 @app.command()
 def setup(
-    kernel: _Kernel = DEFAULT_KERNEL, modules: _Modules = None, refresh: _Refresh = False
+    kernel: _Kernel = DEFAULT_KERNEL,
+    modules: _Modules = None,
+    package: _Package = None,
+    refresh: _Refresh = False,
 ) -> None:
-    """Fetch and build what a simulation needs: QEMU, a kernel, an image."""
+    """Fetch and build what a simulation needs: QEMU, a kernel, an image; packages for others."""
     cache = Cache()
-    spec = ImageSpec(_kernel_spec(kernel, modules))
-    image.ensure_spec(cache, Steps(cache.logs, verbose=True), spec, refresh=refresh)
+    steps = Steps(cache.logs, verbose=True)
+    image.ensure_spec(cache, steps, ImageSpec(_kernel_spec(kernel, modules)), refresh=refresh)
+    for each in package or ():
+        name, _, version = each.partition("=")
+        packages.ensure(cache, steps, name, version or None, refresh=refresh)
 
 
 @app.command("doctor")
@@ -208,6 +233,7 @@ def _shell(
     add: _Add = None,
     package: _Package = None,
     rootfs: _Rootfs = None,
+    disk: _Disk = None,
     memory: Annotated[int | None, of_image("memory_mib")] = ImageSpec.memory_mib,
     cpu: Annotated[str, of_image("cpu")] = ImageSpec.cpu,
 ) -> None:
@@ -218,6 +244,7 @@ def _shell(
     from . import shell
 
     wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory, cpu=cpu)
+    add_disks(wanted, disk)
     raise typer.Exit(shell.run(wanted, _add_files(wanted, add, package)))
 
 
@@ -286,6 +313,7 @@ def build(
     add: _Add = None,
     package: _Package = None,
     rootfs: _Rootfs = None,
+    disk: _Disk = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -311,6 +339,7 @@ def build(
         date=date,
     )
     _add_files(wanted, add, package, refresh=refresh)
+    add_disks(wanted, disk)
     typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh, name=name))
 
 

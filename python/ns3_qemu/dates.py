@@ -2,8 +2,8 @@
 """What date it is in an image's guests when a simulation begins.
 
 It is a function of what is in the image, so that a run is the same on another machine and another
-day: that of the kernel, or the one from which the newest certificate in the image is valid. Times
-are in seconds since 1970.
+day: that of the kernel, or the one from which the newest certificate in the image is valid, or the
+one on which a disk of its was written. Times are in seconds since 1970.
 """
 
 import base64
@@ -55,13 +55,16 @@ def text_of(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def of_content(banner: str, files: Iterable[bytes]) -> int:
+def of_content(banner: str, files: Iterable[bytes], disks: Iterable[int | None] = ()) -> int:
     """Return the date of an image with a kernel that calls itself so, and these files.
+
+    `disks`: when each of them was written, as far as they say.
 
     It is a full day, so that what two images have of one set of certificates is valid in both.
     """
     built = max(OLDEST, of_banner(banner) or OLDEST)
-    valid = (moment for data in files for moment in of_certificates(data))
+    valid = [moment for data in files for moment in of_certificates(data)]
+    valid += [moment for moment in disks if moment is not None]
     newest = max((moment for moment in valid if built < moment <= built + _YEARS), default=built)
     return min(_LATEST, -(-newest // _DAY) * _DAY)
 

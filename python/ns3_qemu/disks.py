@@ -10,6 +10,7 @@ import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -79,6 +80,15 @@ class Disk:
     def companions(self) -> tuple[str, ...]:
         """The modules that these look for when they are used; not every kernel has them."""
         return _MODULES[self.kind][1] if self.mount else ()
+
+    def written(self) -> int | None:
+        """Return when its file system was last written, in s since 1970, by what is on it.
+
+        None where that does not say: xfs, btrfs, f2fs and vfat.
+        """
+        with Path(self.file).open("rb") as file:
+            start = _partitions(file).get(self.partition, 0) if self.partition else 0
+            return _written(file, start, self.kind or _kind(file, start))
 
     def __str__(self) -> str:
         """Return what it is, for people."""
@@ -195,6 +205,39 @@ def _kind(file: BinaryIO, start: int) -> str:
             if file.read(len(signature)) == signature:
                 return kind
     return ""
+
+
+def _written(file: BinaryIO, start: int, kind: str) -> int | None:
+    """Return the date in a superblock, in s since 1970.
+
+    ext4: s_mkfs_time and s_wtime with their high bytes; squashfs: the archive's date (Linux,
+    fs/squashfs/squashfs_fs.h); EROFS: build_time; ISO 9660 (ECMA-119, 8.4.27): modified.
+    """
+
+    def number(offset: int, form: str) -> int:
+        file.seek(start + offset)
+        data = file.read(struct.calcsize(form))
+        return int(struct.unpack(form, data)[0]) if len(data) == struct.calcsize(form) else 0
+
+    if kind == "ext4":
+        block = 1024
+        return max(
+            number(block + low, "<I") + (number(block + high, "<B") << 32)
+            for low, high in ((0x108, 0x276), (0x30, 0x274))
+        )
+    if kind == "squashfs":
+        return number(8, "<I")
+    if kind == "erofs":
+        return number(1024 + 24, "<Q")
+    if kind == "iso9660":
+        file.seek(start + 0x8000 + 830)
+        text = file.read(14).decode("ascii", errors="replace")
+        try:
+            moment = datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        except ValueError:
+            return None
+        return int(moment.timestamp())
+    return None
 
 
 def _partitions(file: BinaryIO) -> dict[int, int]:

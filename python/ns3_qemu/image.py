@@ -199,8 +199,10 @@ class Image(ImageSpec):
         the package has it; a file that you add or write yourself counts more, before or after.
         Besides there are the locale C.UTF-8, /etc/services, certificates of authorities. Left out
         are documentation and translations, recommended packages, and what installs packages or
-        starts services. No script of the package is run: what only that would make (keys of a
-        host, a database) has to be made by you.
+        starts services. No script of the package is run: what it would do for users, directories,
+        links, owners and configuration is done; what only running it would make (keys of a host, a
+        database) has to be made by you, and is named when the image is built. Of a package that
+        several need in different versions there is the newest.
 
         `version`: Debian's, the newest unless it is given; `suite`: this machine's own release of
         Debian. Packages are kept in the cache, and looked for anew with `refresh`.
@@ -209,7 +211,9 @@ class Image(ImageSpec):
         files = packages.ensure(
             cache, Steps(cache.logs), name, version, suite=suite, refresh=refresh
         )
-        self.overlay.add_packages(packages.read(files), f"{name}={version}" if version else name)
+        contents = packages.read(files)
+        contents.wanted = name if version else ""
+        self.overlay.add_packages(contents, f"{name}={version}" if version else name)
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
         """Add a file with this text, such as "/etc/hosts". `mode`: its permissions."""
@@ -348,6 +352,12 @@ def ensure_spec(
     plan = _Plan(spec, relay, guest, qemu, module_store.ensure(cache, steps, guest))
     final = cache.images / plan.key
     if not final.is_dir():
+        for package, programs in overlay.not_run.items():
+            steps.remark(
+                f"{package}: its installation on Debian also runs {', '.join(programs)}, which is "
+                "not done here. If a program needs what that makes (keys, certificates, "
+                "databases), add it to the image."
+            )
         limit = pruning.limit_gib()
         cache.produce(
             final, lambda result, _work: plan.build(result, final, steps), steps.waiting("Image")
@@ -429,7 +439,8 @@ class _Plan:
     ) -> None:
         overlay, spec = _files(wanted), settled(wanted)
         if spec.date is None:
-            date = dates.of_content(kernel.banner(guest.bzimage), overlay.contents())
+            written = (disk.written() for disk in _disks(wanted))
+            date = dates.of_content(kernel.banner(guest.bzimage), overlay.contents(), written)
             spec = replace(spec, date=dates.text_of(date))
         self._bzimage = guest.bzimage
         self._command = _command(qemu, spec)

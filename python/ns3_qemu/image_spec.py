@@ -181,7 +181,8 @@ class ImageSpec:
         Option(
             "date",
             "The guests' date when a simulation begins, as 2026-11-27T12:00:00 (UTC). Usually when "
-            "the kernel was made, or from when the newest certificate among the files is valid.",
+            "the kernel was made, from when the newest certificate among the files is valid, or "
+            "when a disk was written.",
             flag="--date",
             key="date",
             is_valid=dates.is_date,

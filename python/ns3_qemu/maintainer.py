@@ -3,16 +3,18 @@
 
 Nothing is executed. Users and directories are read from sysusers.d, tmpfiles.d and units; and of
 the script that dpkg would run after unpacking, the customary commands are read: those that add
-users and groups, that make directories, that choose alternatives, that put a configuration into its
-place. Words that only running the script would tell are left out.
+users and groups, that make directories, links and empty files, that choose alternatives, that put a
+configuration into its place, that say whose a file is. Commands with words that only running the
+script would tell are left out. What a script edits (sed, db_get) is as the package has it.
 """
 
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .accounts import Directory, User, Wanted
+from .maintainer_script import TEMPORARY, UNKNOWN, commands
 
 # Options of commands that have a value of their own as the next word.
 _ADDUSER_VALUES = (
@@ -23,8 +25,21 @@ _USERADD_VALUES = (
     *("-b", "-c", "-d", "-e", "-f", "-g", "-G", "-k", "-K", "-p", "-r_", "-s", "-u", "-R"),
     *("--comment", "--home", "--home-dir", "--gid", "--groups", "--shell", "--uid", "--key"),
 )
-_SHELL_WORDS = {"if", "then", "else", "elif", "while", "do", "!", "{", "}", "(", ")", "time"}
-_MOST = 64  # words that a loop's variables stand for
+_INSTALL_VALUES = ("-m", "--mode", "-o", "--owner", "-g", "--group", "-t", "-S")
+
+# Where packages have what they copy to its place: other copies are for the sake of what was there.
+_SOURCES = ("/usr/share/", "/usr/lib/", "/lib/", TEMPORARY)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Whose a file is, and who may use it; "" is what it is anyhow."""
+
+    path: str
+    user: str = ""
+    group: str = ""
+    mode: str = ""  # as for chmod(1)
+    below: bool = False  # and all that is below
 
 
 @dataclass
@@ -36,6 +51,11 @@ class Deeds:
     """Alternatives: target by path."""
     copies: dict[str, str] = field(default_factory=dict)
     """Configuration files: where they come from, by where they go."""
+    empty: list[str] = field(default_factory=list)
+    """Files without content."""
+    marks: list[Mark] = field(default_factory=list)
+    programs: set[str] = field(default_factory=set)
+    """What a script runs: names, or paths."""
     _priorities: dict[str, int] = field(default_factory=dict)
 
     def read_script(self, text: str) -> None:
@@ -47,12 +67,31 @@ class Deeds:
             "groupadd": self._addgroup,
             "usermod": self._usermod,
             "mkdir": self._mkdir,
-            "update-alternatives": self._alternatives,
+            "install": self._install,
+            "cp": self._cp,
+            "ln": self._ln,
+            "touch": self._touch,
+            "chown": self._chown,
+            "chgrp": self._chgrp,
+            "chmod": self._chmod,
+            "dpkg-statoverride": self._statoverride,
             "ucf": self._ucf,
         }
-        for command, *words in _commands(text):
-            if act := known.get(command.rpartition("/")[2]):
-                act(words)
+        harmless = ("adduser", "useradd", "addgroup", "groupadd", "usermod", "mkdir")
+        for command in commands(text):
+            program, *words = command.words
+            name = program.rpartition("/")[2]
+            if name == "update-alternatives":
+                self._alternatives(words)
+            elif act := known.get(name):
+                is_known = not any(UNKNOWN in word for word in words)
+                if is_known and (command.certain or name in harmless):
+                    act(words)
+            elif UNKNOWN not in program and command.certain and not command.asks:
+                self.programs.add(program)
+        self.copies = {
+            path: self._origin(path) for path in self.copies if not path.startswith(TEMPORARY)
+        }
 
     def _adduser(self, words: list[str]) -> None:
         options, rest = _options(words, _ADDUSER_VALUES)
@@ -69,7 +108,7 @@ class Deeds:
                 options.get("--gecos") or options.get("--comment", ""),
                 options.get("--shell", "/usr/sbin/nologin"),
             )
-            home = self.wanted.users[rest[0]].home
+            home = self.wanted.users[rest[0]].home.rstrip("/")
             if "--no-create-home" not in options and home.startswith("/var/"):
                 user = self.wanted.users[rest[0]]
                 self.wanted.directories[home] = Directory(home, 0o755, user.name, user.group)
@@ -106,27 +145,122 @@ class Deeds:
                 self.wanted.members |= {(group, user) for user in rest[:1]}
 
     def _mkdir(self, words: list[str]) -> None:
-        _, rest = _options(words, ("-m", "--mode"))
+        options, rest = _options(words, ("-m", "--mode"))
         for path in rest:
-            if path.startswith("/"):
-                self.wanted.directories.setdefault(path, Directory(path))
+            self._make(Directory(path, _octal(options.get("-m") or options.get("--mode", ""))))
+
+    def _make(self, directory: Directory) -> None:
+        path = directory.path.rstrip("/").replace("/var/run/", "/run/", 1)
+        if path.startswith("/"):
+            self.wanted.directories.setdefault(path, replace(directory, path=path))
+
+    def _install(self, words: list[str]) -> None:
+        options, rest = _options(words, _INSTALL_VALUES)
+
+        def value(short: str, long: str) -> str:
+            return options.get(short) or options.get(long, "")
+
+        user, group, mode = value("-o", "--owner"), value("-g", "--group"), value("-m", "--mode")
+        if "-d" in options or "--directory" in options:
+            for path in rest:
+                self._make(Directory(path, _octal(mode), user, group))
+        elif len(rest) == 2 and rest[1].startswith("/"):
+            if rest[0] == "/dev/null":
+                self.empty.append(rest[1])
+            elif rest[0].startswith(_SOURCES):
+                self.copies[rest[1]] = rest[0]
+            self.marks.append(Mark(rest[1], user, group, mode or "0755"))
+
+    def _cp(self, words: list[str]) -> None:
+        _, rest = _options(words, ("-t", "-S", "--suffix"))
+        if len(rest) == 2 and rest[0].startswith(_SOURCES) and rest[1].startswith("/"):
+            path = rest[1]
+            if path.endswith("/") or path in self.wanted.directories:
+                path = f"{path.rstrip('/')}/{rest[0].rpartition('/')[2]}"
+            self.copies[path] = rest[0]
+
+    def _ln(self, words: list[str]) -> None:
+        options, rest = _options(words, ())
+        symbolic = "--symbolic" in options or any(
+            "s" in name for name in options if not name.startswith("--")
+        )
+        if symbolic and len(rest) == 2 and rest[1].startswith("/"):
+            self.links.setdefault(rest[1], rest[0])
+
+    def _touch(self, words: list[str]) -> None:
+        _, rest = _options(words, ("-d", "--date", "-r", "--reference", "-t"))
+        self.empty += [path for path in rest if path.startswith("/")]
+
+    def _chown(self, words: list[str]) -> None:
+        options, rest = _options(words, ())
+        if rest:
+            user, colon, group = rest[0].partition(":" if ":" in rest[0] else ".")
+            if colon and not group:
+                group = self._first_group(user)
+            for path in rest[1:]:
+                self._mark(Mark(path, user, group, below=_is_recursive(options)))
+
+    def _first_group(self, user: str) -> str:
+        known = self.wanted.users.get(user)
+        return (known.group if known else "") or user
+
+    def _chgrp(self, words: list[str]) -> None:
+        options, rest = _options(words, ())
+        for path in rest[1:]:
+            self._mark(Mark(path, group=rest[0], below=_is_recursive(options)))
+
+    def _chmod(self, words: list[str]) -> None:
+        # Modes may begin as options do: -x.
+        recursive = [word for word in words if word in ("-R", "--recursive")]
+        rest = [word for word in words if word not in (*recursive, "-f", "-v", "-c", "--")]
+        for path in rest[1:]:
+            self._mark(Mark(path, mode=rest[0], below=bool(recursive)))
+
+    def _statoverride(self, words: list[str]) -> None:
+        options, rest = _options(words, ())
+        if "--add" in options and len(rest) == 4:
+            user, group, mode, path = rest
+            self._mark(Mark(path, user, group, mode))
+
+    def _mark(self, mark: Mark) -> None:
+        path = mark.path.rstrip("/").replace("/var/run/", "/run/", 1)
+        if not path.startswith("/") or any(name.isdigit() for name in (mark.user, mark.group)):
+            return
+        self.marks.append(replace(mark, path=path))
+        if there := self.wanted.directories.get(path):
+            self.wanted.directories[path] = replace(
+                there,
+                mode=changed(there.mode, mark.mode),
+                user=mark.user or there.user,
+                group=mark.group or there.group,
+            )
 
     def _alternatives(self, words: list[str]) -> None:
         if "--install" not in words:
             return
-        path, _, target, priority, *rest = [*words[words.index("--install") + 1 :], *[""] * 4]
-        if not priority.isdigit() or int(priority) < self._priorities.get(path, -1):
+        words = " ".join(words[words.index("--install") + 1 :]).split()
+        path, name, target, priority, *rest = [*words, *[""] * 4]
+        if any(UNKNOWN in word for word in (path, name, target)) or not priority.isdigit():
+            return
+        if int(priority) < self._priorities.get(path, -1):
             return
         self._priorities[path] = int(priority)
         self.links[path] = target
         for i, word in enumerate(rest):
-            if word == "--slave" and len(rest) > i + 3:
-                self.links[rest[i + 1]] = rest[i + 3]
+            slave = rest[i + 1 : i + 4]
+            if word == "--slave" and len(slave) == 3 and not any(UNKNOWN in each for each in slave):
+                self.links[slave[0]] = slave[2]
 
     def _ucf(self, words: list[str]) -> None:
-        _, rest = _options(words, ())
-        if len(rest) == 2:
+        options, rest = _options(words, ("--sum-file", "--sum-dir"))
+        if len(rest) == 2 and "--purge" not in options and rest[1].startswith("/"):
             self.copies[rest[1]] = rest[0]
+
+    def _origin(self, path: str) -> str:
+        """Return which of a package's files a copy is of, or of a copy of it."""
+        for _ in range(len(self.copies)):
+            path = self.copies.get(path, path)
+        return path
 
     def read_sysusers(self, text: str) -> None:
         """Read a file of sysusers.d(5)."""
@@ -175,6 +309,34 @@ class Deeds:
                     self.wanted.directories[path] = Directory(path, int(mode, 8), user, group)
 
 
+def changed(mode: int, said: str) -> int:
+    """Return what permissions become by chmod(1)."""
+    if re.fullmatch(r"[0-7]+", said):
+        return int(said, 8)
+    masks = {"u": 0o4700, "g": 0o2070, "o": 0o0007, "a": 0o6777}
+    values = {"r": 0o444, "w": 0o222, "x": 0o111, "s": 0o6000, "t": 0o1000}
+    for who, how, what in re.findall(r"([ugoa]*)([-+=])([rwxXst]*)", said):
+        mask = 0o1000
+        for each in who or "a":
+            mask |= masks[each]
+        bits = 0
+        for each in what:
+            bits |= values.get(each, 0o111 if mode & 0o111 else 0)
+        kept = mode & ~(mask & 0o6777) if how == "=" else mode
+        mode = kept & ~(bits & mask) if how == "-" else kept | bits & mask
+    return mode
+
+
+def _octal(mode: str) -> int:
+    return int(mode, 8) if re.fullmatch(r"[0-7]+", mode) else 0o755
+
+
+def _is_recursive(options: dict[str, str]) -> bool:
+    return "--recursive" in options or any(
+        "R" in name for name in options if not name.startswith("--")
+    )
+
+
 def of_tmpfiles(text: str) -> Iterator[Directory]:
     """Yield the directories that a file of tmpfiles.d(5) makes."""
     for line in _lines(text):
@@ -213,51 +375,3 @@ def _options(words: list[str], values: tuple[str, ...]) -> tuple[dict[str, str],
         else:
             options[name] = next(pending, "") if name in values else ""
     return options, rest
-
-
-def _commands(text: str) -> Iterator[list[str]]:
-    """Yield the simple commands of a script, all of whose words are known."""
-    variables: dict[str, list[str]] = {}
-    for line in re.sub(r"\\\n", " ", text).splitlines():
-        lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|()<>")
-        lexer.wordchars += "$`:,+%!{}@[]^"
-        try:
-            words = list(lexer)
-        except ValueError:  # a quotation that goes on
-            continue
-        command: list[str] = []
-        for word in [*words, ";"]:
-            if set(word) <= set(";&|()"):
-                yield from _expanded(command, variables)
-                command = []
-            elif command or word not in _SHELL_WORDS:
-                command.append(word)
-
-
-def _expanded(words: list[str], variables: dict[str, list[str]]) -> Iterator[list[str]]:
-    """Yield a command for each value of a loop's variables; take note of what variables are."""
-    if words[:1] == ["for"] and words[2:3] == ["in"]:
-        variables[words[1]] = [value for word in words[3:] for value in _values(word, variables)]
-        return
-    if words and (match := re.fullmatch(r"(\w+)=(.*)", words[0])):
-        if len(words) == 1:
-            variables[match[1]] = _values(match[2], variables)
-        return
-    if ">" in words:  # of no interest
-        words = words[: words.index(">")]
-    all_words = [_values(word, variables) for word in words]
-    count = max(map(len, all_words), default=0)
-    if 0 in map(len, all_words) or count > _MOST:
-        return
-    for i in range(count):
-        yield [values[i % len(values)] for values in all_words]
-
-
-def _values(word: str, variables: dict[str, list[str]]) -> list[str]:
-    """Return what a word may stand for; nothing if that is not known."""
-    match = re.search(r"\$(?:\{(\w+)\}|(\w+))", word)
-    if not match:
-        return [] if set(word) & set("$`*?") else [word]
-    values = variables.get(match[1] or match[2], [])
-    head, tail = word[: match.start()], word[match.end() :]
-    return [whole for value in values for whole in _values(head + value + tail, variables)]

@@ -12,7 +12,7 @@ import os
 import shlex
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -21,7 +21,8 @@ from . import cpio
 from .accounts import Accounts, Directory, Host, Wanted
 from .elf import Elf, Loader, inspect
 from .errors import ImageError
-from .packages import Contents
+from .maintainer import Mark, changed
+from .packages import Contents, outdated
 
 # What the guest's first process mounts, or the image itself needs: nothing of a user's would be
 # seen there.
@@ -142,6 +143,11 @@ class Overlay:
         """What was added, for people."""
         return tuple(self._sources)
 
+    @property
+    def not_run(self) -> dict[str, list[str]]:
+        """Programs that packages' scripts would have run: see `packages.Contents`."""
+        return {name: run for each in self._packages for name, run in each.not_run.items()}
+
     def __bool__(self) -> bool:
         return bool(self._entries or self._packages)
 
@@ -177,8 +183,9 @@ class Overlay:
         if self._completed is None:
             whole = self._copy()
             whole._interpreters = list(self._interpreters)
-            for contents in self._packages:
-                whole._unpack(contents)
+            old = outdated(self._packages)
+            for contents, without in zip(self._packages, old, strict=True):
+                whole._unpack(contents, without)
             whole._add_interpreters()
             self._completed = whole
         return self._completed
@@ -266,6 +273,30 @@ class Overlay:
             if entry.owner == (0, 0) and (names := accounts.owner_of(path)):
                 self._entries[path] = replace(entry, owner=accounts.owner(*names))
         self._add_directories(wanted, accounts)
+        for contents in self._packages:
+            for mark in contents.deeds.marks:
+                self._mark(mark, accounts)
+
+    def _mark(self, mark: Mark, accounts: Accounts) -> None:
+        """Have a package's file, or what is below a directory, belong to whom its script says."""
+        try:
+            top = self._follow(mark.path)
+        except ImageError:  # links of a user's that lead to each other
+            return
+        places = [top]
+        if mark.below:
+            places += [path for path in self._packaged if path.startswith(f"{top}/")]
+        for place in places:
+            entry = self._entries.get(place)
+            if entry and place in self._packaged:
+                mode = changed(stat.S_IMODE(entry.mode), mark.mode) if mark.mode else entry.mode
+                user, group = accounts.owner(mark.user, mark.group)
+                owner = (
+                    user if mark.user else entry.owner[0],
+                    group if mark.group else entry.owner[1],
+                )
+                kind = stat.S_IFMT(entry.mode)
+                self._entries[place] = replace(entry, mode=kind | stat.S_IMODE(mode), owner=owner)
 
     def _add_directories(self, wanted: Wanted, accounts: Accounts) -> None:
         """Add the directories of users; the relay makes those on file systems that it mounts."""
@@ -284,6 +315,7 @@ class Overlay:
             there = self._at(path)
             if there is None or there.path in self._implied:
                 self._put(cpio.Entry(path, stat.S_IFDIR | directory.mode, owner=owner))
+                self._packaged.add(self._follow(path))
             elif there.path in self._packaged and there.is_directory and directory.user:
                 mode = stat.S_IFDIR | directory.mode
                 self._entries[there.path] = replace(there, mode=mode, owner=owner)
@@ -475,11 +507,11 @@ class Overlay:
         self._completed = None
         self._sources.append(f"package {said}")
 
-    def _unpack(self, contents: Contents) -> None:
-        """Add the files of packages that are not there by a user's will."""
+    def _unpack(self, contents: Contents, without: Collection[str]) -> None:
+        """Add the files of packages, but for some, that are not there by a user's will."""
         self._merge_usr()
-        for member, data in contents.members:
-            entry = self._of_member(member, data)
+        for package, member, data in contents.members:
+            entry = None if package in without else self._of_member(member, data)
             if entry is None or _is_mounted(entry.path):
                 continue
             place = self._follow(entry.path, last=False)
@@ -496,15 +528,30 @@ class Overlay:
                 self._packaged.add(place)
                 if entry.mode & 0o111 and entry.data.startswith(b"#!"):
                     self._need_shell(entry)
-        for path, target in contents.deeds.links.items():
-            if self._at(path) is None and self._at(target):
-                self._put(cpio.symlink(path, target))
-                self._packaged.add(self._follow(path, last=False))
-        for path, source in contents.deeds.copies.items():
-            original = self._at(source)
-            if self._at(path) is None and original:
-                self._put(_renamed(original, path))
-                self._packaged.add(self._follow(path, last=False))
+        deeds = contents.deeds
+        for path, target in deeds.links.items():
+            self._put_missing(cpio.symlink(path, target), str(PurePosixPath(path).parent / target))
+        for path, source in deeds.copies.items():
+            self._put_missing(cpio.file(path, b""), source)
+        for path in deeds.empty:
+            self._put_missing(cpio.file(path, b""))
+
+    def _put_missing(self, entry: cpio.Entry, source: str = "") -> None:
+        """Put what a package's script would make: a link to a source, a copy of it, an empty file.
+
+        Where something is already, or nothing can be, that stays as it is.
+        """
+        with contextlib.suppress(ImageError):
+            original = self._at(source) if source else entry
+            if original is None or _is_mounted(entry.path):
+                return
+            if not entry.is_symlink:
+                into = self._is_directory(entry.path) and bool(source)
+                name = f"/{PurePosixPath(source).name}" if into else ""
+                entry = _renamed(original, f"{entry.path}{name}")
+            if self._at(entry.path) is None:
+                self._put(entry)
+                self._packaged.add(self._follow(entry.path, last=False))
 
     def _need_shell(self, script: cpio.Entry) -> None:
         """Have a shell brought for a package's script: no package says that it depends on one."""

@@ -12,13 +12,13 @@ import platform
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from . import apt
+from . import apt, keystore
 from .cache import Cache
 from .errors import ImageError
 from .maintainer import Deeds
@@ -50,6 +50,16 @@ _NOT_FILES = re.compile(
 _AUTHORITIES = "/usr/share/ca-certificates/"
 _PAM = "/usr/share/pam/common-"
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+_KEYSTORE = "/etc/ssl/certs/java/cacerts"
+
+# What scripts run whose effect is had otherwise, or is none that a guest would notice: bytecode and
+# caches are made again, or done without.
+_DONE = re.compile(
+    r"(update-ca-certificates|pam-auth-update|ldconfig|py3?(compile|clean)|fc-cache"
+    r"|update-(mime|desktop)\S*|gio-querymodules|glib-compile-schemas|systemctl|deb-\S+|dpkg-\S+"
+    r"|systemd-\S+|runit-helper|[gs]etcap|python3\S*|perl)"
+)
+_PROGRAMS = re.compile(r"(/usr)?(/local)?/s?bin/([^/]+)")
 
 # In the name of a directory, as in the names of apt's files.
 _COLON = "%3a"
@@ -68,8 +78,15 @@ class _Manifest(msgspec.Struct, frozen=True):
 class Contents:
     """What packages bring: members of their archives, in the order in which they are unpacked."""
 
-    members: list[tuple[tarfile.TarInfo, bytes]] = field(default_factory=list)
+    members: list[tuple[str, tarfile.TarInfo, bytes]] = field(default_factory=list)
+    """With the name of the package that each is from."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """By name of a package."""
+    wanted: str = ""
+    """The package of which a user has named a version."""
     deeds: Deeds = field(default_factory=Deeds)
+    not_run: dict[str, list[str]] = field(default_factory=dict)
+    """Programs that a package's own script would have run, by the package's name."""
 
 
 def ensure(
@@ -84,7 +101,8 @@ def ensure(
     """Return the files of a package and of what it depends on; fetch them if they are missing.
 
     `suite`: this machine's own release of Debian, unless another is named. With `refresh`, look
-    whether Debian has a newer version. Raises a Ns3QemuError that says what to do.
+    whether Debian has newer versions, of what it depends on, too. Raises a Ns3QemuError that says
+    what to do.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name):
         message = f"not the name of a Debian package: {name!r}"
@@ -96,8 +114,10 @@ def ensure(
     }
     if version is None and found and not refresh:
         version = apt.newest(found)
-    directory = found.get(version or "") or _fetch(cache, steps, suite, name, version)
-    manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=_Manifest)
+    directory = found.get(version or "")
+    if directory is None or refresh:
+        directory = _fetch(cache, steps, suite, name, version)
+    manifest = _manifest(directory)
     steps.ready(f"Package {name}", f"{manifest.packages[name]} and {len(manifest.files) - 1} more")
     return [directory / file for file in manifest.files.values()]
 
@@ -125,14 +145,13 @@ def _fetch(cache: Cache, steps: Steps, suite_name: str, name: str, version: str 
         raise ImageError(message, f"{there} Other programs: image.add(path).")
     version = version or apt.newest(versions)
     directory = cache.packages / suite_name / f"{name}_{version.replace(':', _COLON)}"
+    packages = _needed(suite, name, version)
+    if directory.is_dir() and _manifest(directory).packages != packages:
+        cache.remove(directory)
 
     def build(result: Path, _work: Path) -> None:
         title = f"Fetching {name} {version} from Debian {suite_name}"
         with steps.step("package", title, "Check the network, then start again.") as step:
-            others = [*_COMPANIONS, *(each for names in _OPENED.values() for each in names)]
-            chosen = suite.installation({name: version}, [c for c in others if c != name])
-            needed = _reachable(name, suite.fields(chosen))
-            packages = {each: v for each, v in chosen.items() if each in needed}
             files = suite.download(step, packages, result)
             named = {each: files[each].name for each in packages}
             manifest = _Manifest(suite_name, name, packages, named)
@@ -141,6 +160,18 @@ def _fetch(cache: Cache, steps: Steps, suite_name: str, name: str, version: str 
             )
 
     return cache.produce(directory, build, steps.waiting(f"Package {name}"))
+
+
+def _manifest(directory: Path) -> _Manifest:
+    return msgspec.json.decode((directory / "manifest.json").read_bytes(), type=_Manifest)
+
+
+def _needed(suite: apt.Suite, name: str, version: str) -> dict[str, str]:
+    """Return a package and what it depends on: version by name, in the order of installation."""
+    others = [*_COMPANIONS, *(each for names in _OPENED.values() for each in names)]
+    chosen = suite.installation({name: version}, [c for c in others if c != name])
+    needed = _reachable(name, suite.fields(chosen))
+    return {each: v for each, v in chosen.items() if each in needed}
 
 
 def _components() -> tuple[str, ...]:
@@ -191,24 +222,63 @@ def read(files: Iterable[Path]) -> Contents:
     """Return what these packages bring. Raises ImageError for a file that is no package."""
     contents = Contents()
     made: dict[str, bytes] = {}
+    authorities: dict[str, bytes] = {}
+    run: dict[str, set[str]] = {}
+    programs: set[str] = set()
     for file in files:
+        name, essential = "", False
+        before = contents.deeds.programs
+        contents.deeds.programs = set()
         for member, data in _members(file, "--ctrl-tarfile"):
-            if member.name.lstrip("./") in ("preinst", "postinst"):
+            part = member.name.lstrip("./")
+            if part in ("preinst", "postinst"):
                 contents.deeds.read_script(data.decode(errors="replace"))
+            elif part == "control":
+                said = next(apt.parse_deb822(data.decode(errors="replace")), {})
+                name, essential = said.get("package", ""), said.get("essential") == "yes"
+                contents.versions[name] = said.get("version", "")
+        run[name], contents.deeds.programs = contents.deeds.programs, before
         for member, data in _members(file, "--fsys-tarfile"):
             path = f"/{member.name.removeprefix('.').strip('/')}"
             _read_declarations(contents.deeds, path, data)
+            if not essential and not member.isdir() and (match := _PROGRAMS.fullmatch(path)):
+                programs |= {path, match[3]}
             if path.startswith(_AUTHORITIES) and path.endswith(".crt"):
                 made[_BUNDLE] = made.get(_BUNDLE, b"") + data.rstrip(b"\n") + b"\n"
+                authorities[path.rpartition("/")[2]] = data
             elif path.startswith(_PAM) and "." not in path:
                 made[f"/etc/pam.d/common-{path.removeprefix(_PAM)}"] = _pam(data)
             if path != "/" and not _NOT_FILES.match(f"{path}/"):
-                contents.members.append((member, data))
+                contents.members.append((name, member, data))
+    for name, words in run.items():
+        names = {word.rpartition("/")[2] for word in words & programs}
+        if wanting := sorted(each for each in names if not _DONE.fullmatch(each)):
+            contents.not_run[name] = wanting
+    if "ca-certificates-java" in contents.versions:
+        made[_KEYSTORE] = keystore.of_certificates(authorities)
     for path, data in made.items():
         member = tarfile.TarInfo(f".{path}")
         member.size = len(data)
-        contents.members.append((member, data))
+        contents.members.append(("", member, data))
     return contents
+
+
+def outdated(given: Sequence[Contents]) -> list[set[str]]:
+    """Return which packages of each of these are left out, since others have a newer version.
+
+    Of a package, a machine has one version: programs run with libraries newer than their own. The
+    one that a user has named counts more.
+    """
+    versions: dict[str, set[str]] = {}
+    for contents in given:
+        for name, version in contents.versions.items():
+            versions.setdefault(name, set()).add(version)
+    best = {name: apt.newest(there) for name, there in versions.items() if len(there) > 1}
+    best |= {each.wanted: each.versions[each.wanted] for each in given if each.wanted}
+    return [
+        {name for name, version in each.versions.items() if best.get(name, version) != version}
+        for each in given
+    ]
 
 
 def _pam(template: bytes) -> bytes:
@@ -227,6 +297,8 @@ def _pam(template: bytes) -> bytes:
 
 
 def _read_declarations(deeds: Deeds, path: str, data: bytes) -> None:
+    if not path.endswith((".conf", ".service")):
+        return
     text = data.decode(errors="replace")
     if re.fullmatch(r"/usr/lib/sysusers\.d/[^/]+\.conf", path):
         deeds.read_sysusers(text)

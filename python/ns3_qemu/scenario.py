@@ -111,7 +111,10 @@ class Tcp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The kernel modules that it takes, where they are not built in."""
+        """The kernel modules that it takes, where they are not built in; a guest loads them.
+
+        With all congestion controls, machines are started from the same image.
+        """
         # Reno is a part of TCP itself.
         name = self.congestion_control
         return () if name == "reno" else (f"tcp_{name}",)
@@ -298,10 +301,9 @@ class Hosts(HostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
         said = own.over(self)
         return said.over(_LIKE[said.like]) if said.like else said
 
-    def image(self, host: str, modules: Sequence[str] = ()) -> ImageSpec:
+    def image(self, host: str) -> ImageSpec:
         """Return the image of a host's machine."""
-        values = self.options(host).image_values()
-        return ImageSpec(getattr(self, host), extra_modules=tuple(modules), **values)
+        return ImageSpec(getattr(self, host), **self.options(host).image_values())
 
 
 NEVER_IDLE = ("queue", "sender")

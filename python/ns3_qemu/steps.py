@@ -129,6 +129,10 @@ class Steps:
                 f"==> {title}: ready {detail}".rstrip(), markup=False, soft_wrap=True
             )
 
+    def remark(self, text: str) -> None:
+        """Say what a user should know of what is made."""
+        self.console.print(f"==> {text}", markup=False, soft_wrap=True)
+
     def waiting(self, title: str) -> Callable[[], None]:
         """Return what says that another process is at this step (for Cache.produce)."""
         return lambda: self.console.print(

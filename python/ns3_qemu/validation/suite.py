@@ -70,10 +70,9 @@ class Job:
     def images(self) -> list[ImageSpec]:
         """Return the images of its machines."""
         scenario = self._read((*self.settings, *self.mutations))
-        modules = scenario.tcp.modules
         native = self.system.startswith(scenarios.NATIVE)
         hosts = () if native else ("sender", "receiver")
-        return [scenario.hosts.image(host, modules) for host in hosts]
+        return [scenario.hosts.image(host) for host in hosts]
 
     def _read(self, settings: tuple[str, ...]) -> Scenario:
         hosts = (f'hosts.sender="{self.system}"', f'hosts.receiver="{self.system}"')
