@@ -6,6 +6,7 @@
 
 #include "ns3/type-id.h"
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -44,12 +45,18 @@ class TcpDefaults
     /** Sets a parameter of the kernel. @return false if it has none of this name */
     using SetValue = std::function<bool(const std::string& name, const std::string& value)>;
 
+    /** Sets rto_min of all routes, in ms. */
+    using SetMinimumRto = std::function<void(uint32_t milliseconds)>;
+
     /**
      * Carry what a script has changed into a guest, and tell once what cannot be.
      * @param setSysctl sets one by its name
      * @param setParameter sets one of a module by the path of its file
+     * @param setMinimumRto takes TcpSocketBase::MinRto where a kernel has no sysctl for it
      */
-    static void Apply(const SetValue& setSysctl, const SetValue& setParameter);
+    static void Apply(const SetValue& setSysctl,
+                      const SetValue& setParameter,
+                      const SetMinimumRto& setMinimumRto);
 };
 
 } // namespace ns3

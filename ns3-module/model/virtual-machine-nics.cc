@@ -284,6 +284,12 @@ VirtualMachine::GetInterfaceIndices() const
     return m_interfaceIndices;
 }
 
+uint32_t
+VirtualMachine::GetMinimumRto() const
+{
+    return m_minimumRto;
+}
+
 void
 VirtualMachine::PrepareLinks()
 {

@@ -50,7 +50,7 @@ class TcpDefaultsTestCase : public TestCase
                     sysctls += value.empty() ? 0 : 1;
                     return true;
                 };
-                TcpDefaults::Apply(count, count);
+                TcpDefaults::Apply(count, count, [](uint32_t) {});
                 std::cerr.rdbuf(before);
                 type.SetAttributeInitialValue(i, info.originalInitialValue);
                 const auto name = type.GetName() + "::" + info.name;
