@@ -13,7 +13,7 @@ SCRIPT = """
 for name, value in (("TcpSocketBase::UseEcn", "On"), ("TcpSocketBase::Sack", "false"),
                     ("TcpSocketBase::Timestamp", "false"), ("TcpSocket::DataRetries", "9"),
                     ("TcpSocketBase::MinRto", "400ms"), ("TcpCubic::Beta", "0.8"),
-                    ("TcpSocket::InitialCwnd", "7"),
+                    ("TcpSocket::InitialCwnd", "7"), ("TcpSocket::DelAckCount", "1"),
                     ("TcpSocketBase::ClockGranularity", "10ms"),
                     ("TcpSocketState::EnablePacing", "true"),
                     ("TcpSocketState::MaxPacingRate", "1Gbps")):
@@ -100,14 +100,21 @@ def test_least_timeout_is_that_of_routes_before_there_was_a_sysctl(ended: Any):
     assert 0.4 < timeouts[0] < 0.5
 
 
-def test_each_route_of_the_simulation_has_the_least_timeout(ended: Any):
+def test_each_segment_is_acknowledged(ended: Any):
+    """DelAckCount 1 is quickack; the kernel's own is every second."""
+    sent, acknowledged = ended.result["sent"], ended.result["acknowledged"]
+    arrived = [time for time, _ in sent if time < acknowledged[-1] - 0.01]  # there and back
+    assert len(acknowledged) - 1 == pytest.approx(len(arrived), abs=2)
+
+
+def test_each_route_of_the_simulation_has_these_metrics(ended: Any):
     """Also those to networks of addresses, and what a connection makes of one."""
     routes = ended.result["routes"]
-    least = {"lock": 1 << 13, "rto_min": 400}
+    own = {"lock": 1 << 13, "rto_min": 400, "quickack": 1}
     networks = ("10.0.0.0/24", "10.0.1.0/24", "fd00::/64")
-    assert {name: routes[name] for name in networks} == dict.fromkeys(networks, least)
-    assert routes["10.9.0.0/16"] == least | {"initcwnd": 3}
-    assert routes["10.0.0.2/32"] == least | {"initcwnd": 7}
+    assert {name: routes[name] for name in networks} == dict.fromkeys(networks, own)
+    assert routes["10.9.0.0/16"] == own | {"initcwnd": 3}
+    assert routes["10.0.0.2/32"] == own | {"initcwnd": 7}
 
 
 def test_what_is_said_to_the_machine_has_the_last_word(ended: Any):

@@ -228,14 +228,14 @@ NodeRoutes<Protocol>::Collect(VirtualMachine& machine)
             }
             else if (const auto* own = metric == 0 ? FindAddressOf(entry) : nullptr)
             {
-                if (machine.GetMinimumRto() == 0 || IsLinkLocal(*own))
+                if (!machine.GetRouteMetrics().IsAny() || IsLinkLocal(*own))
                 {
                     continue;
                 }
-                /* Only a route of ours has a least timeout; in all else it is the kernel's. */
+                /* Only a route of ours has these metrics; in all else it is the kernel's. */
                 SetSource(target, *own);
             }
-            target.minimumRto = machine.GetMinimumRto();
+            target.metrics = machine.GetRouteMetrics();
             key.table = kernelTable;
             if (table.firstWins)
             {
@@ -296,7 +296,7 @@ NodeRoutes<Protocol>::Add(VirtualMachine& machine,
     {
         auto [key, target] = route;
         target.initialWindow = initialWindow;
-        target.minimumRto = machine.GetMinimumRto();
+        target.metrics = machine.GetRouteMetrics();
         machine.Request([&, &key = key, &target = target](ns3qemu::RelayClient& relay) {
             m_guest.Add(relay, key, target, machine.GetInterfaceIndices());
         });

@@ -73,6 +73,9 @@ FromHyStartDetect(const std::string& value)
 /* Before Linux 6.11 there is no sysctl for it, and it belongs to routes alone. */
 constexpr const char* MIN_RTO = "ns3::TcpSocketBase::MinRto";
 
+/* 1 is a route's quickack, 2 is what the kernel does anyway. */
+constexpr const char* DELAYED_ACKS = "ns3::TcpSocket::DelAckCount";
+
 /* At least 1: of a route, 0 means the kernel's own. */
 uint32_t
 ToMilliseconds(const std::string& value)
@@ -100,10 +103,7 @@ GetTable()
         {"ns3::TcpSocket::ConnTimeout", {Fate::WARNING, "the kernel repeats a SYN after 1 s"}},
         {"ns3::TcpSocket::DelAckTimeout",
          {Fate::WARNING, "the kernel delays between 40 and 200 ms"}},
-        {"ns3::TcpSocket::DelAckCount",
-         {Fate::WARNING,
-          "the kernel acknowledges every second segment; a route's quickack has "
-          "it acknowledge each"}},
+        {DELAYED_ACKS, {Fate::ROUTE, "the kernel acknowledges every second segment, or each"}},
         {"ns3::TcpSocket::PersistTimeout",
          {Fate::WARNING, "the kernel probes after its retransmission timeout"}},
         {"ns3::TcpSocketBase::WindowScaling",
@@ -218,7 +218,7 @@ TcpDefaults::GetFate(TypeId type, const std::string& attribute)
 void
 TcpDefaults::Apply(const SetValue& setSysctl,
                    const SetValue& setParameter,
-                   const SetMinimumRto& setMinimumRto)
+                   ns3qemu::RouteMetrics& metrics)
 {
     for (const auto& type : GetTypes())
     {
@@ -244,12 +244,16 @@ TcpDefaults::Apply(const SetValue& setSysctl,
                 }
                 if (key == MIN_RTO)
                 {
-                    setMinimumRto(ToMilliseconds(value));
+                    metrics.minimumRto = ToMilliseconds(value);
                 }
                 else
                 {
                     Warn(key, value, "a guest's kernel has no " + name);
                 }
+            }
+            else if (fate == Fate::ROUTE && std::stoul(value) <= 2)
+            {
+                metrics.quickAck = std::stoul(value) < 2;
             }
             else
             {

@@ -4,9 +4,9 @@
 #ifndef NS3_QEMU_TCP_DEFAULTS_H
 #define NS3_QEMU_TCP_DEFAULTS_H
 
+#include "ns3/guest-routes.h"
 #include "ns3/type-id.h"
 
-#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -26,6 +26,7 @@ class TcpDefaults
     {
         SYSCTL,    //!< a parameter of the kernel
         PARAMETER, //!< one of a module of the kernel, below /sys/module
+        ROUTE,     //!< a metric of all routes
         SOCKET,    //!< an attribute of QemuTcpSocket, see QemuTcpOptions
         WARNING,   //!< nothing: it is told once what to set instead
         INTERNAL,  //!< it is no setting: a list, a pointer
@@ -45,18 +46,15 @@ class TcpDefaults
     /** Sets a parameter of the kernel. @return false if it has none of this name */
     using SetValue = std::function<bool(const std::string& name, const std::string& value)>;
 
-    /** Sets rto_min of all routes, in ms. */
-    using SetMinimumRto = std::function<void(uint32_t milliseconds)>;
-
     /**
      * Carry what a script has changed into a guest, and tell once what cannot be.
      * @param setSysctl sets one by its name
      * @param setParameter sets one of a module by the path of its file
-     * @param setMinimumRto takes TcpSocketBase::MinRto where a kernel has no sysctl for it
+     * @param metrics of all routes: what in Linux belongs to one
      */
     static void Apply(const SetValue& setSysctl,
                       const SetValue& setParameter,
-                      const SetMinimumRto& setMinimumRto);
+                      ns3qemu::RouteMetrics& metrics);
 };
 
 } // namespace ns3

@@ -284,10 +284,10 @@ VirtualMachine::GetInterfaceIndices() const
     return m_interfaceIndices;
 }
 
-uint32_t
-VirtualMachine::GetMinimumRto() const
+const ns3qemu::RouteMetrics&
+VirtualMachine::GetRouteMetrics() const
 {
-    return m_minimumRto;
+    return m_routeMetrics;
 }
 
 void

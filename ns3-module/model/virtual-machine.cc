@@ -398,7 +398,7 @@ VirtualMachine::CarryConfiguration()
         [&relay](const std::string& path, const std::string& value) {
             return WriteIfThere(relay, path, value);
         },
-        [this](uint32_t minimumRto) { m_minimumRto = minimumRto; });
+        m_routeMetrics);
     for (const auto& request : m_configuration)
     {
         request(relay);

@@ -283,7 +283,8 @@ GuestRoutes::ToGuest(const RouteKey& key, const RouteTarget& target, uint32_t in
     route.metric = key.metric;
     route.onLink = target.onLink;
     route.initialWindow = target.initialWindow;
-    route.minimumRto = target.minimumRto;
+    route.minimumRto = target.metrics.minimumRto;
+    route.quickAck = target.metrics.quickAck;
     return route;
 }
 

@@ -88,6 +88,18 @@ struct RouteKey
     }
 };
 
+/** What a route says of the connections over it. Zero leaves it to the kernel. */
+struct RouteMetrics
+{
+    uint32_t minimumRto{0}; //!< rto_min, ms
+    bool quickAck{false};   //!< each segment is acknowledged at once
+
+    bool IsAny() const
+    {
+        return minimumRto != 0 || quickAck;
+    }
+};
+
 /** Where a route leads to. */
 struct RouteTarget
 {
@@ -98,7 +110,7 @@ struct RouteTarget
     bool hasSource{false};            //!< what follows is meant
     std::array<uint8_t, 16> source{}; //!< of packets that have no source yet
     uint32_t initialWindow{0};        //!< initcwnd, segments; 0 leaves it to the kernel
-    uint32_t minimumRto{0};           //!< rto_min, ms; 0 leaves it to the kernel
+    RouteMetrics metrics;
 
     /** All of it, to be compared. */
     auto Tie() const
@@ -110,7 +122,8 @@ struct RouteTarget
                         hasSource,
                         source,
                         initialWindow,
-                        minimumRto);
+                        metrics.minimumRto,
+                        metrics.quickAck);
     }
 
     bool operator==(const RouteTarget& other) const
