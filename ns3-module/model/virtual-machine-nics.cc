@@ -313,6 +313,12 @@ VirtualMachine::NoteArrival(uint32_t nic)
     m_arrivedBy = nic;
 }
 
+const ns3qemu::RouteMetrics&
+VirtualMachine::GetRouteMetrics() const
+{
+    return m_routeMetrics;
+}
+
 void
 VirtualMachine::PrepareLinks()
 {

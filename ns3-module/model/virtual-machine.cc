@@ -413,7 +413,8 @@ VirtualMachine::CarryConfiguration()
         },
         [&relay](const std::string& path, const std::string& value) {
             return WriteIfThere(relay, path, value);
-        });
+        },
+        m_routeMetrics);
     for (const auto& request : m_configuration)
     {
         request(relay);

@@ -10,6 +10,7 @@
 #include "ns3/callback.h"
 #include "ns3/data-rate.h"
 #include "ns3/event-id.h"
+#include "ns3/guest-routes.h"
 #include "ns3/nstime.h"
 #include "ns3/relay-client.h"
 #include "ns3/traced-callback.h"
@@ -204,6 +205,8 @@ class VirtualMachine : public GuestAccess
     /** @return the guest's name of an interface. The machine must run. */
     const std::string& GetInterfaceName(Ptr<NetDevice> device);
     const std::vector<uint32_t>& GetInterfaceIndices() const override;
+    /** @return what all routes that the guest is given say */
+    const ns3qemu::RouteMetrics& GetRouteMetrics() const;
 
     /**
      * TracedCallback signature of a turn.
@@ -414,6 +417,7 @@ class VirtualMachine : public GuestAccess
     std::vector<Ptr<QemuNetDevice>> m_nics;
     std::vector<GuestNic> m_guestNics;
     std::vector<uint32_t> m_interfaceIndices;
+    ns3qemu::RouteMetrics m_routeMetrics;
     std::unique_ptr<ns3qemu::VmDriver> m_driver;
     State m_state{State::NEW};
     bool m_elsewhere{false}; // another rank has it
