@@ -19,6 +19,7 @@ for name, value in (("TcpSocketBase::UseEcn", "On"), ("TcpSocketBase::Sack", "fa
                     ("TcpSocketState::MaxPacingRate", "1Gbps")):
     ns.Config.SetDefault(f"ns3::{name}", ns.StringValue(value))
 nodes, devices = point_to_point("10Mbps", "5ms")
+same_network = ns.PointToPointHelper().Install(nodes)
 helper().Install(nodes)
 addresses = ns.Ipv4AddressHelper(ns.Ipv4Address("10.0.0.0"), ns.Ipv4Mask("255.255.255.0"))
 there = ns.InetSocketAddress(addresses.Assign(devices).GetAddress(1), 5000).ConvertTo()
@@ -29,6 +30,7 @@ vm.SetSysctl("net.ipv4.tcp_timestamps", "1")
 link = ns.PointToPointHelper()
 link.EnablePcap("sent.pcap", devices.Get(0), False, True)
 vm.AddAddress(devices.Get(0), "10.0.1.1/24")
+vm.AddAddress(same_network.Get(0), "10.0.0.3/24")
 vm.AddAddress(devices.Get(0), "fd00::1/64")
 vm.AddRoute("10.9.0.0/16", "10.0.0.2", devices.Get(0), 3)
 ns.Simulator.Stop(ns.Seconds(1.1))
@@ -40,9 +42,9 @@ devices.Get(1).SetAttribute("ReceiveErrorModel", ns.PointerValue(lost))
 ns.Simulator.Stop(ns.Seconds(0.6))
 ns3_qemu.Run()
 from ns3_qemu import guest
-RESULT["routes"] = {  # of two to one destination, what the kernel takes
-    route.destination: dict(route.attributes)
-    for route in sorted(guest.routes(vm), key=lambda route: -route.metric)}
+routes = sorted(guest.routes(vm), key=lambda route: route.metric)
+# Of two to one destination, the one that the kernel takes.
+RESULT["routes"] = {route.destination: dict(route.attributes) for route in reversed(routes)}
 for name in ("ecn", "sack", "timestamps", "retries2", "window_scaling"):
     RESULT[name] = str(vm.GetSysctl(f"net.ipv4.tcp_{name}")).strip()
 RESULT["beta"] = str(vm.ReadFile("/sys/module/tcp_cubic/parameters/beta")).strip()

@@ -217,6 +217,7 @@ NodeRoutes<Protocol>::Collect(VirtualMachine& machine)
                 continue;
             }
             auto& [key, target] = route;
+            bool firstWins = table.firstWins;
             if (known != m_initialWindows.end())
             {
                 target.initialWindow = known->second;
@@ -232,12 +233,14 @@ NodeRoutes<Protocol>::Collect(VirtualMachine& machine)
                 {
                     continue;
                 }
-                /* Only a route of ours has these metrics; in all else it is the kernel's. */
+                /* Only a route of ours has these metrics; in all else it is the kernel's, which
+                 * of two NICs in one network takes the first. */
                 SetSource(target, *own);
+                firstWins = true;
             }
             target.metrics = machine.GetRouteMetrics();
             key.table = kernelTable;
-            if (table.firstWins)
+            if (firstWins)
             {
                 found.emplace(key, target);
             }
