@@ -20,6 +20,7 @@ demo: prepare-demo ## Two Linux kernels talk TCP through ns-3; results go to OUT
 test: lint ## Check style and types, then run all tests
 	@$(BIN)/ns3-qemu setup $(PACKAGES:%=--package %)
 	@$(BIN)/ns3-qemu setup --kernel debian:6.1,flavour=amd64
+	@tree=$$($(BIN)/python scripts/debian-ns3) && scripts/test-ns3 "$$tree"
 	@$(BIN)/python -m pytest -m "not alone" -n auto --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m alone
 

@@ -145,8 +145,7 @@ KeepModprobe(void)
     {
         return errno == ENOENT ? 0 : errno; /* a kernel without modules */
     }
-    const ssize_t written = write(setting, MODPROBE, sizeof(MODPROBE) - 1);
-    const int error = written < 0 ? errno : 0;
+    const int error = FileWriteAll(setting, (const uint8_t*)MODPROBE, sizeof(MODPROBE) - 1);
     (void)close(setting);
     return error;
 }

@@ -6,6 +6,7 @@ import io
 import signal
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,22 @@ def guest_tool(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = Path(__file__).parent / "data" / "guest-tool.c"
     subprocess.run(["musl-gcc", "-static", "-Os", "-o", tool, source], check=True)
     return tool
+
+
+@pytest.fixture(scope="session")
+def ns3_tree() -> Path:
+    """Debian's tree of ns-3 with the module in it, which `make test` has built before.
+
+    Otherwise that takes minutes here.
+    """
+    scripts = Path(__file__).parent.parent / "scripts"
+    source = subprocess.run(
+        [sys.executable, scripts / "debian-ns3"], stdout=subprocess.PIPE, text=True, check=True
+    ).stdout.strip()
+    built = subprocess.run(
+        [scripts / "test-ns3", "--build", source], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return Path(built.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A guest has the limits of a host of a usual size, whatever memory it has itself."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,46 @@ def test_one_connection_fills_a_long_fast_link(vm_image: Path, tmp_path: Path):
     )
     assert done.status == 0, done.errors
     assert done.result["mbps"] == pytest.approx(1000 * 1448 / 1502, abs=1)
+
+
+def test_a_satellite_link_begins_as_the_manual_says(vm_image: Path, tmp_path: Path):
+    """50 Mbit/s and 600 ms there and back.
+
+    Slow start doubles the window each round trip, from 10 segments on, until the receiver's
+    buffer is the limit: 3 of 6 MiB, which are 41.9 Mbit/s.
+    """
+    done = run_script(
+        """
+        nodes = ns.NodeContainer(2)
+        link = ns.PointToPointHelper()
+        link.SetDeviceAttribute("DataRate", ns.StringValue("50Mbps"))
+        link.SetChannelAttribute("Delay", ns.StringValue("300ms"))
+        link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue("4000p"))
+        devices = link.Install(nodes)
+        for i, address in enumerate((CLIENT, SERVER)):
+            machine(helper(), nodes.Get(i), devices.Get(i), address)
+        received = sink(nodes.Get(1))
+        source(nodes.Get(0), start="0.1s")
+        total = []
+        for stop in (2, 4, 6):
+            ns.Simulator.Stop(ns.Seconds(stop) - ns.Simulator.Now())
+            ns3_qemu.Run()
+            total.append(received.GetTotalRx())
+        RESULT["mbps"] = [(total[i + 1] - total[i]) * 8 / 2e6 for i in range(2)]
+        info = nodes.Get(1).GetObject[ns.VirtualMachine]().GetSysctl("net.ipv4.tcp_rmem")
+        RESULT["buffer"] = int(str(info).split()[2])
+        ns.Simulator.Destroy()
+        finish()
+        """,
+        vm_image,
+        tmp_path,
+    )
+    assert done.status == 0, done.errors
+    manual = (Path(__file__).parent.parent / "ns3-module/doc/qemu.rst").read_text()
+    rows = [rf"^{row} +\S+ +(\S+) +\S+$" for row in (r"2 to 4 \(slow start\)", "4 to 6")]
+    told = [float(re.findall(row, manual, re.MULTILINE)[0]) for row in rows]  # of 6.1
+    assert done.result["mbps"] == pytest.approx(told, abs=0.05)
+    assert done.result["buffer"] / 2 * 8 / 0.6 == pytest.approx(41.9e6, abs=0.05e6)
 
 
 def test_a_guest_that_is_out_of_memory_is_named_once(tmp_path: Path):

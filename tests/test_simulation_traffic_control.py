@@ -42,7 +42,7 @@ KINDS: dict[str, tuple[dict[str, str], str, dict[int, int]]] = {
         {1: 3000, 2: 100, 3: 100000, 4: 1},
     ),
     "Pie": (
-        {"MaxSize": "99p", "QueueDelayReference": "20ms", "A": "0.25"},
+        {"MaxSize": "99p", "QueueDelayReference": "20ms", "A": "0.25", "DequeueThreshold": "10000"},
         "pie",
         {1: 20000, 2: 99, 4: 4, 5: 20, 6: 0},
     ),
@@ -192,7 +192,12 @@ def test_addresses_alone_leave_a_guest_its_own_queueing_discipline(vm_image: Pat
     [
         ("Mq", {}, "NIC has one"),
         ("Red", {"FengAdaptive": "true"}, "RedQueueDisc::FengAdaptive = true"),
-        ("FqCoDel", {"EnableSetAssociativeHash": "true"}, "guest.set_qdisc"),
+        (
+            "Pie",
+            {"DequeueThreshold": "10000", "UseDequeueRateEstimator": "true"},
+            "PieQueueDisc::DequeueThreshold = 10000",
+        ),
+        ("FqCoDel", {"EnableSetAssociativeHash": "true"}, "guest.set_qdisc), or leave a node"),
     ],
 )
 def test_what_has_no_counterpart_is_one_error_that_says_what_to_do(

@@ -73,6 +73,7 @@ def test_route_with_its_attributes(vm: Vm, name: str):
         "advmss": 1000,
         "window": 40_000,
         "hoplimit": 9,
+        "lock": 1 << 13,  # of rto_min (RTAX_RTO_MIN), without which it has no effect
         "rto_min": 300,
         "cc_algo": "reno",
     }

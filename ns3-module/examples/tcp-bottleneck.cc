@@ -21,7 +21,7 @@ main(int argc, char* argv[])
     std::string congestion = "reno";
     std::string rate = "2Mbps";
     std::string queue = "20p";
-    std::string pcap = "tcp-bottleneck";
+    bool pcap = true;
     double duration = 10;
     CommandLine cmd(__FILE__);
     cmd.Usage("Two Linux kernels talk TCP through a router of ns-3's own and a bottleneck.");
@@ -30,7 +30,7 @@ main(int argc, char* argv[])
     cmd.AddValue("rate", "Data rate of the bottleneck", rate);
     cmd.AddValue("queue", "Length of the bottleneck's queue", queue);
     cmd.AddValue("duration", "How long it sends, s", duration);
-    cmd.AddValue("pcap", "How the captures' names begin; empty: none", pcap);
+    cmd.AddValue("pcap", "Capture at both hosts", pcap);
     cmd.Parse(argc, argv);
 
     NodeContainer nodes(3);
@@ -70,9 +70,9 @@ main(int argc, char* argv[])
     sink->SetAttribute("Local", AddressValue(InetSocketAddress(Ipv4Address::GetAny(), 5001)));
     receiver->AddApplication(sink);
 
-    if (!pcap.empty())
+    if (pcap)
     {
-        qemu.EnablePcapAll(pcap);
+        qemu.EnablePcapAll("tcp-bottleneck");
     }
     Simulator::Stop(Seconds(1 + duration));
     Simulator::Run();

@@ -3,6 +3,7 @@
  */
 #include "qemu-helper.h"
 
+#include "../model/distributed-run.h"
 #include "../model/qemu-net-device.h"
 #include "../model/qemu-socket-factory.h"
 #include "../model/virtual-machine.h"
@@ -59,6 +60,15 @@ void
 TraceTcpSoon(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
 {
     Simulator::ScheduleNow(&TraceTcp, writer, node);
+}
+
+/* The rank of a distributed simulation that simulates the node writes its files. */
+template <typename Ip>
+bool
+IsElsewhere(Ptr<Ip> ip)
+{
+    const auto node = ip->template GetObject<Node>();
+    return node && DistributedRun::IsElsewhere(node);
 }
 
 } // namespace
@@ -186,6 +196,10 @@ void
 QemuHelper::EnableTcpInfo(const std::string& filename, Ptr<Application> source)
 {
     NS_LOG_FUNCTION(filename << source);
+    if (source->GetNode() && DistributedRun::IsElsewhere(source->GetNode()))
+    {
+        return;
+    }
     auto writer = Create<TcpInfoWriter>(filename);
     if (source->TraceConnectWithoutContext("TcpInfo",
                                            MakeBoundCallback(&WriteGuestTcpInfo, writer)))
@@ -217,7 +231,11 @@ QemuHelper::EnablePcapInternal(std::string prefix,
         NS_LOG_INFO("Device " << device << " is not joined to a virtual machine's NIC");
         return;
     }
-    const auto nic = machine->GetNic(device);
+    const auto nic = machine->GetNic(device); // in all ranks: they number devices alike
+    if (DistributedRun::IsElsewhere(device->GetNode()))
+    {
+        return; // the other rank writes the file
+    }
     PcapHelper helper;
     const std::string filename =
         explicitFilename ? prefix : helper.GetFilenameFromDevice(prefix, nic->GetJoinedDevice());
@@ -238,6 +256,10 @@ QemuHelper::EnablePcapIpv4Internal(std::string prefix,
                                    uint32_t interface,
                                    bool explicitFilename)
 {
+    if (IsElsewhere(ipv4))
+    {
+        return;
+    }
     InternetStackHelper().EnablePcapIpv4(prefix, ipv4, interface, explicitFilename);
 }
 
@@ -247,6 +269,10 @@ QemuHelper::EnablePcapIpv6Internal(std::string prefix,
                                    uint32_t interface,
                                    bool explicitFilename)
 {
+    if (IsElsewhere(ipv6))
+    {
+        return;
+    }
     InternetStackHelper().EnablePcapIpv6(prefix, ipv6, interface, explicitFilename);
 }
 
@@ -257,6 +283,10 @@ QemuHelper::EnableAsciiIpv4Internal(Ptr<OutputStreamWrapper> stream,
                                     uint32_t interface,
                                     bool explicitFilename)
 {
+    if (IsElsewhere(ipv4))
+    {
+        return;
+    }
     InternetStackHelper helper;
     if (stream)
     {
@@ -275,6 +305,10 @@ QemuHelper::EnableAsciiIpv6Internal(Ptr<OutputStreamWrapper> stream,
                                     uint32_t interface,
                                     bool explicitFilename)
 {
+    if (IsElsewhere(ipv6))
+    {
+        return;
+    }
     InternetStackHelper helper;
     if (stream)
     {

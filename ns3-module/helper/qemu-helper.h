@@ -32,7 +32,8 @@ class VirtualMachine;
  * EnablePcap captures Ethernet frames between the guest's stack and its NIC. It may be given a
  * machine's ordinary device or the QemuNetDevice that joins it; both mean the same file.
  * EnablePcapIpv4, EnableAsciiIpv4 and those for IPv6 write what crosses between guest and NICs,
- * from the IP header on, as they do of ns-3's own stack.
+ * from the IP header on, as they do of ns-3's own stack. In a distributed simulation a file of a
+ * node is written by the rank that simulates it.
  */
 class QemuHelper : public InternetStackHelper, public PcapHelperForDevice
 {

@@ -4,6 +4,7 @@
 #include "idle-watch.h"
 
 #include "context-scheduler.h"
+#include "distributed-run.h"
 #include "virtual-machine.h"
 
 #include "ns3/log.h"
@@ -190,6 +191,15 @@ IdleWatch::Look()
     {
         return; // a guest has failed when it was asked
     }
+    if (idle && DistributedRun::IsOn())
+    {
+        std::cerr << "On rank " << Simulator::GetSystemId() << ", at "
+                  << Simulator::Now().GetSeconds()
+                  << " s, nothing is left to happen but timers of the guests' kernels. What other "
+                  << "ranks will send is not known, so the run goes on; it needs Simulator::Stop() "
+                  << "to end." << std::endl;
+        return;
+    }
     if (idle)
     {
         std::cerr << "The run ends at " << Simulator::Now().GetSeconds()
@@ -227,7 +237,8 @@ IdleWatch::HasOtherEvents()
     const auto timers = std::count_if(g_watched.begin(), g_watched.end(), [](const auto& watched) {
         return watched->GetMachine()->GetTimer() != SIM_LINK_NO_DEADLINE;
     });
-    return ContextScheduler::Get()->CountPending() != static_cast<size_t>(timers);
+    return ContextScheduler::Get()->CountPending() !=
+           static_cast<size_t>(timers) + DistributedRun::CountOwnEvents();
 }
 
 bool

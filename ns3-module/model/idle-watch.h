@@ -26,6 +26,9 @@ class VirtualMachine;
  * - no TCP connection of a guest is being opened or closed, or has data that has not arrived.
  *
  * It looks every 10 s at most, and asks guests something only if all else holds.
+ *
+ * A rank of a distributed simulation does not know whether the others are idle, so it says that it
+ * is, once, and goes on.
  */
 class IdleWatch
 {

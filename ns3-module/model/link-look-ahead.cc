@@ -3,6 +3,7 @@
  */
 #include "link-look-ahead.h"
 
+#include "distributed-run.h"
 #include "ethernet-frame.h"
 
 #include "ns3/data-rate.h"
@@ -51,26 +52,38 @@ LinkLookAhead::IsPossible(Ptr<NetDevice> device)
         return false;
     }
     const auto channel = device->GetChannel();
-    return channel && channel->GetInstanceTypeId() == PointToPointChannel::GetTypeId() &&
-           channel->GetNDevices() == 2;
+    return channel && channel->GetNDevices() == 2 &&
+           (channel->GetInstanceTypeId() == PointToPointChannel::GetTypeId() ||
+            DistributedRun::IsBetweenRanks(channel));
 }
 
 LinkLookAhead::LinkLookAhead(Ptr<NetDevice> device, std::function<void()> notify)
     : m_device(DynamicCast<PointToPointNetDevice>(device)),
       m_channel(DynamicCast<PointToPointChannel>(device->GetChannel())),
+      m_remote(DistributedRun::IsBetweenRanks(device->GetChannel())),
       m_notify(std::move(notify)),
       m_delay(FindAccessor(PointToPointChannel::GetTypeId(), "Delay")),
-      m_peerRate(FindAccessor(PointToPointNetDevice::GetTypeId(), "DataRate")),
+      m_rate(FindAccessor(PointToPointNetDevice::GetTypeId(), "DataRate")),
       m_gap(FindAccessor(PointToPointNetDevice::GetTypeId(), "InterframeGap")),
       m_errorModel(FindAccessor(PointToPointNetDevice::GetTypeId(), "ReceiveErrorModel"))
 {
     m_peer = m_channel->GetDevice(m_channel->GetDevice(0) == device ? 1 : 0);
+    m_device->TraceConnectWithoutContext("PhyTxBegin",
+                                         MakeCallback(&LinkLookAhead::OnTransmitBegin, this));
     m_channel->TraceConnectWithoutContext("TxRxPointToPoint",
                                           MakeCallback(&LinkLookAhead::OnTransmission, this));
+    if (m_remote)
+    {
+        /* As it is now: what is under way may have been sent before it became longer. */
+        const Time lag = DistributedRun::GetLag(m_peer->GetNode()->GetSystemId());
+        m_remoteDelay = GetDelay() - lag;
+    }
 }
 
 LinkLookAhead::~LinkLookAhead()
 {
+    m_device->TraceDisconnectWithoutContext("PhyTxBegin",
+                                            MakeCallback(&LinkLookAhead::OnTransmitBegin, this));
     m_channel->TraceDisconnectWithoutContext("TxRxPointToPoint",
                                              MakeCallback(&LinkLookAhead::OnTransmission, this));
 }
@@ -82,16 +95,12 @@ LinkLookAhead::OnTransmission(Ptr<const Packet> packet,
                               Time duration,
                               Time lastBit)
 {
-    /* Sums first: ns-3's times may be finer than a ns. */
-    const Time sent = Simulator::Now() + duration;
     if (to != m_device)
     {
-        TimeValue gap;
-        m_gap->Get(PeekPointer(m_device), gap);
-        m_transmitEnd = (sent + gap.Get()).GetNanoSeconds();
         return;
     }
-    m_peerBusyUntil = sent.GetNanoSeconds();
+    /* Sums first: ns-3's times may be finer than a ns. */
+    m_peerBusyUntil = (Simulator::Now() + duration).GetNanoSeconds();
     const Arrival arrival{(Simulator::Now() + lastBit).GetNanoSeconds(), packet};
     /* A link whose delay has become shorter lets frames overtake others. */
     auto place = m_arrivals.end();
@@ -101,6 +110,18 @@ LinkLookAhead::OnTransmission(Ptr<const Packet> packet,
     }
     m_arrivals.insert(place, arrival);
     m_notify();
+}
+
+/* The device's own, and not the channel's: one to another rank does not tell. */
+void
+LinkLookAhead::OnTransmitBegin(Ptr<const Packet> packet)
+{
+    DataRateValue rate;
+    m_rate->Get(PeekPointer(m_device), rate);
+    TimeValue gap;
+    m_gap->Get(PeekPointer(m_device), gap);
+    const Time duration = rate.Get().CalculateBytesTxTime(packet->GetSize()) + gap.Get();
+    m_transmitEnd = (Simulator::Now() + duration).GetNanoSeconds();
 }
 
 const std::deque<LinkLookAhead::Arrival>&
@@ -124,17 +145,23 @@ LinkLookAhead::Arrived()
     }
 }
 
-int64_t
-LinkLookAhead::GetHorizon() const
+Time
+LinkLookAhead::GetDelay() const
 {
     TimeValue delay;
     m_delay->Get(PeekPointer(m_channel), delay);
+    return delay.Get();
+}
+
+int64_t
+LinkLookAhead::GetHorizon() const
+{
     /* At least the header must be sent: so what is sent last is known, too. */
     DataRateValue rate;
-    m_peerRate->Get(PeekPointer(m_peer), rate);
+    m_rate->Get(PeekPointer(m_peer), rate);
     const Time shortest = rate.Get().CalculateBytesTxTime(PPP_HEADER);
-    return std::max(NowNs(), m_peerBusyUntil) + shortest.GetNanoSeconds() +
-           delay.Get().GetNanoSeconds();
+    const Time delay = m_remote ? m_remoteDelay : GetDelay();
+    return std::max(NowNs(), m_peerBusyUntil) + shortest.GetNanoSeconds() + delay.GetNanoSeconds();
 }
 
 int64_t

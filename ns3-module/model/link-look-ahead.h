@@ -27,6 +27,10 @@ namespace ns3
  * Parallel and Distributed Simulation Systems, 2000): what is sent from now on arrives a
  * propagation delay later at the earliest.
  *
+ * A link to another rank of a distributed simulation gives less. The other rank may be behind, so
+ * from its delay DistributedRun::GetLag() is taken off, and nothing is left if it is the shortest
+ * between the two. What comes over it is not known before it is an event.
+ *
  * All times are simulated times in ns.
  */
 class LinkLookAhead
@@ -78,15 +82,19 @@ class LinkLookAhead
                         Ptr<NetDevice> to,
                         Time duration,
                         Time lastBit);
+    void OnTransmitBegin(Ptr<const Packet> packet);
+    Time GetDelay() const;
 
     Ptr<PointToPointNetDevice> m_device;
     Ptr<NetDevice> m_peer;
     Ptr<PointToPointChannel> m_channel;
+    bool m_remote; // to another rank
     std::function<void()> m_notify;
     Ptr<const AttributeAccessor> m_delay;
-    Ptr<const AttributeAccessor> m_peerRate;
+    Ptr<const AttributeAccessor> m_rate;
     Ptr<const AttributeAccessor> m_gap;
     Ptr<const AttributeAccessor> m_errorModel;
+    Time m_remoteDelay;             // what is left of its delay
     std::deque<Arrival> m_arrivals; // by time
     int64_t m_peerBusyUntil{0};
     int64_t m_transmitEnd{-1};

@@ -74,6 +74,32 @@ HasNetwork(const Ipv6InterfaceAddress& own, Ipv6Address network, Ipv6Prefix pref
            Combine(own.GetAddress(), prefix) == network;
 }
 
+/* The source that a kernel's route for an address has. IPv6 chooses one without it. */
+void
+SetSource(ns3qemu::RouteTarget& target, const Ipv4InterfaceAddress& own)
+{
+    target.hasSource = true;
+    target.source = ToGuestAddress(own.GetLocal()).bytes;
+}
+
+void
+SetSource(ns3qemu::RouteTarget&, const Ipv6InterfaceAddress&)
+{
+}
+
+/* Whether each link has a route of its own to this address's network. */
+bool
+IsLinkLocal(const Ipv4InterfaceAddress&)
+{
+    return false;
+}
+
+bool
+IsLinkLocal(const Ipv6InterfaceAddress& own)
+{
+    return own.GetAddress().IsLinkLocal();
+}
+
 template <typename Address, typename Mask>
 auto
 MakeEntry(Address network, Mask mask, Address gateway, uint32_t interface)
@@ -150,15 +176,17 @@ NodeRoutes<Protocol>::IsReached(const Entry& entry) const
     });
 }
 
-/* Whether the kernel has made its own for an address. */
+/* The address for which the kernel has made its own; null: it has made none. */
 template <typename Protocol>
-bool
-NodeRoutes<Protocol>::IsOfAddress(const Entry& entry) const
+const typename NodeRoutes<Protocol>::InterfaceAddress*
+NodeRoutes<Protocol>::FindAddressOf(const Entry& entry) const
 {
     const auto& addresses = m_interfaces.At(entry.GetInterface()).addresses;
-    return std::any_of(addresses.begin(), addresses.end(), [&](const InterfaceAddress& own) {
-        return HasNetwork(own, entry.GetDest(), GetDestinationMask(entry));
-    });
+    const auto found =
+        std::find_if(addresses.begin(), addresses.end(), [&](const InterfaceAddress& own) {
+            return HasNetwork(own, entry.GetDest(), GetDestinationMask(entry));
+        });
+    return found == addresses.end() ? nullptr : &*found;
 }
 
 template <typename Protocol>
@@ -198,10 +226,16 @@ NodeRoutes<Protocol>::Collect(VirtualMachine& machine)
                 /* In ns-3 the interface decides alone. */
                 target.onLink = !IsReached(entry);
             }
-            else if (metric == 0 && IsOfAddress(entry))
+            else if (const auto* own = metric == 0 ? FindAddressOf(entry) : nullptr)
             {
-                continue;
+                if (!machine.GetRouteMetrics().IsAny() || IsLinkLocal(*own))
+                {
+                    continue;
+                }
+                /* Only a route of ours has these metrics; in all else it is the kernel's. */
+                SetSource(target, *own);
             }
+            target.metrics = machine.GetRouteMetrics();
             key.table = kernelTable;
             if (table.firstWins)
             {
@@ -262,6 +296,7 @@ NodeRoutes<Protocol>::Add(VirtualMachine& machine,
     {
         auto [key, target] = route;
         target.initialWindow = initialWindow;
+        target.metrics = machine.GetRouteMetrics();
         machine.Request([&, &key = key, &target = target](ns3qemu::RelayClient& relay) {
             m_guest.Add(relay, key, target, machine.GetInterfaceIndices());
         });

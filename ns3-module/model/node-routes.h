@@ -96,7 +96,7 @@ class NodeRoutes
 
     Route Make(VirtualMachine& machine, const Entry& entry, uint32_t metric) const;
     bool IsReached(const Entry& entry) const;
-    bool IsOfAddress(const Entry& entry) const;
+    const InterfaceAddress* FindAddressOf(const Entry& entry) const;
     ns3qemu::GuestRoutes::Routes Collect(VirtualMachine& machine);
 
     const GuestInterfaces<InterfaceAddress>& m_interfaces;

@@ -4,6 +4,7 @@
 #include "qemu-net-device.h"
 
 #include "device-credit.h"
+#include "distributed-run.h"
 #include "ethernet-frame.h"
 #include "guest-stack.h"
 #include "link-look-ahead.h"
@@ -19,6 +20,7 @@
 #include "ns3/node.h"
 #include "ns3/simulator.h"
 #include "ns3/uinteger.h"
+#include "ns3/vm-error.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -192,12 +194,43 @@ QemuNetDevice::DescribeNic()
                                     std::to_string(m_txRing) + " is not");
     }
     FindRate();
+    CheckRanks();
     CheckPeer();
     const uint32_t mtu = m_device->GetMtu();
     m_mtuLimit = std::max(mtu, ETHERNET_MTU);
     std::ostringstream address;
     address << Mac48Address::ConvertFrom(m_device->GetAddress());
     return {address.str(), mtu, m_txRing};
+}
+
+/* ---- links between ranks ---- */
+
+bool
+QemuNetDevice::IsRemote() const
+{
+    const auto channel = m_device->GetChannel();
+    return channel && DistributedRun::IsBetweenRanks(channel);
+}
+
+/* On any other link, a node of another rank would hear nothing of what is sent here. */
+void
+QemuNetDevice::CheckRanks() const
+{
+    const auto channel = m_device->GetChannel();
+    for (size_t i = 0; channel && !IsRemote() && i < channel->GetNDevices(); i++)
+    {
+        const auto peer = channel->GetDevice(i);
+        if (peer && peer->GetNode() && DistributedRun::IsElsewhere(peer->GetNode()))
+        {
+            throw ns3qemu::VmError(
+                "VM '" + m_machine->GetName() + "', NIC " + std::to_string(m_nic) + ": " +
+                DistributedRun::Describe(peer->GetNode()) +
+                ", and both are on one link. Ranks are joined by point-to-point links alone, which "
+                "PointToPointHelper makes between nodes that have their system ids already, after "
+                "MpiInterface::Enable. This one is a " +
+                channel->GetInstanceTypeId().GetName());
+        }
+    }
 }
 
 /* ---- Ethernet over point-to-point links ---- */

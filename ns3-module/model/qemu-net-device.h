@@ -85,6 +85,9 @@ class QemuNetDevice : public NetDevice
     /** @return the device that the NIC is joined to */
     Ptr<NetDevice> GetJoinedDevice() const;
 
+    /** @return whether its link leads to another rank of a distributed simulation */
+    bool IsRemote() const;
+
     /** @return what the machine is to have as this NIC. From now on its MTU has a limit. */
     ns3qemu::VmNic DescribeNic();
 
@@ -181,6 +184,7 @@ class QemuNetDevice : public NetDevice
     bool HasEthernetFrames() const;
     bool IsEthernetOverPpp() const;
     void CheckPeer() const;
+    void CheckRanks() const;
     void FindRate();
     void OnWholeFrame(Ptr<const Packet> frame);
     bool SendToLink(const uint8_t* frame, size_t length);

@@ -75,6 +75,10 @@ QemuTcpSink::DoDispose()
 uint64_t
 QemuTcpSink::GetTotalRx()
 {
+    if (m_machine)
+    {
+        m_machine->CheckHere();
+    }
     if (!m_open || !m_machine->IsRunning())
     {
         return m_totalRx;

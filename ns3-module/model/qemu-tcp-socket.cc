@@ -711,7 +711,8 @@ QemuTcpSocket::Flush()
             break;
         }
     }
-    if (m_sendAt >= PIECE)
+    /* Once it is most of it, so that no byte is moved more than once on average. */
+    if (m_sendAt >= PIECE && m_sendAt >= m_sendBuffer.size() / 2)
     {
         m_sendBuffer.erase(m_sendBuffer.begin(), m_sendBuffer.begin() + m_sendAt);
         m_sendAt = 0;

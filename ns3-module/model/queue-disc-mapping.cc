@@ -126,7 +126,8 @@ class Attributes
                         GetType() + "::" + name + " = " + GetText(name) + ": the guest's " + kind +
                         ", which takes the place of this queue disc, has nothing like it; leave it "
                         "at its default, or give the guest the queueing discipline that you want "
-                        "yourself (in Python: ns3_qemu.guest.set_qdisc)");
+                        "yourself (in Python: ns3_qemu.guest.set_qdisc), or leave a node whose "
+                        "queue disc you study to InternetStackHelper");
                 }
             }
         }
@@ -432,10 +433,23 @@ ToSixteenths(double factor)
     return static_cast<uint32_t>(std::clamp(std::round(factor * 16), 0.0, 32.0));
 }
 
+/* Whether PIE estimates the rate. If not, in ns-3 the threshold for it means nothing either. */
+bool
+TakeEstimator(Attributes& from)
+{
+    const bool estimates = from.GetBool("UseDequeueRateEstimator");
+    if (!estimates)
+    {
+        from.Accept({"DequeueThreshold"});
+    }
+    return estimates;
+}
+
 GuestQdisc
 MapPie(Attributes& from)
 {
     from.Accept({"MeanPktSize", "UseDerandomization"});
+    const bool estimates = TakeEstimator(from);
     return Options("pie")
         .Number(TCA_PIE_TARGET, from.GetMicroSeconds("QueueDelayReference"))
         .Number(TCA_PIE_LIMIT, from.GetPackets())
@@ -443,7 +457,7 @@ MapPie(Attributes& from)
         .Number(TCA_PIE_ALPHA, ToSixteenths(from.GetDouble("A")))
         .Number(TCA_PIE_BETA, ToSixteenths(from.GetDouble("B")))
         .Number(TCA_PIE_ECN, from.GetBool("UseEcn"))
-        .Number(TCA_PIE_DQ_RATE_ESTIMATOR, from.GetBool("UseDequeueRateEstimator"))
+        .Number(TCA_PIE_DQ_RATE_ESTIMATOR, estimates)
         .Get();
 }
 
@@ -451,6 +465,7 @@ GuestQdisc
 MapFqPie(Attributes& from)
 {
     from.Accept({"MeanPktSize", "UseDerandomization", "Perturbation", "SetWays", "DropBatchSize"});
+    const bool estimates = TakeEstimator(from);
     const double percent = 100 * from.GetDouble("MarkEcnThreshold");
     return Options("fq_pie")
         .Number(TCA_FQ_PIE_LIMIT, from.GetPackets())
@@ -461,7 +476,7 @@ MapFqPie(Attributes& from)
         .Number(TCA_FQ_PIE_BETA, ToSixteenths(from.GetDouble("B")))
         .Number(TCA_FQ_PIE_ECN_PROB, static_cast<uint32_t>(std::clamp(percent, 0.0, 100.0)))
         .Number(TCA_FQ_PIE_ECN, from.GetBool("UseEcn"))
-        .Number(TCA_FQ_PIE_DQ_RATE_ESTIMATOR, from.GetBool("UseDequeueRateEstimator"))
+        .Number(TCA_FQ_PIE_DQ_RATE_ESTIMATOR, estimates)
         .Get();
 }
 

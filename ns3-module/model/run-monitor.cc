@@ -3,17 +3,25 @@
  */
 #include "run-monitor.h"
 
+#include "distributed-run.h"
+
 #include "ns3/fatal-impl.h"
+#include "ns3/global-value.h"
 #include "ns3/log.h"
 #include "ns3/relay-client.h"
 #include "ns3/simulator.h"
+#include "ns3/string.h"
+#include "ns3/type-id.h"
 #include "ns3/vm-error.h"
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <iostream>
+#include <sstream>
 #include <stdexcept>
 
 namespace ns3
@@ -26,30 +34,89 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
+/* What ends a run, and what the process had in store for it. */
+struct WatchedSignal
+{
+    int number;
+    const char* name;
+    struct sigaction previous;
+    bool caught;
+    timer_t second; // sends the signal once more
+
+    /** @return whether it would simply have ended the process */
+    bool IsDeadly() const
+    {
+        return !(previous.sa_flags & SA_SIGINFO) && previous.sa_handler == SIG_DFL;
+    }
+};
+
+std::array<WatchedSignal, 4> g_signals = {{{SIGINT, "SIGINT", {}, false, {}},
+                                           {SIGTERM, "SIGTERM", {}, false, {}},
+                                           {SIGHUP, "SIGHUP", {}, false, {}},
+                                           {SIGQUIT, "SIGQUIT", {}, false, {}}}};
+/* One that has come and ends the run, or 0. */
 volatile std::sig_atomic_t g_interrupted = 0;
+bool g_stopped = false; // the run, by a signal
 bool g_catching = false;
-struct sigaction g_previous = {};
+
+/* For a script that is busy with something else than machines: then the signal does as ever. */
+constexpr time_t PATIENCE_S = 3;
 
 RunMonitor::Progress g_progress;
 Clock::duration g_interval{};
 Clock::time_point g_nextReport{};
 
-extern "C" void
-OnInterrupt(int signal)
+/** @return what is known of a signal, or nullptr */
+WatchedSignal*
+Find(int number)
 {
-    if (g_interrupted && g_previous.sa_handler == SIG_DFL)
+    for (auto& watched : g_signals)
     {
-        /* The second Ctrl-C: somebody is in earnest. */
-        std::signal(signal, SIG_DFL);
-        std::raise(signal);
+        if (watched.number == number)
+        {
+            return &watched;
+        }
+    }
+    return nullptr;
+}
+
+/** End the process as the signal would have done by itself. */
+void
+Die(int number)
+{
+    std::signal(number, SIG_DFL);
+    std::raise(number);
+}
+
+extern "C" void
+OnSignal(int number, siginfo_t* info, void* context)
+{
+    const auto* watched = Find(number);
+    if (watched->IsDeadly())
+    {
+        if (g_interrupted)
+        {
+            /* The second one: somebody is in earnest. */
+            Die(number);
+            return;
+        }
+        g_interrupted = number;
+        const struct itimerspec later = {{}, {PATIENCE_S, 0}};
+        if (timer_settime(watched->second, 0, &later, nullptr) != 0)
+        {
+            Die(number); // a forked process, whose parent the timer and the run belong to
+        }
         return;
     }
-    g_interrupted = 1;
-    if (!(g_previous.sa_flags & SA_SIGINFO) && g_previous.sa_handler != SIG_DFL &&
-        g_previous.sa_handler != SIG_IGN)
+    g_interrupted = number;
+    if (watched->previous.sa_flags & SA_SIGINFO)
+    {
+        watched->previous.sa_sigaction(number, info, context);
+    }
+    else
     {
         /* Python's handler only takes note, and raises KeyboardInterrupt when it runs again. */
-        g_previous.sa_handler(signal);
+        watched->previous.sa_handler(number);
     }
 }
 
@@ -58,9 +125,26 @@ OnInterrupt(int signal)
 Say(const std::exception& error)
 {
     FatalImpl::FlushStreams();
-    std::cerr << "ns3-qemu: " << error.what() << std::endl;
+    /* In one piece, for other ranks may have something to say, too. */
+    std::cerr << std::string("ns3-qemu: ") + error.what() + "\n" << std::flush;
     /* Not exit(): a simulation in the midst of an event is not to be taken apart. */
     std::_Exit(EXIT_FAILURE);
+}
+
+/* ns-3 aborts where it is to make a simulator that it has not been built with. */
+void
+CheckSimulator()
+{
+    StringValue wanted;
+    TypeId type;
+    if (GlobalValue::GetValueByNameFailSafe("SimulatorImplementationType", wanted) &&
+        !TypeId::LookupByNameFailSafe(wanted.Get(), &type))
+    {
+        Say(std::invalid_argument(
+            "this ns-3 has no simulator '" + wanted.Get() +
+            "'. The distributed ones are in ns-3's module mpi: build a tree of ns-3 with "
+            "--enable-mpi (its Python package and Debian's library come without)"));
+    }
 }
 
 extern const std::terminate_handler g_before;
@@ -91,6 +175,10 @@ Terminate()
         {
         }
     }
+    else
+    {
+        CheckSimulator();
+    }
     g_before();
     std::abort();
 }
@@ -112,7 +200,17 @@ RunMonitor::SetProgress(Progress progress, double interval)
 bool
 RunMonitor::WasInterrupted()
 {
-    return g_interrupted != 0;
+    return g_interrupted != 0 || g_stopped;
+}
+
+void
+RunMonitor::ForgetInterrupt()
+{
+    const auto* watched = Find(g_interrupted);
+    if (watched && !watched->IsDeadly())
+    {
+        g_interrupted = 0;
+    }
 }
 
 void
@@ -122,26 +220,50 @@ RunMonitor::CatchInterrupts()
     {
         return;
     }
+    g_catching = true;
     g_interrupted = 0;
-    struct sigaction action = {};
-    action.sa_handler = OnInterrupt;
-    action.sa_flags = SA_RESTART;
-    sigemptyset(&action.sa_mask);
-    g_catching = sigaction(SIGINT, &action, &g_previous) == 0;
-    if (g_catching && g_previous.sa_handler == SIG_IGN)
+    g_stopped = false;
+    for (auto& watched : g_signals)
     {
-        /* Somebody wants this process to go on, as shells do for a job in the background. */
-        ReleaseInterrupts();
+        sigaction(watched.number, nullptr, &watched.previous);
+        if (!(watched.previous.sa_flags & SA_SIGINFO) && watched.previous.sa_handler == SIG_IGN)
+        {
+            /* Somebody wants this process to go on, as nohup does, and shells for a job in the
+             * background. */
+            continue;
+        }
+        struct sigevent event = {};
+        event.sigev_notify = SIGEV_SIGNAL;
+        event.sigev_signo = watched.number;
+        struct sigaction action = {};
+        action.sa_sigaction = OnSignal;
+        action.sa_flags = SA_RESTART | SA_SIGINFO;
+        sigemptyset(&action.sa_mask);
+        watched.caught = timer_create(CLOCK_MONOTONIC, &event, &watched.second) == 0 &&
+                         sigaction(watched.number, &action, nullptr) == 0;
     }
 }
 
 void
 RunMonitor::ReleaseInterrupts()
 {
-    if (g_catching)
+    if (!g_catching)
     {
-        sigaction(SIGINT, &g_previous, nullptr);
-        g_catching = false;
+        return;
+    }
+    if (g_interrupted)
+    {
+        EndProcess(); // it came after the last turn
+    }
+    g_catching = false;
+    for (auto& watched : g_signals)
+    {
+        if (watched.caught)
+        {
+            sigaction(watched.number, &watched.previous, nullptr);
+            timer_delete(watched.second);
+            watched.caught = false;
+        }
     }
 }
 
@@ -153,6 +275,7 @@ RunMonitor::Poll()
         Interrupted();
         return;
     }
+    g_stopped = false; // it goes on, by another Simulator::Run
     if (g_progress)
     {
         const auto now = Clock::now();
@@ -184,7 +307,37 @@ void
 RunMonitor::Interrupted()
 {
     NS_LOG_FUNCTION_NOARGS();
+    EndProcess();
+    if (DistributedRun::IsOn())
+    {
+        /* The others would go on, with nobody at the other end. */
+        Fail("rank " + std::to_string(Simulator::GetSystemId()) + " was interrupted");
+    }
+    g_interrupted = 0;
+    g_stopped = true;
     Simulator::Stop();
+}
+
+void
+RunMonitor::EndProcess()
+{
+    const auto* watched = Find(g_interrupted);
+    if (watched && watched->IsDeadly())
+    {
+        const struct itimerspec never = {};
+        timer_settime(watched->second, 0, &never, nullptr);
+        FatalImpl::FlushStreams();
+        std::ostringstream said; // in one piece, as other ranks may have something to say, too
+        said << "ns3-qemu: ";
+        if (DistributedRun::IsOn())
+        {
+            said << "rank " << Simulator::GetSystemId() << ": ";
+        }
+        said << watched->name << " ends the run after " << Simulator::Now().GetSeconds()
+             << " s of simulated time; what it has recorded is kept\n";
+        std::cerr << said.str() << std::flush;
+        Die(watched->number);
+    }
 }
 
 } // namespace ns3

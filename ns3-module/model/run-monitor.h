@@ -18,7 +18,10 @@ namespace ns3
  * program that says what has failed, in plain words, and ends with status 1.
  *
  * Simulator::Run keeps the Python interpreter from seeing signals, so the module looks for them
- * between turns. Nothing here schedules an event or changes the order of events.
+ * between turns: for SIGINT, SIGTERM, SIGHUP and SIGQUIT, unless they are ignored. One that
+ * somebody handles (Python's SIGINT) stops the simulation, and its handler has been called. One
+ * that would end the process does so, after what has been recorded is in its files, with a line
+ * that says when it was. Nothing here schedules an event or changes the order of events.
  */
 class RunMonitor
 {
@@ -33,17 +36,20 @@ class RunMonitor
      */
     static void SetProgress(Progress progress, double interval = 0.1);
 
-    /** @return whether a signal (SIGINT) ended the run */
+    /** @return whether a signal ended the run */
     static bool WasInterrupted();
+
+    /** Another run begins: a signal that somebody has handled before it is no reason to end it. */
+    static void ForgetInterrupt();
 
   private:
     friend class QemuApplication;
     friend class VirtualMachine;
     friend class ParallelTurns;
 
-    /** Begin to look for SIGINT; whoever handled it before still does. */
+    /** Begin to look for signals; whoever handled them before still does. */
     static void CatchInterrupts();
-    /** Hand SIGINT back. */
+    /** Hand them back. */
     static void ReleaseInterrupts();
     /** Between turns: report progress, stop the simulation if it was interrupted. */
     static void Poll();
@@ -51,8 +57,10 @@ class RunMonitor
     static void CheckInterrupt();
     /** A VM has failed: end the run. */
     [[noreturn]] static void Fail(const std::string& diagnosis);
-    /** The run is over because of SIGINT. */
+    /** The run is over because of a signal. */
     static void Interrupted();
+    /** Let the signal that has come end the process, unless somebody handles it. */
+    static void EndProcess();
 };
 
 } // namespace ns3

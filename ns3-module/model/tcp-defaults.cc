@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdint>
 #include <iostream>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -29,7 +30,6 @@ struct Entry
     Fate fate;
     const char* text;                                    // the parameter, or what a warning says
     std::string (*convert)(const std::string&){nullptr}; // ns-3's value into the kernel's
-    const char* without{nullptr};                        // what to set if a kernel has none such
 };
 
 std::string
@@ -70,6 +70,21 @@ FromHyStartDetect(const std::string& value)
     return value == "PACKET_TRAIN" ? "1" : value == "DELAY" ? "2" : "3";
 }
 
+/* Before Linux 6.11 there is no sysctl for it, and it belongs to routes alone. */
+constexpr const char* MIN_RTO = "ns3::TcpSocketBase::MinRto";
+
+/* 1 is a route's quickack, 2 is what the kernel does anyway. */
+constexpr const char* DELAYED_ACKS = "ns3::TcpSocket::DelAckCount";
+
+/* At least 1: of a route, 0 means the kernel's own. */
+uint32_t
+ToMilliseconds(const std::string& value)
+{
+    constexpr int64_t most = std::numeric_limits<uint32_t>::max();
+    const int64_t microseconds = Time(value).GetMicroSeconds();
+    return static_cast<uint32_t>(std::clamp<int64_t>((microseconds + 999) / 1000, 1, most));
+}
+
 #define CUBIC(name) "/sys/module/tcp_cubic/parameters/" name
 
 const std::map<std::string, Entry>&
@@ -88,10 +103,7 @@ GetTable()
         {"ns3::TcpSocket::ConnTimeout", {Fate::WARNING, "the kernel repeats a SYN after 1 s"}},
         {"ns3::TcpSocket::DelAckTimeout",
          {Fate::WARNING, "the kernel delays between 40 and 200 ms"}},
-        {"ns3::TcpSocket::DelAckCount",
-         {Fate::WARNING,
-          "the kernel acknowledges every second segment; a route's quickack has "
-          "it acknowledge each"}},
+        {DELAYED_ACKS, {Fate::ROUTE, "the kernel acknowledges every second segment, or each"}},
         {"ns3::TcpSocket::PersistTimeout",
          {Fate::WARNING, "the kernel probes after its retransmission timeout"}},
         {"ns3::TcpSocketBase::WindowScaling",
@@ -100,11 +112,7 @@ GetTable()
         {"ns3::TcpSocketBase::Timestamp", {Fate::SYSCTL, "net.ipv4.tcp_timestamps", FromBool}},
         {"ns3::TcpSocketBase::UseEcn", {Fate::SYSCTL, "net.ipv4.tcp_ecn", FromEcn}},
         {"ns3::TcpSocketBase::ReTxThreshold", {Fate::SYSCTL, "net.ipv4.tcp_reordering", Same}},
-        {"ns3::TcpSocketBase::MinRto",
-         {Fate::SYSCTL,
-          "net.ipv4.tcp_rto_min_us",
-          ToMicroseconds,
-          "before Linux 6.11 the least is 200 ms, or a route's rto_min"}},
+        {MIN_RTO, {Fate::SYSCTL, "net.ipv4.tcp_rto_min_us", ToMicroseconds}},
         {"ns3::TcpSocketBase::ClockGranularity",
          {Fate::WARNING, "the kernel's timers have the granularity that it was built with"}},
         {"ns3::TcpSocketBase::MaxSegLifetime",
@@ -208,7 +216,9 @@ TcpDefaults::GetFate(TypeId type, const std::string& attribute)
 }
 
 void
-TcpDefaults::Apply(const SetValue& setSysctl, const SetValue& setParameter)
+TcpDefaults::Apply(const SetValue& setSysctl,
+                   const SetValue& setParameter,
+                   ns3qemu::RouteMetrics& metrics)
 {
     for (const auto& type : GetTypes())
     {
@@ -228,14 +238,22 @@ TcpDefaults::Apply(const SetValue& setSysctl, const SetValue& setParameter)
             {
                 const std::string name = entry->second.text;
                 const auto& set = fate == Fate::SYSCTL ? setSysctl : setParameter;
-                if (!set(name, entry->second.convert(value)))
+                if (set(name, entry->second.convert(value)))
                 {
-                    const auto* without = entry->second.without;
-                    Warn(key,
-                         value,
-                         "a guest's kernel has no " + name +
-                             (without ? std::string(": ") + without : ""));
+                    continue;
                 }
+                if (key == MIN_RTO)
+                {
+                    metrics.minimumRto = ToMilliseconds(value);
+                }
+                else
+                {
+                    Warn(key, value, "a guest's kernel has no " + name);
+                }
+            }
+            else if (fate == Fate::ROUTE && std::stoul(value) <= 2)
+            {
+                metrics.quickAck = std::stoul(value) < 2;
             }
             else
             {

@@ -4,6 +4,7 @@
 #ifndef NS3_QEMU_TCP_DEFAULTS_H
 #define NS3_QEMU_TCP_DEFAULTS_H
 
+#include "ns3/guest-routes.h"
 #include "ns3/type-id.h"
 
 #include <functional>
@@ -25,6 +26,7 @@ class TcpDefaults
     {
         SYSCTL,    //!< a parameter of the kernel
         PARAMETER, //!< one of a module of the kernel, below /sys/module
+        ROUTE,     //!< a metric of all routes
         SOCKET,    //!< an attribute of QemuTcpSocket, see QemuTcpOptions
         WARNING,   //!< nothing: it is told once what to set instead
         INTERNAL,  //!< it is no setting: a list, a pointer
@@ -48,8 +50,11 @@ class TcpDefaults
      * Carry what a script has changed into a guest, and tell once what cannot be.
      * @param setSysctl sets one by its name
      * @param setParameter sets one of a module by the path of its file
+     * @param metrics of all routes: what in Linux belongs to one
      */
-    static void Apply(const SetValue& setSysctl, const SetValue& setParameter);
+    static void Apply(const SetValue& setSysctl,
+                      const SetValue& setParameter,
+                      ns3qemu::RouteMetrics& metrics);
 };
 
 } // namespace ns3

@@ -3,18 +3,22 @@
  *
  * The NICs of a VirtualMachine: which devices they join, and what the guest is told of them.
  */
+#include "distributed-run.h"
 #include "guest-stack.h"
 #include "qemu-net-device.h"
 #include "virtual-machine.h"
 
 #include "ns3/bridge-net-device.h"
+#include "ns3/format-seconds.h"
 #include "ns3/log.h"
 #include "ns3/loopback-net-device.h"
 #include "ns3/net-device.h"
 #include "ns3/node.h"
+#include "ns3/simulator.h"
 #include "ns3/vm-error.h"
 
 #include <algorithm>
+#include <iostream>
 #include <net/if.h>
 #include <stdexcept>
 
@@ -282,6 +286,37 @@ const std::vector<uint32_t>&
 VirtualMachine::GetInterfaceIndices() const
 {
     return m_interfaceIndices;
+}
+
+/* Frames of the same time are in the order in which they were sent; but those of another rank in
+ * that in which they became events here, which is known to nobody. */
+void
+VirtualMachine::NoteArrival(uint32_t nic)
+{
+    if (!m_remote)
+    {
+        return;
+    }
+    const int64_t now = Simulator::Now().GetNanoSeconds();
+    if (now == m_arrivedAt && nic != m_arrivedBy &&
+        (m_nics[nic]->IsRemote() || m_nics[m_arrivedBy]->IsRemote()))
+    {
+        m_remote = false; // once
+        std::cerr << "VM '" << GetName() << "', NICs " << m_arrivedBy << " and " << nic << ": at "
+                  << ns3qemu::FormatSeconds(now)
+                  << " a frame arrives at each, and one of them comes from another rank. Which of "
+                     "the two is first may change from run to run, and with it all that follows. "
+                     "Give one of the links another delay, be it by 1 ns."
+                  << std::endl;
+    }
+    m_arrivedAt = now;
+    m_arrivedBy = nic;
+}
+
+const ns3qemu::RouteMetrics&
+VirtualMachine::GetRouteMetrics() const
+{
+    return m_routeMetrics;
 }
 
 void

@@ -187,7 +187,7 @@ VirtualMachine::Configure(const std::function<void(ns3qemu::RelayClient&)>& requ
     {
         Request(request);
     }
-    else
+    else if (!m_elsewhere)
     {
         m_configuration.push_back(request);
     }

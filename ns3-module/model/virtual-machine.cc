@@ -4,6 +4,7 @@
 #include "virtual-machine.h"
 
 #include "application-check.h"
+#include "distributed-run.h"
 #include "guest-stack.h"
 #include "idle-watch.h"
 #include "parallel-turns.h"
@@ -194,9 +195,21 @@ VirtualMachine::IsEarly() const
 }
 
 void
+VirtualMachine::CheckHere() const
+{
+    if (m_elsewhere)
+    {
+        throw ns3qemu::VmError("VM '" + GetName() +
+                               "': " + DistributedRun::Describe(GetObject<Node>()) +
+                               ": what a machine, its programs and sockets have become is known "
+                               "there alone");
+    }
+}
+
+void
 VirtualMachine::WhenRunning(std::function<void()> action)
 {
-    if (IsEarly())
+    if (IsEarly() && !m_elsewhere)
     {
         m_whenRunning.push_back(std::move(action));
     }
@@ -286,6 +299,9 @@ VirtualMachine::StartMachine()
     }
     CheckApplications(m_node);
     JoinDevices(m_node, nullptr);
+    m_remote = m_nics.size() > 1 && std::any_of(m_nics.begin(), m_nics.end(), [](const auto& nic) {
+                   return nic->IsRemote();
+               });
     if (m_parallel)
     {
         for (const auto& nic : m_nics)
@@ -397,7 +413,8 @@ VirtualMachine::CarryConfiguration()
         },
         [&relay](const std::string& path, const std::string& value) {
             return WriteIfThere(relay, path, value);
-        });
+        },
+        m_routeMetrics);
     for (const auto& request : m_configuration)
     {
         request(relay);
@@ -473,14 +490,27 @@ VirtualMachine::DoInitialize()
     {
         return; // ended before it began
     }
+    m_elsewhere = DistributedRun::IsElsewhere(GetObject<Node>());
+    if (m_elsewhere)
+    {
+        m_configuration.clear();
+        m_whenRunning.clear();
+        Object::DoInitialize();
+        return;
+    }
     RunMonitor::CatchInterrupts();
+    if (m_state == State::NEW && DistributedRun::IsOn())
+    {
+        DistributedRun::WatchOthers();
+    }
     try
     {
         /* The first to be initialised starts all of them, so that they start side by side; each
          * then waits for its own. */
         for (auto* machine : g_machines)
         {
-            if (machine->GetObject<Node>())
+            const auto node = machine->GetObject<Node>();
+            if (node && !DistributedRun::IsElsewhere(node))
             {
                 machine->StartMachine();
             }
@@ -493,19 +523,41 @@ VirtualMachine::DoInitialize()
     }
     catch (const std::exception& error)
     {
-        m_state = State::ENDED;
         if (RunMonitor::WasInterrupted())
         {
-            RunMonitor::Interrupted();
+            BeInterrupted("was interrupted while it booted");
         }
         else
         {
             /* The driver's own diagnoses name the machine; a refused request does not. */
             const bool named = dynamic_cast<const ns3qemu::VmError*>(&error) != nullptr;
-            RunMonitor::Fail((named ? "" : "VM '" + GetName() + "': ") + error.what());
+            Fail((named ? "" : "VM '" + GetName() + "': ") + error.what());
         }
     }
     Object::DoInitialize();
+}
+
+void
+VirtualMachine::Fail(const std::string& diagnosis)
+{
+    m_state = State::ENDED;
+    StayFailed(diagnosis);
+}
+
+void
+VirtualMachine::BeInterrupted(const std::string& how)
+{
+    m_state = State::ENDED;
+    Simulator::ScheduleNow(&VirtualMachine::StayFailed, this, "VM '" + GetName() + "' " + how);
+    RunMonitor::Interrupted();
+}
+
+void
+VirtualMachine::StayFailed(const std::string& diagnosis)
+{
+    /* A run that goes on without one of its machines would look like any other. */
+    Simulator::ScheduleNow(&VirtualMachine::StayFailed, this, diagnosis);
+    RunMonitor::Fail(diagnosis);
 }
 
 void
@@ -595,9 +647,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     catch (const ns3qemu::VmError& error)
     {
         m_inTurn = false;
-        m_state = State::ENDED;
-        RunMonitor::Fail(error.what());
-        return;
+        Fail(error.what());
     }
     catch (...)
     {
@@ -608,8 +658,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
             ScheduleDeadline();
             throw;
         }
-        m_state = State::ENDED;
-        RunMonitor::Interrupted();
+        BeInterrupted("was interrupted in the midst of a turn");
         return;
     }
     m_inTurn = false;
@@ -823,6 +872,7 @@ VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
     NS_LOG_FUNCTION(this << nic << length);
     if (IsRunning())
     {
+        NoteArrival(nic);
         TakeTurn(FRAME, [&]() {
             m_driver->QueueFrame(nic, frame, length);
             m_driver->Run(Simulator::Now().GetNanoSeconds(), false);
@@ -834,6 +884,7 @@ void
 VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& request)
 {
     NS_LOG_FUNCTION(this);
+    CheckHere();
     if (!IsRunning())
     {
         throw std::logic_error("VM '" + GetName() + "' is not running");

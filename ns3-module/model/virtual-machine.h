@@ -10,6 +10,7 @@
 #include "ns3/callback.h"
 #include "ns3/data-rate.h"
 #include "ns3/event-id.h"
+#include "ns3/guest-routes.h"
 #include "ns3/nstime.h"
 #include "ns3/relay-client.h"
 #include "ns3/traced-callback.h"
@@ -57,6 +58,9 @@ class QemuNetDevice;
  *                  TurnCause; with parallel turns also ahead of
  *                  the simulation, see ParallelTurns
  *     ENDED        frames are dropped, requests throw             -
+ *
+ * In a distributed simulation a machine is started by the rank that simulates its node. In others
+ * it stays NEW: what is said is dropped once the simulation has begun, requests throw.
  *
  * From each state End() leads to ENDED, and so does every failure of the machine. In a turn, what a
  * handler of its events asks for is part of that turn; there is no turn within another.
@@ -201,6 +205,8 @@ class VirtualMachine : public GuestAccess
     /** @return the guest's name of an interface. The machine must run. */
     const std::string& GetInterfaceName(Ptr<NetDevice> device);
     const std::vector<uint32_t>& GetInterfaceIndices() const override;
+    /** @return what all routes that the guest is given say */
+    const ns3qemu::RouteMetrics& GetRouteMetrics() const;
 
     /**
      * TracedCallback signature of a turn.
@@ -209,6 +215,9 @@ class VirtualMachine : public GuestAccess
      * @param instructions how many the guest executed in it, of those since time 0
      */
     typedef void (*TurnTracedCallback)(TurnCause cause, uint32_t frames, uint64_t instructions);
+
+    /** @throw ns3qemu::VmError if another rank of a distributed simulation has the machine */
+    void CheckHere() const;
 
     /** A joined device may take frames again. */
     void NotifyCredit();
@@ -317,6 +326,11 @@ class VirtualMachine : public GuestAccess
 
   private:
     void Finish();
+    /** End this run, and those that are tried after it. */
+    [[noreturn]] void Fail(const std::string& diagnosis);
+    /** A signal has come while the guest was busy: the machine is lost. */
+    void BeInterrupted(const std::string& how);
+    [[noreturn]] void StayFailed(const std::string& diagnosis);
     void StartMachine();
     void PrepareMachine();
     void BootMachine();
@@ -343,6 +357,7 @@ class VirtualMachine : public GuestAccess
     int64_t DrawBelow(const std::string& what, int64_t limit) const;
     void SpreadPids(ns3qemu::RelayClient& relay) const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
+    void NoteArrival(uint32_t nic);
     void OnTimer();
     bool HasCreditToGrant() const;
     void GrantCredit();
@@ -402,8 +417,10 @@ class VirtualMachine : public GuestAccess
     std::vector<Ptr<QemuNetDevice>> m_nics;
     std::vector<GuestNic> m_guestNics;
     std::vector<uint32_t> m_interfaceIndices;
+    ns3qemu::RouteMetrics m_routeMetrics;
     std::unique_ptr<ns3qemu::VmDriver> m_driver;
     State m_state{State::NEW};
+    bool m_elsewhere{false}; // another rank has it
     bool m_inTurn{false};
     bool m_slowLinks{false}; // whether a NIC's link takes guest time to come up
     std::vector<std::string> m_skippedSysctls;
@@ -415,6 +432,9 @@ class VirtualMachine : public GuestAccess
     EventId m_timer;
     int64_t m_timerAt{0};
     uint32_t m_framesSent{0}; // in this turn
+    bool m_remote{false};     // whether it has several NICs, and a link to another rank
+    int64_t m_arrivedAt{-1};
+    uint32_t m_arrivedBy{0}; // NIC
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;
     std::vector<TurnListener*> m_listeners; // null: gone
     uint32_t m_telling{0};                  // how deep: being told, one may bring about a turn

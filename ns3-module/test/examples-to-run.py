@@ -13,12 +13,13 @@ cpp_examples = [
         "False",
     )
     for program, image in (
-        ("qemu-tcp-bottleneck --duration=2 --pcap=", "debian:6.1"),
+        ("qemu-tcp-bottleneck --duration=2 --pcap=0", "debian:6.1"),
         ("qemu-either-stack --size=1000000", "debian:6.1"),
         ("qemu-kernel-comparison --images=debian:6.1 --duration=2", "debian:6.1"),
         ("qemu-bbr-vs-cubic-fairness --first=reno --duration=2", "debian:6.1"),
         ("qemu-vm-router --packets=10", "debian:6.1"),
         ("qemu-wifi-station --size=100000", "debian:6.1"),
+        ("qemu-two-ranks --pairs=1 --duration=2", "debian:6.1"),
         ("qemu-program-in-guest", "iperf3"),
     )
 ]

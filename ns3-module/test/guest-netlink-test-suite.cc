@@ -617,6 +617,44 @@ class GuestRouteTestCase : public TestCase
                               "there is none");
     }
 
+    /* What the route that a connection takes says stays true, but not a path's MTU. */
+    void CheckWhatIsKept(std::vector<uint8_t> body)
+    {
+        std::vector<uint8_t> metrics;
+        GuestNetlink::AppendNumber(metrics, RTAX_LOCK, 1U << RTAX_RTO_MIN);
+        GuestNetlink::AppendNumber(metrics, RTAX_MTU, 1400);
+        GuestNetlink::AppendNumber(metrics, RTAX_INITCWND, 5);
+        GuestNetlink::AppendNumber(metrics, RTAX_RTO_MIN, 300);
+        GuestNetlink::AppendAttribute(metrics, RTAX_CC_ALGO, "reno", 5);
+        GuestNetlink::AppendAttribute(body, RTA_METRICS, metrics.data(), metrics.size());
+        for (const uint32_t expires : {0, 100})
+        {
+            rta_cacheinfo cached{};
+            cached.rta_expires = static_cast<int32_t>(expires);
+            auto told = body;
+            GuestNetlink::AppendAttribute(told, RTA_CACHEINFO, &cached, sizeof(cached));
+            const size_t size = 16 + 12 + 8 + 8 + 8 + 4 + 24 + 12 + (expires == 0 ? 8 : 0);
+            Scripted relay;
+            relay.m_answers = {Opened(),
+                               Sent(36),
+                               Received(Netlink(RTM_NEWROUTE, 1, ToText(told)) + Error(1, 0)),
+                               Sent(size),
+                               Received(Error(2, 0)),
+                               CLOSED};
+            SetInitialWindow(relay.m_client, GuestAddress::Parse("192.0.2.1"), 20);
+            m_requests = {Carried(relay.m_asked[3])};
+            const auto kept = AttributeOf(0, RTA_METRICS);
+            const auto has = [&kept](uint16_t type, uint32_t value) {
+                return kept.find(Bytes(rtattr{8, type}, Bytes(value))) != std::string::npos;
+            };
+            NS_TEST_ASSERT_MSG_EQ(has(RTAX_LOCK, 1U << RTAX_RTO_MIN), true, "locked");
+            NS_TEST_ASSERT_MSG_EQ(has(RTAX_RTO_MIN, 300), true, "the least timeout");
+            NS_TEST_ASSERT_MSG_EQ(has(RTAX_INITCWND, 20), true, "its own window");
+            NS_TEST_ASSERT_MSG_EQ(has(RTAX_MTU, 1400), (expires == 0), "the MTU");
+            NS_TEST_ASSERT_MSG_EQ((kept.find("reno") != std::string::npos), true, "the algorithm");
+        }
+    }
+
     void CheckInitialWindow()
     {
         rtmsg found{};
@@ -645,6 +683,8 @@ class GuestRouteTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ(AttributeOf(0, RTA_METRICS),
                               Bytes(rtattr{8, RTAX_INITCWND}, Bytes(uint32_t{20})),
                               "the window");
+
+        CheckWhatIsKept(body);
 
         Scripted itself;
         found.rtm_type = RTN_LOCAL;

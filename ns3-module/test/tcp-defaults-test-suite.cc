@@ -5,15 +5,19 @@
  */
 #include "../model/tcp-defaults.h"
 
+#include "ns3/config.h"
 #include "ns3/rtt-estimator.h"
+#include "ns3/string.h"
 #include "ns3/tcp-l4-protocol.h"
 #include "ns3/tcp-socket-base.h"
 #include "ns3/tcp-socket-state.h"
 #include "ns3/test.h"
+#include "ns3/uinteger.h"
 
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 using namespace ns3;
 
@@ -36,7 +40,8 @@ class TcpDefaultsTestCase : public TestCase
             {
                 const auto info = type.GetAttribute(i);
                 const auto fate = TcpDefaults::GetFate(type, info.name);
-                if (fate == TcpDefaults::Fate::INTERNAL || fate == TcpDefaults::Fate::SOCKET)
+                if (fate == TcpDefaults::Fate::INTERNAL || fate == TcpDefaults::Fate::SOCKET ||
+                    fate == TcpDefaults::Fate::ROUTE)
                 {
                     continue;
                 }
@@ -50,7 +55,8 @@ class TcpDefaultsTestCase : public TestCase
                     sysctls += value.empty() ? 0 : 1;
                     return true;
                 };
-                TcpDefaults::Apply(count, count);
+                ns3qemu::RouteMetrics metrics;
+                TcpDefaults::Apply(count, count, metrics);
                 std::cerr.rdbuf(before);
                 type.SetAttributeInitialValue(i, info.originalInitialValue);
                 const auto name = type.GetName() + "::" + info.name;
@@ -59,6 +65,51 @@ class TcpDefaultsTestCase : public TestCase
             }
         }
         NS_TEST_EXPECT_MSG_GT(seen, 50, "ns-3's TCP has more");
+    }
+};
+
+/** What in Linux belongs to a route. */
+class TcpDefaultsRouteTestCase : public TestCase
+{
+  public:
+    TcpDefaultsRouteTestCase()
+        : TestCase("DelAckCount is a route's quickack; MinRto is a route's where no sysctl is")
+    {
+    }
+
+  private:
+    /* What is told of a default, which then is as it was. */
+    static std::string Tell(const std::string& attribute,
+                            const AttributeValue& value,
+                            ns3qemu::RouteMetrics& metrics)
+    {
+        Config::SetDefault(attribute, value);
+        std::ostringstream told;
+        auto* before = std::cerr.rdbuf(told.rdbuf());
+        const auto none = [](const std::string&, const std::string&) { return false; };
+        TcpDefaults::Apply(none, none, metrics);
+        std::cerr.rdbuf(before);
+        Config::Reset();
+        return told.str();
+    }
+
+    void DoRun() override
+    {
+        for (const uint32_t count : {1, 2, 3})
+        {
+            ns3qemu::RouteMetrics metrics;
+            const auto told = Tell("ns3::TcpSocket::DelAckCount", UintegerValue(count), metrics);
+            NS_TEST_EXPECT_MSG_EQ(metrics.quickAck, (count == 1), count);
+            NS_TEST_EXPECT_MSG_EQ(told.empty(), (count < 3), told);
+        }
+        for (const auto& [value, milliseconds] :
+             {std::pair("300ms", 300U), {"1500us", 2}, {"0s", 1}})
+        {
+            ns3qemu::RouteMetrics metrics;
+            const auto told = Tell("ns3::TcpSocketBase::MinRto", StringValue(value), metrics);
+            NS_TEST_EXPECT_MSG_EQ(metrics.minimumRto, milliseconds, value);
+            NS_TEST_EXPECT_MSG_EQ(told, "", value);
+        }
     }
 };
 
@@ -100,6 +151,7 @@ class TcpDefaultsTestSuite : public TestSuite
         : TestSuite("qemu-tcp-defaults", Type::UNIT)
     {
         AddTestCase(new TcpDefaultsTestCase);
+        AddTestCase(new TcpDefaultsRouteTestCase);
         AddTestCase(new TcpDefaultsKnownTestCase);
     }
 };

@@ -14,6 +14,23 @@
 namespace ns3qemu
 {
 
+namespace
+{
+
+/* Whether the MTU that is told with this is the path's, which the kernel forgets after a time. */
+bool
+IsLearned(const std::vector<uint8_t>& told)
+{
+    rta_cacheinfo cached{};
+    if (told.size() >= sizeof(cached))
+    {
+        std::memcpy(&cached, told.data(), sizeof(cached));
+    }
+    return cached.rta_expires != 0;
+}
+
+} // namespace
+
 void
 SetInitialWindow(RelayClient& relay, const GuestAddress& host, uint32_t segments)
 {
@@ -48,6 +65,18 @@ SetInitialWindow(RelayClient& relay, const GuestAddress& host, uint32_t segments
         if (interface.size() == sizeof(own.interface))
         {
             std::memcpy(&own.interface, interface.data(), sizeof(own.interface));
+        }
+        if (const auto source = GuestNetlink::FindAttribute(answer, sizeof(route), RTA_PREFSRC);
+            host.family == RELAY_INET && source.size() == size)
+        {
+            own.source.emplace(); // of IPv6 it is none of the route's
+            own.source->family = host.family;
+            std::copy(source.begin(), source.end(), own.source->bytes.begin());
+        }
+        own.CopyMetrics(GuestNetlink::FindAttribute(answer, sizeof(route), RTA_METRICS));
+        if (IsLearned(GuestNetlink::FindAttribute(answer, sizeof(route), RTA_CACHEINFO)))
+        {
+            own.mtu = 0;
         }
         own.initialWindow = segments;
         netlink.Ask(relay, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, own.Build(), what);

@@ -75,6 +75,28 @@ ReadError(const std::vector<uint8_t>& part, size_t at, const nlmsghdr& header)
     return error < 0 && error != INT32_MIN ? -error : 0;
 }
 
+/* The value of the first attribute of a type between two places. */
+std::vector<uint8_t>
+FindWithin(const std::vector<uint8_t>& bytes, size_t at, size_t end, uint16_t type)
+{
+    while (at + sizeof(rtattr) <= end)
+    {
+        rtattr attribute;
+        std::memcpy(&attribute, bytes.data() + at, sizeof(attribute));
+        if (attribute.rta_len < sizeof(attribute) || attribute.rta_len > end - at)
+        {
+            break;
+        }
+        if ((attribute.rta_type & NLA_TYPE_MASK) == type)
+        {
+            const auto begin = bytes.begin() + static_cast<ptrdiff_t>(at);
+            return {begin + sizeof(attribute), begin + attribute.rta_len};
+        }
+        at += RTA_ALIGN(attribute.rta_len);
+    }
+    return {};
+}
+
 } // namespace
 
 GuestNetlink::GuestNetlink(uint32_t protocol)
@@ -110,24 +132,14 @@ GuestNetlink::AppendNumber(std::vector<uint8_t>& body, uint16_t type, uint32_t v
 std::vector<uint8_t>
 GuestNetlink::FindAttribute(const std::vector<uint8_t>& message, size_t fixed, uint16_t type)
 {
-    size_t at = sizeof(nlmsghdr) + NLMSG_ALIGN(fixed);
     const size_t end = message.empty() ? 0 : ReadHeader(message, 0).nlmsg_len;
-    while (at + sizeof(rtattr) <= end)
-    {
-        rtattr attribute;
-        std::memcpy(&attribute, message.data() + at, sizeof(attribute));
-        if (attribute.rta_len < sizeof(attribute) || attribute.rta_len > end - at)
-        {
-            break;
-        }
-        if ((attribute.rta_type & NLA_TYPE_MASK) == type)
-        {
-            const auto begin = message.begin() + static_cast<ptrdiff_t>(at);
-            return {begin + sizeof(attribute), begin + attribute.rta_len};
-        }
-        at += RTA_ALIGN(attribute.rta_len);
-    }
-    return {};
+    return FindWithin(message, sizeof(nlmsghdr) + NLMSG_ALIGN(fixed), end, type);
+}
+
+std::vector<uint8_t>
+GuestNetlink::FindNested(const std::vector<uint8_t>& attributes, uint16_t type)
+{
+    return FindWithin(attributes, 0, attributes.size(), type);
 }
 
 /* Opens the socket if need be, and gives it up if the exchange does not come to its end: what the

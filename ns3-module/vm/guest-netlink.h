@@ -106,6 +106,8 @@ class GuestNetlink
     static std::vector<uint8_t> FindAttribute(const std::vector<uint8_t>& message,
                                               size_t fixed,
                                               uint16_t type);
+    /** Find one within an attribute that is made of such. @return its value; empty: it has none */
+    static std::vector<uint8_t> FindNested(const std::vector<uint8_t>& attributes, uint16_t type);
 
   private:
     struct Pending

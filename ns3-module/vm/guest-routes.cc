@@ -3,7 +3,9 @@
  */
 #include "guest-routes.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <linux/rtnetlink.h>
@@ -59,6 +61,13 @@ Identify(const GuestRoute& route, const rtmsg& head)
                                       route.gateway->bytes.data(),
                                       SizeOf(*route.gateway));
     }
+    if (route.source)
+    {
+        GuestNetlink::AppendAttribute(body,
+                                      RTA_PREFSRC,
+                                      route.source->bytes.data(),
+                                      SizeOf(*route.source));
+    }
     GuestNetlink::AppendNumber(body, RTA_OIF, route.interface);
     if (route.metric > 0)
     {
@@ -72,6 +81,7 @@ Metrics(const GuestRoute& route)
 {
     std::vector<uint8_t> metrics;
     for (const auto& [type, value] : std::initializer_list<std::pair<uint16_t, uint32_t>>{
+             {RTAX_LOCK, route.minimumRto != 0 ? 1U << RTAX_RTO_MIN : 0},
              {RTAX_MTU, route.mtu},
              {RTAX_WINDOW, route.window},
              {RTAX_ADVMSS, route.advertisedMss},
@@ -150,6 +160,30 @@ std::string
 GuestRoute::Print() const
 {
     return destination.Print() + (gateway ? " via " + gateway->Print() : "");
+}
+
+void
+GuestRoute::CopyMetrics(const std::vector<uint8_t>& told)
+{
+    const auto number = [&told](uint16_t type) {
+        const auto value = GuestNetlink::FindNested(told, type);
+        uint32_t found = 0;
+        if (value.size() == sizeof(found))
+        {
+            std::memcpy(&found, value.data(), sizeof(found));
+        }
+        return found;
+    };
+    mtu = number(RTAX_MTU);
+    window = number(RTAX_WINDOW);
+    advertisedMss = number(RTAX_ADVMSS);
+    hopLimit = number(RTAX_HOPLIMIT);
+    initialWindow = number(RTAX_INITCWND);
+    minimumRto = number(RTAX_RTO_MIN);
+    initialReceiveWindow = number(RTAX_INITRWND);
+    quickAck = number(RTAX_QUICKACK) != 0;
+    const auto name = GuestNetlink::FindNested(told, RTAX_CC_ALGO);
+    congestionControl.assign(name.begin(), std::find(name.begin(), name.end(), 0));
 }
 
 std::vector<uint8_t>
@@ -240,11 +274,17 @@ GuestRoutes::ToGuest(const RouteKey& key, const RouteTarget& target, uint32_t in
     {
         route.gateway = address(target.gateway);
     }
+    if (target.hasSource)
+    {
+        route.source = address(target.source);
+    }
     route.interface = interface;
     route.table = key.table;
     route.metric = key.metric;
     route.onLink = target.onLink;
     route.initialWindow = target.initialWindow;
+    route.minimumRto = target.metrics.minimumRto;
+    route.quickAck = target.metrics.quickAck;
     return route;
 }
 

@@ -27,18 +27,19 @@ struct GuestRoute
 {
     GuestPrefix destination; //!< of length 0: the default route
     std::optional<GuestAddress> gateway;
-    uint32_t interface{0};            //!< ifindex
-    uint8_t table{254};               //!< RT_TABLE_MAIN, ...
-    uint32_t metric{0};               //!< the least is preferred
-    bool onLink{false};               //!< the gateway is on the link, whatever the addresses say
-    uint32_t initialWindow{0};        //!< initcwnd, segments
-    uint32_t initialReceiveWindow{0}; //!< initrwnd, segments
-    uint32_t mtu{0};                  //!< bytes
+    std::optional<GuestAddress> source; //!< of packets that have none yet
+    uint32_t interface{0};              //!< ifindex
+    uint8_t table{254};                 //!< RT_TABLE_MAIN, ...
+    uint32_t metric{0};                 //!< the least is preferred
+    bool onLink{false};                 //!< the gateway is on the link, whatever the addresses say
+    uint32_t initialWindow{0};          //!< initcwnd, segments
+    uint32_t initialReceiveWindow{0};   //!< initrwnd, segments
+    uint32_t mtu{0};                    //!< bytes
     bool quickAck{false};
-    uint32_t advertisedMss{0};     //!< advmss, bytes
-    uint32_t window{0};            //!< the largest window to advertise, bytes
-    uint32_t hopLimit{0};          //!< hoplimit
-    uint32_t minimumRto{0};        //!< rto_min, ms
+    uint32_t advertisedMss{0}; //!< advmss, bytes
+    uint32_t window{0};        //!< the largest window to advertise, bytes
+    uint32_t hopLimit{0};      //!< hoplimit
+    uint32_t minimumRto{0};    //!< rto_min, ms; locked, since the kernel ignores one that is not
     std::string congestionControl; //!< congctl, the name of an algorithm
 
     /**
@@ -50,6 +51,9 @@ struct GuestRoute
 
     /** @return "10.0.2.0/24 via 10.0.1.2" */
     std::string Print() const;
+
+    /** Have the metrics that a kernel tells of another route. @param told its RTA_METRICS */
+    void CopyMetrics(const std::vector<uint8_t>& told);
 
     /** @return the body of a request of RTM_NEWROUTE, or of RTM_DELROUTE for exactly this one */
     std::vector<uint8_t> Build() const;
@@ -84,38 +88,57 @@ struct RouteKey
     }
 };
 
+/** What a route says of the connections over it. Zero leaves it to the kernel. */
+struct RouteMetrics
+{
+    uint32_t minimumRto{0}; //!< rto_min, ms
+    bool quickAck{false};   //!< each segment is acknowledged at once
+
+    bool IsAny() const
+    {
+        return minimumRto != 0 || quickAck;
+    }
+};
+
 /** Where a route leads to. */
 struct RouteTarget
 {
     uint32_t nic{0};
     bool hasGateway{false};
     std::array<uint8_t, 16> gateway{};
-    bool onLink{false};        //!< the gateway is on the link, whatever the addresses say
-    uint32_t initialWindow{0}; //!< initcwnd, segments; 0 leaves it to the kernel
+    bool onLink{false};               //!< the gateway is on the link, whatever the addresses say
+    bool hasSource{false};            //!< what follows is meant
+    std::array<uint8_t, 16> source{}; //!< of packets that have no source yet
+    uint32_t initialWindow{0};        //!< initcwnd, segments; 0 leaves it to the kernel
+    RouteMetrics metrics;
+
+    /** All of it, to be compared. */
+    auto Tie() const
+    {
+        return std::tie(nic,
+                        hasGateway,
+                        gateway,
+                        onLink,
+                        hasSource,
+                        source,
+                        initialWindow,
+                        metrics.minimumRto,
+                        metrics.quickAck);
+    }
 
     bool operator==(const RouteTarget& other) const
     {
-        return std::tie(nic, hasGateway, gateway, onLink, initialWindow) ==
-               std::tie(other.nic,
-                        other.hasGateway,
-                        other.gateway,
-                        other.onLink,
-                        other.initialWindow);
+        return Tie() == other.Tie();
     }
 
     bool operator!=(const RouteTarget& other) const
     {
-        return !(*this == other);
+        return Tie() != other.Tie();
     }
 
     bool operator<(const RouteTarget& other) const
     {
-        return std::tie(nic, hasGateway, gateway, onLink, initialWindow) <
-               std::tie(other.nic,
-                        other.hasGateway,
-                        other.gateway,
-                        other.onLink,
-                        other.initialWindow);
+        return Tie() < other.Tie();
     }
 };
 

@@ -111,6 +111,7 @@ VmConsole::Write(const uint8_t* data, size_t length)
         if (c == '\n' || m_line.size() >= LINE_MAX_LENGTH)
         {
             EndLine();
+            m_log.flush(); // lines are few, and are wanted most when the process dies
         }
         /* The guest may print anything; a terminal must not act on it. */
         if (c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f))

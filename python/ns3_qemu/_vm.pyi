@@ -270,7 +270,8 @@ class Relay:
 
         One to the network of an address takes the place of the kernel's own.
         0 leaves an attribute to the kernel. The first two windows are in segments, `window` (the
-        largest to advertise), `mtu` and `advertised_mss` in bytes, `minimum_rto` in ms.
+        largest to advertise), `mtu` and `advertised_mss` in bytes, `minimum_rto` in ms (and locked,
+        without which a kernel ignores it).
         """
     def delete_route(self, destination: str, *, nic: int, gateway: str | None = None) -> None:
         """Delete a route, whoever has made it; ESRCH if there is none."""

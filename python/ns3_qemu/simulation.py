@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The C++ module in Python: loads it beside ns-3, and runs simulations as people expect."""
 
+import atexit
 import contextlib
 import os
 import sys
@@ -81,6 +82,9 @@ def load() -> Any:
             cppyy.include(f"ns3/{header}")
         cppyy.load_library(str(library))
         _check_simulators(ns)
+    # Python ends itself with SIGINT if nobody has caught KeyboardInterrupt, and captures would end
+    # in the midst of a packet.
+    atexit.register(ns.FatalImpl.FlushStreams)
     return ns
 
 
@@ -173,6 +177,7 @@ def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
     # Kept until the end: C++ holds on to it without telling Python that it does.
     report = guard(progress) if progress else ns.RunMonitor.Progress()
     ns.RunMonitor.SetProgress(report, interval)
+    ns.RunMonitor.ForgetInterrupt()
     _running = True
     try:
         ns.Simulator.Run()
