@@ -517,6 +517,17 @@ def test_a_packages_script_brings_a_shell(mirror: Mirror, brought: Callable[...,
     assert found["usr/bin/dash"].data == Path("/bin/dash").read_bytes()
 
 
+def test_that_shell_runs_with_the_packages_own_libraries(
+    mirror: Mirror, brought: Callable[..., Overlay]
+) -> None:
+    libc, loader = "/usr/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib64/ld-linux-x86-64.so.2"
+    mirror.add("tool", {"/usr/bin/tool": "#!/bin/sh\n", libc: "a newer one", loader: "its own"})
+    found = members(brought("tool"))
+    assert found["usr/bin/dash"].data == Path("/bin/dash").read_bytes()
+    assert found[libc.lstrip("/")].data == b"a newer one"
+    assert found[loader.lstrip("/")].data == b"its own"
+
+
 def test_users_of_a_root_file_system_keep_their_numbers(
     mirror: Mirror, brought: Callable[..., Overlay], tmp_path: Path
 ) -> None:

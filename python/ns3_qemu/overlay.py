@@ -377,8 +377,9 @@ class Overlay:
         before = set(self._entries)
         libraries = self._loader.libraries(elf, host, guest, complete=complete)
         for library in libraries.values():
-            self._bring(library.host, library.guest)
-        if elf.interpreter:
+            if not self._has_packaged(library.guest):
+                self._bring(library.host, library.guest)
+        if elf.interpreter and not self._has_packaged(elf.interpreter):
             self._mirror_for(elf.interpreter, host)
             if "ld-musl" in elf.interpreter and Path("/etc/ld-musl-x86_64.path").exists():
                 self._mirror("/etc/ld-musl-x86_64.path")
@@ -389,6 +390,14 @@ class Overlay:
                 link = f"{PurePosixPath(libc.guest).parent}/{name}"
                 self._put(cpio.symlink(link, library.guest))
         self._brought.update(self._entries.keys() - before)
+
+    def _has_packaged(self, path: str) -> bool:
+        """Say whether a package has this file: then what it is on this machine is of no interest.
+
+        A shell that is brought for packages of another release runs with their C library.
+        """
+        there = self._at(path)
+        return there is not None and there.path in self._packaged
 
     def _need_interpreter(
         self, data: bytes, script: str, *, complete: bool, depth: int = 1
