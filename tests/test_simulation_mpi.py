@@ -162,7 +162,7 @@ def test_what_is_said_once(
     tie = r"VM 'node2', NICs 0 and 1: at 0\.1\d{8} s a frame arrives at each, and one of them comes"
     assert re.search(tie, said)
     assert (
-        output.count("rank 0: VM 'node2': node 2 is simulated by rank 1, and this is rank 0") == 2
+        output.count("rank 0: VM 'node2': node 2 is simulated by rank 1, and this is rank 0") == 3
     )
     assert "no error" not in output
 

@@ -454,45 +454,61 @@ QemuApplication::IsProgramRunning() const
     return m_state == State::RUNNING;
 }
 
+void
+QemuApplication::CheckHere() const
+{
+    if (m_machine)
+    {
+        m_machine->CheckHere();
+    }
+}
+
 bool
 QemuApplication::HasExited() const
 {
+    CheckHere();
     return m_state == State::ENDED;
 }
 
 int
 QemuApplication::GetExitCode() const
 {
+    CheckHere();
     return m_code;
 }
 
 int
 QemuApplication::GetExitSignal() const
 {
+    CheckHere();
     return m_signal;
 }
 
 int
 QemuApplication::GetErrno() const
 {
+    CheckHere();
     return m_errno;
 }
 
 const std::string&
 QemuApplication::GetOutput() const
 {
+    CheckHere();
     return m_output[OUT - 1].GetText();
 }
 
 const std::string&
 QemuApplication::GetErrorOutput() const
 {
+    CheckHere();
     return m_output[ERR - 1].GetText();
 }
 
 bool
 QemuApplication::IsOutputCut() const
 {
+    CheckHere();
     return m_output[OUT - 1].IsCut() || m_output[ERR - 1].IsCut();
 }
 

@@ -144,6 +144,7 @@ class QemuApplication : public Application
     void Kill();
     void Failed(int error, const std::string& reason);
     void OnProgramOutput(int stream, const std::string& bytes);
+    void CheckHere() const;
     void OnProgramExit(int code, int signal);
     void TellLine(const std::string& line, int stream);
     void TellExit(int code, int signal);

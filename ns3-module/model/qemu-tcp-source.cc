@@ -100,6 +100,16 @@ QemuTcpSource::GetErrno() const
     return m_errno;
 }
 
+const ns3qemu::GuestTcpInfo&
+QemuTcpSource::GetTcpInfo()
+{
+    if (m_machine)
+    {
+        m_machine->CheckHere();
+    }
+    return TcpInfoTracer::GetTcpInfo();
+}
+
 void
 QemuTcpSource::StartApplication()
 {

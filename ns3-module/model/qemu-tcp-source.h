@@ -38,6 +38,12 @@ class QemuTcpSource : public Application, public TcpInfoTracer
     /** @return the errno with which the connection failed or ended, or 0 */
     int GetErrno() const;
 
+    /**
+     * @copydoc TcpInfoTracer::GetTcpInfo
+     * @throw ns3qemu::VmError if another rank of a distributed simulation has the connection
+     */
+    const ns3qemu::GuestTcpInfo& GetTcpInfo();
+
   protected:
     void DoDispose() override;
 

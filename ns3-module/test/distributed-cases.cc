@@ -198,12 +198,17 @@ Said()
     auto sink = CreateObject<QemuTcpSink>();
     sink->SetAttribute("Local", AddressValue(InetSocketAddress(Ipv4Address::GetAny(), 5001)));
     c->AddApplication(sink);
+    auto program = CreateObject<QemuApplication>();
+    program->SetCommand("/nothing");
+    program->SetAttribute("Required", BooleanValue(false));
+    c->AddApplication(program);
     Simulator::Schedule(Seconds(0.5), [&]() {
         if (!IsHere(c))
         {
             VirtualMachine::Of(c)->SetSysctl("net.ipv4.ip_forward", "1"); // for its own rank
             PrintError([&]() { VirtualMachine::Of(c)->GetRelease(); });
             PrintError([&]() { sink->GetTotalRx(); });
+            PrintError([&]() { program->GetOutput(); });
         }
     });
     Simulator::Run();
