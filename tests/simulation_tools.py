@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,24 +23,60 @@ class Ended:
     errors: str
 
 
+class _Server:
+    """A process of simulation_server, for the tests of this process. It ends with its input."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, TESTS / "simulation_server.py"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, script: str, arguments: list[str], directory: Path) -> tuple[int, str, str]:
+        """Return exit status, output and errors of a script."""
+        assert self._process.stdin
+        assert self._process.stdout
+        with ExitStack() as stack:
+            files = [
+                stack.enter_context(open(os.memfd_create(name), "r+b"))  # noqa: PTH123
+                for name in ("output", "errors")
+            ]
+            paths = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in files]
+            order = {
+                "script": script,
+                "arguments": arguments,
+                "directory": str(directory),
+                "environment": dict(os.environ),
+                "outputs": paths,
+            }
+            try:
+                print(json.dumps(order), file=self._process.stdin, flush=True)
+                status = json.loads(self._process.stdout.readline())
+            except BaseException:  # a test that takes too long: the script ends with the server
+                self.end()
+                raise
+            output, errors = (file.read().decode() for file in files)
+            return status, output, errors
+
+    def end(self) -> None:
+        self._process.kill()
+        _server.cache_clear()
+
+
+@cache
+def _server() -> _Server:
+    return _Server()
+
+
 def run_script(script: str, image: Path, directory: Path) -> Ended:
     """Run a script that begins where simulation_script ends, in an empty directory."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from simulation_script import *\n" + textwrap.dedent(script),
-            str(image),
-        ],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    whole = "from simulation_script import *\n" + textwrap.dedent(script)
+    status, output, errors = _server().run(whole, [str(image)], directory)
+    lines = [line for line in output.splitlines() if line.startswith("RESULT ")]
     result = json.loads(lines[-1].removeprefix("RESULT ")) if lines else {}
-    return Ended(done.returncode, result, done.stderr)
+    return Ended(status, result, errors)
 
 
 def run_program(name: str, image: Path, directory: Path) -> dict[str, str]:

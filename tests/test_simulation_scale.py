@@ -15,10 +15,10 @@ from ns3_qemu.cache import Cache
 from simulation_tools import Ended, run_script
 from vm_tools import watched
 
-# Looks for what others may leave in the cache as well, and 128 machines want the memory.
+# Looks for what others may leave in the cache as well, and 64 machines want the memory.
 pytestmark = pytest.mark.alone
 
-PAIRS = 64
+PAIRS = 32
 BYTES = 100_000
 MARK = "NS3_QEMU_TEST_MARK"
 
