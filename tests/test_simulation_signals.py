@@ -33,6 +33,7 @@ def prepare(name):
 
 
 def killed_by(number):
+    signal.signal(number, signal.SIG_DFL)  # also where these tests are in the background
     prepare(f"signal-{number}")
     ns3_qemu.at(50, os.kill, os.getpid(), number)
     ns3_qemu.Run()
