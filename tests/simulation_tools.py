@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 TESTS = Path(__file__).parent
+# Before a test changes it: scripts get theirs when they begin.
+ENVIRONMENT = dict(os.environ)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class _Server:
     def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, TESTS / "simulation_server.py"],
+            env=ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
