@@ -100,37 +100,48 @@ def test_less_memory_than_any_host_has_is_refused(vm_image: Path, tmp_path: Path
     assert "VM 'node0': HostMemory is 8192 bytes; give the host at least 64 MiB" in done.errors
 
 
+LONG_LINK = """
+nodes = ns.NodeContainer(2)
+link = ns.PointToPointHelper()
+link.SetDeviceAttribute("DataRate", ns.StringValue(RATE))
+link.SetChannelAttribute("Delay", ns.StringValue(DELAY))
+link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue("4000p"))
+devices = link.Install(nodes)
+for i, address in enumerate((CLIENT, SERVER)):
+    machine(helper(), nodes.Get(i), devices.Get(i), address)
+received = sink(nodes.Get(1))
+source(nodes.Get(0), start="0.1s")
+total = []
+for stop in STOPS:
+    ns.Simulator.Stop(ns.Seconds(stop) - ns.Simulator.Now())
+    ns3_qemu.Run()
+    total.append(received.GetTotalRx())
+parts = zip(STOPS, STOPS[1:], total, total[1:])
+RESULT["mbps"] = [(after - before) * 8e-6 / (end - begin) for begin, end, before, after in parts]
+limits = nodes.Get(1).GetObject[ns.VirtualMachine]().GetSysctl("net.ipv4.tcp_rmem")
+RESULT["buffer"] = int(str(limits).split()[2])
+ns.Simulator.Destroy()
+finish()
+"""
+
+
+def long_link(
+    rate: str, delay: str, stops: tuple[float, ...], vm_image: Path, directory: Path
+) -> dict[str, Any]:
+    """Return what one connection carries between times, in Mbit/s, and the receiver's buffer."""
+    values = f"RATE, DELAY, STOPS = {rate!r}, {delay!r}, {stops!r}\n"
+    done = run_script(values + LONG_LINK, vm_image, directory)
+    assert done.status == 0, done.errors
+    return done.result
+
+
 def test_one_connection_fills_a_long_fast_link(vm_image: Path, tmp_path: Path):
     """1 Gbit/s and 20 ms there and back: 2.5 MB are on their way, and the buffers hold more.
 
     A packet of 1500 bytes takes 1502 on this link and carries 1448 of payload.
     """
-    done = run_script(
-        """
-        nodes = ns.NodeContainer(2)
-        link = ns.PointToPointHelper()
-        link.SetDeviceAttribute("DataRate", ns.StringValue("1Gbps"))
-        link.SetChannelAttribute("Delay", ns.StringValue("10ms"))
-        link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue("4000p"))
-        devices = link.Install(nodes)
-        for i, address in enumerate((CLIENT, SERVER)):
-            machine(helper(), nodes.Get(i), devices.Get(i), address)
-        received = sink(nodes.Get(1))
-        source(nodes.Get(0), start="0.1s")
-        total = []
-        for stop in (0.5, 0.6):
-            ns.Simulator.Stop(ns.Seconds(stop) - ns.Simulator.Now())
-            ns3_qemu.Run()
-            total.append(received.GetTotalRx())
-        RESULT["mbps"] = (total[1] - total[0]) * 8 / 0.1e6
-        ns.Simulator.Destroy()
-        finish()
-        """,
-        vm_image,
-        tmp_path,
-    )
-    assert done.status == 0, done.errors
-    assert done.result["mbps"] == pytest.approx(1000 * 1448 / 1502, abs=1)
+    result = long_link("1Gbps", "10ms", (0.5, 0.6), vm_image, tmp_path)
+    assert result["mbps"][0] == pytest.approx(1000 * 1448 / 1502, abs=1)
 
 
 def test_a_satellite_link_begins_as_the_manual_says(vm_image: Path, tmp_path: Path):
@@ -139,38 +150,12 @@ def test_a_satellite_link_begins_as_the_manual_says(vm_image: Path, tmp_path: Pa
     Slow start doubles the window each round trip, from 10 segments on, until the receiver's
     buffer is the limit: 3 of 6 MiB, which are 41.9 Mbit/s.
     """
-    done = run_script(
-        """
-        nodes = ns.NodeContainer(2)
-        link = ns.PointToPointHelper()
-        link.SetDeviceAttribute("DataRate", ns.StringValue("50Mbps"))
-        link.SetChannelAttribute("Delay", ns.StringValue("300ms"))
-        link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue("4000p"))
-        devices = link.Install(nodes)
-        for i, address in enumerate((CLIENT, SERVER)):
-            machine(helper(), nodes.Get(i), devices.Get(i), address)
-        received = sink(nodes.Get(1))
-        source(nodes.Get(0), start="0.1s")
-        total = []
-        for stop in (2, 4, 6):
-            ns.Simulator.Stop(ns.Seconds(stop) - ns.Simulator.Now())
-            ns3_qemu.Run()
-            total.append(received.GetTotalRx())
-        RESULT["mbps"] = [(total[i + 1] - total[i]) * 8 / 2e6 for i in range(2)]
-        info = nodes.Get(1).GetObject[ns.VirtualMachine]().GetSysctl("net.ipv4.tcp_rmem")
-        RESULT["buffer"] = int(str(info).split()[2])
-        ns.Simulator.Destroy()
-        finish()
-        """,
-        vm_image,
-        tmp_path,
-    )
-    assert done.status == 0, done.errors
+    result = long_link("50Mbps", "300ms", (2, 4, 6), vm_image, tmp_path)
     manual = (Path(__file__).parent.parent / "ns3-module/doc/qemu.rst").read_text()
     rows = [rf"^{row} +\S+ +(\S+) +\S+$" for row in (r"2 to 4 \(slow start\)", "4 to 6")]
     told = [float(re.findall(row, manual, re.MULTILINE)[0]) for row in rows]  # of 6.1
-    assert done.result["mbps"] == pytest.approx(told, abs=0.05)
-    assert done.result["buffer"] / 2 * 8 / 0.6 == pytest.approx(41.9e6, abs=0.05e6)
+    assert result["mbps"] == pytest.approx(told, abs=0.05)
+    assert result["buffer"] / 2 * 8 / 0.6 == pytest.approx(41.9e6, abs=0.05e6)
 
 
 def test_a_guest_that_is_out_of_memory_is_named_once(tmp_path: Path):

@@ -120,13 +120,20 @@ OnSignal(int number, siginfo_t* info, void* context)
     }
 }
 
+/* What has been recorded is in its files then. In one piece, as other ranks may have something to
+ * say, too. */
+void
+Tell(const std::string& text)
+{
+    FatalImpl::FlushStreams();
+    std::cerr << "ns3-qemu: " + text + "\n" << std::flush;
+}
+
 /* Nobody has caught it: what the user is to know of it is what it says. */
 [[noreturn]] void
 Say(const std::exception& error)
 {
-    FatalImpl::FlushStreams();
-    /* In one piece, for other ranks may have something to say, too. */
-    std::cerr << std::string("ns3-qemu: ") + error.what() + "\n" << std::flush;
+    Tell(error.what());
     /* Not exit(): a simulation in the midst of an event is not to be taken apart. */
     std::_Exit(EXIT_FAILURE);
 }
@@ -251,10 +258,7 @@ RunMonitor::ReleaseInterrupts()
     {
         return;
     }
-    if (g_interrupted)
-    {
-        EndProcess(); // it came after the last turn
-    }
+    EndProcess(); // if one came after the last turn
     g_catching = false;
     for (auto& watched : g_signals)
     {
@@ -326,16 +330,14 @@ RunMonitor::EndProcess()
     {
         const struct itimerspec never = {};
         timer_settime(watched->second, 0, &never, nullptr);
-        FatalImpl::FlushStreams();
-        std::ostringstream said; // in one piece, as other ranks may have something to say, too
-        said << "ns3-qemu: ";
+        std::ostringstream said;
         if (DistributedRun::IsOn())
         {
             said << "rank " << Simulator::GetSystemId() << ": ";
         }
         said << watched->name << " ends the run after " << Simulator::Now().GetSeconds()
-             << " s of simulated time; what it has recorded is kept\n";
-        std::cerr << said.str() << std::flush;
+             << " s of simulated time; what it has recorded is kept";
+        Tell(said.str());
         Die(watched->number);
     }
 }

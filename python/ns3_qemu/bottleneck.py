@@ -146,11 +146,12 @@ class _Network:
     ) -> None:
         ns, scenario = self._ns, self._scenario
         cache = Cache()
+        steps = Steps(cache.logs)
         spec = scenario.hosts.image(name)
         # The guest would load them, but what it does not have is said before it boots.
-        guest = kernel.ensure(cache, Steps(cache.logs), spec.kernel)
+        guest = kernel.ensure(cache, steps, spec.kernel)
         kernel.modules(guest, list(scenario.tcp.modules))
-        helper = ns.QemuHelper(str(image.ensure_spec(cache, Steps(cache.logs), spec)))
+        helper = ns.QemuHelper(str(image.ensure_spec(cache, steps, spec)))
         helper.SetAttribute("Name", ns.StringValue(name))
         # All links here have a delay, and nobody touches a machine but its own node.
         helper.SetAttribute("Parallel", ns.BooleanValue(True))

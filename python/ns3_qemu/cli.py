@@ -113,13 +113,18 @@ _Disk = Annotated[
 ]
 
 
+def _placed(path: str) -> tuple[str, str | None]:
+    """Take PATH[=PLACE] apart."""
+    name, _, place = path.partition("=")
+    if Path(path).expanduser().exists():  # a file's own name may have an equals sign
+        return path, None
+    return name, place or None
+
+
 def add_disks(wanted: image.Image, paths: list[str] | None) -> None:
     """Add what --disk names."""
     for path in paths or ():
-        name, _, place = path.partition("=")
-        if Path(path).expanduser().exists():  # a file's own name may have an equals sign
-            name, place = path, ""
-        wanted.disk(name, place or None)
+        wanted.disk(*_placed(path))
 
 
 def _add_files(
@@ -135,10 +140,8 @@ def _add_files(
         name, _, version = package.partition("=")
         wanted.add_package(name, version or None, refresh=refresh)
     for path in paths or ():
-        name, _, place = path.partition("=")
-        if Path(path).expanduser().exists():  # a file's own name may have an equals sign
-            name, place = path, ""
-        wanted.add(name, place or None)
+        name, place = _placed(path)
+        wanted.add(name, place)
         places.append(place or str(Path(name).expanduser().absolute()))
     return places
 

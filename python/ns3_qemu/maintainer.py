@@ -150,7 +150,7 @@ class Deeds:
             self._make(Directory(path, _octal(options.get("-m") or options.get("--mode", ""))))
 
     def _make(self, directory: Directory) -> None:
-        path = directory.path.rstrip("/").replace("/var/run/", "/run/", 1)
+        path = _usual(directory.path)
         if path.startswith("/"):
             self.wanted.directories.setdefault(path, replace(directory, path=path))
 
@@ -223,7 +223,7 @@ class Deeds:
             self._mark(Mark(path, user, group, mode))
 
     def _mark(self, mark: Mark) -> None:
-        path = mark.path.rstrip("/").replace("/var/run/", "/run/", 1)
+        path = _usual(mark.path)
         if not path.startswith("/") or any(name.isdigit() for name in (mark.user, mark.group)):
             return
         self.marks.append(replace(mark, path=path))
@@ -327,6 +327,11 @@ def changed(mode: int, said: str) -> int:
     return mode
 
 
+def _usual(path: str) -> str:
+    """Return a directory's name without what is old about it: /var/run is a link to /run."""
+    return path.rstrip("/").replace("/var/run/", "/run/", 1)
+
+
 def _octal(mode: str) -> int:
     return int(mode, 8) if re.fullmatch(r"[0-7]+", mode) else 0o755
 
@@ -344,7 +349,7 @@ def of_tmpfiles(text: str) -> Iterator[Directory]:
         digits = mode.lstrip("~:")
         if kind[:1] in "dDvqQ" and path.startswith("/") and "%" not in path:
             yield Directory(
-                path.rstrip("/").replace("/var/run/", "/run/", 1),
+                _usual(path),
                 int(digits, 8) if re.fullmatch(r"[0-7]+", digits) else 0o755,
                 "" if user == "-" else user,
                 "" if group == "-" else group,
