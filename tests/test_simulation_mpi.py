@@ -53,7 +53,8 @@ def cases(
 def ranks(*command: str | Path, directory: Path) -> Iterator["subprocess.Popen[str]"]:
     """Start a program as two ranks. All of it ends with this."""
     with subprocess.Popen(
-        [*MPIEXEC, *command, "--ranks=2"],
+        # A rank that is killed leaves its memory behind: where the test's other files are.
+        [*MPIEXEC, "--mca", "btl_vader_backing_directory", directory, *command, "--ranks=2"],
         cwd=directory,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
