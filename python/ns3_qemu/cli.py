@@ -464,8 +464,10 @@ def main() -> None:
     # Validation and measurements load what takes a second, which these do without.
     if sys.argv[1:2] not in (["setup"], ["doctor"], ["image"], ["kernel"]):
         from .bench.cli import bench
+        from .selftest.cli import selftest
         from .validation.cli import validate
 
         app.command()(bench)
+        app.command()(selftest)
         app.command()(validate)
     app()
