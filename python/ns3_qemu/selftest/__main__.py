@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import ctypes
 import locale
+import math
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 import traceback
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ from .images import IMAGES
 from .run import Run
 
 _PR_SET_PDEATHSIG = 1
+
+_STEPS = range(20_000)
 
 
 class Order(msgspec.Struct):
@@ -58,6 +63,8 @@ def _witness(order: Order, qemu_preloaded: bool | None) -> dict[str, Any]:
         "preloaded": preloaded,
         "qemu_preloaded": qemu_preloaded,
         "other_cpu": shown,
+        # One in 1,500 is another in the last bit where there is no FMA.
+        "exponential": zlib.crc32(b"".join(struct.pack("=d", math.exp(n / 577)) for n in _STEPS)),
     }
 
 

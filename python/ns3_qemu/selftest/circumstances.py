@@ -25,10 +25,16 @@ PLAIN = "plain"
 #: the same but for RngRun, which must give other results
 OTHER_RUN = "RngRun"
 
+#: the mathematics of the C library is another
+NO_FMA = "no FMA"
+
 _LIBRARY = Path(__file__).resolve().parent / "libns3-qemu-selftest-host.so"
 
 #: s; ten years
 _LATER = 315_360_000
+
+# Of a CPU; see glibc's manual, 38.6.
+_TUNABLES = "glibc.cpu.hwcaps=-AVX,-AVX2,-BMI1,-BMI2,-FMA,-FMA4,-LZCNT,-MOVBE,-POPCNT,-ERMS,-FSRM"
 
 # Names that mean the same to all: what they have in a user namespace of their own.
 _USER = "4711"
@@ -64,6 +70,8 @@ class Circumstance:
     """Another working directory and home, with long names."""
     fresh: bool = False
     """An empty cache: images are built, machines boot and are saved."""
+    shares: bool = False
+    """Nothing but its settings is different: its runs are made by the process of plain ones."""
     is_there: Callable[[Witness, Witness], bool] = lambda _plain, _here: True
     """Whether the circumstance is seen in a witness; the first is that of plain runs."""
     missing: Callable[[], str] = lambda: ""
@@ -105,6 +113,12 @@ def _without_time() -> bool:
 def _without_cpuid() -> str:
     flags = Path("/proc/cpuinfo").read_text().split()
     return _without_library() or ("" if "cpuid_fault" in flags else "this CPU cannot trap CPUID")
+
+
+@cache
+def has_fma() -> bool:
+    """Say whether the C library has code of its own for this CPU."""
+    return "fma" in Path("/proc/cpuinfo").read_text().split()
 
 
 def _locale(work: Path) -> dict[str, str]:
@@ -201,6 +215,7 @@ def circumstances(repeats: int, work: Path) -> list[Circumstance]:
             "parallel",
             "machines have turns at the same time",
             settings={"attributes": {"Parallel": "true"}},
+            shares=True,
             is_there=lambda _, here: here["settings"] != {},
         ),
         Circumstance(
@@ -208,11 +223,18 @@ def circumstances(repeats: int, work: Path) -> list[Circumstance]:
         ),
         Circumstance(
             "CPU",
-            "a CPU of another make without AVX, BMI, FMA; empty cache",
+            "QEMU sees a CPU of another make without AVX, BMI, FMA; empty cache",
             environment=preload(CPU="1"),
             fresh=True,
             is_there=lambda _, here: _preloaded(here) and bool(here["other_cpu"]),
             missing=_without_cpuid,
+        ),
+        Circumstance(
+            NO_FMA,
+            "the C library takes what it has for CPUs without FMA, AVX and others",
+            environment={"GLIBC_TUNABLES": _TUNABLES},
+            is_there=_shows("exponential"),
+            missing=lambda: "" if has_fma() else "this CPU has no FMA",
         ),
     ]
 

@@ -13,13 +13,27 @@ from rich.table import Table
 
 from .. import __version__, toolchain
 from ..cache import Cache
-from .circumstances import OTHER_RUN
+from .circumstances import NO_FMA, OTHER_RUN, has_fma
+from .configurations import CONFIGURATIONS
 from .suite import Outcome, Suite
 
 
 def of(outcomes: Sequence[Outcome], configuration: str) -> list[Outcome]:
     """Return the outcomes of a configuration that have to be the same."""
-    return [o for o in outcomes if o.configuration == configuration and o.circumstance != OTHER_RUN]
+    others = {OTHER_RUN}
+    if CONFIGURATIONS[configuration].uses_libm:
+        others.add(NO_FMA)
+    mine = [outcome for outcome in outcomes if outcome.configuration == configuration]
+    return [outcome for outcome in mine if outcome.circumstance not in others]
+
+
+def _compared(outcomes: Sequence[Outcome], configuration: str, circumstance: str) -> str:
+    """Say whether a circumstance gives the same as all others."""
+    usual = hashes(of(outcomes, configuration))
+    for each in outcomes:
+        if (each.configuration, each.circumstance) == (configuration, circumstance):
+            return "the same" if each.digest in usual else "another" if each.digest else ""
+    return ""
 
 
 def hashes(outcomes: Sequence[Outcome]) -> list[str]:
@@ -30,18 +44,13 @@ def hashes(outcomes: Sequence[Outcome]) -> list[str]:
 def table(suite: Suite) -> Table:
     """Return the table of configurations."""
     made = Table(
-        *("configuration", "", "hashes", "runs", "files", "kB", "hash", "another RngRun"),
+        *("run", "", "hashes", "runs", "files", "kB", "hash", "another RngRun", NO_FMA),
         box=None,
         pad_edge=False,
     )
     for configuration in suite.configurations:
         runs = of(suite.outcomes, configuration.name)
         found = hashes(runs)
-        other = [
-            o.digest
-            for o in suite.outcomes
-            if o.configuration == configuration.name and o.circumstance == OTHER_RUN
-        ]
         first = next((run for run in runs if run.digest), None)
         good = len(found) == 1 and all(run.digest for run in runs)
         made.add_row(
@@ -52,7 +61,8 @@ def table(suite: Suite) -> Table:
             str(len(first.files)) if first else "",
             f"{first.bytes / 1000:.0f}" if first else "",
             found[0][:16] if found else "",
-            "" if not other else "the same" if other[0] in found else "another",
+            _compared(suite.outcomes, configuration.name, OTHER_RUN),
+            _compared(suite.outcomes, configuration.name, NO_FMA),
         )
     return made
 
@@ -69,6 +79,7 @@ def line(suite: Suite) -> str:
     results = {each.name: hashes(of(suite.outcomes, each.name)) for each in suite.configurations}
     inputs = f"QEMU {qemu.manifest.version} (build {build}), {len(suite.digests)} images ({images})"
     what = f"{inputs}, ns3-qemu {__version__}, RngSeed 1, RngRun 1, {len(results)} configurations"
+    what += f", a CPU {'with' if has_fma() else 'without'} FMA"
     whole = hashlib.sha256(f"{what} {sorted(results.items())}".encode()).hexdigest()
     return f"reproducibility {whole[:32]} of {what}"
 

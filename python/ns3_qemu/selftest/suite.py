@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,8 @@ from ..cache import Cache
 from ..errors import Ns3QemuError
 from . import circumstances as conditions
 from .__main__ import Order
-from .circumstances import OTHER_RUN, Circumstance
-from .configurations import Configuration
+from .circumstances import NO_FMA, OTHER_RUN, Circumstance
+from .configurations import CONFIGURATIONS, Configuration
 from .disturbance import Stops
 from .images import IMAGES, digest
 
@@ -105,20 +105,22 @@ class Suite:
     def run(self) -> None:
         """Make all runs. Ctrl-C ends it; what there is by then is kept."""
         plain, *others = self.circumstances
+        another = Circumstance(OTHER_RUN, "", settings={"run": 2})
         try:
-            self._runs_in(plain)
+            self._runs_in([plain, another, *(each for each in others if each.shares)])
             with ThreadPoolExecutor(self.jobs) as pool:
-                list(pool.map(self._runs_in, others))
+                list(pool.map(self._runs_in, ([each] for each in others if not each.shares)))
         except BaseException:
             self._over.set()
             for process in list(self._running):
                 process.kill()
             raise
 
-    def _runs_in(self, circumstance: Circumstance) -> None:
-        """Make the runs of one circumstance, in one process."""
+    def _runs_in(self, together: Sequence[Circumstance]) -> None:
+        """Make the runs of circumstances that have a process in common, that of the first."""
         if self._over.is_set():
             return
+        circumstance = together[0]
         where = self.work / circumstance.name.replace(" ", "-")
         where.mkdir(parents=True)
         with contextlib.ExitStack() as stack:
@@ -129,12 +131,9 @@ class Suite:
                 for process in conditions.busy_processes():
                     stack.callback(_end, process)
             process = stack.enter_context(self._process(circumstance, where, home))
-            for configuration in self.configurations:
-                self._one(process, circumstance, configuration, where, circumstance.settings)
-            if circumstance is self.circumstances[0]:
+            for each in together:
                 for configuration in self.configurations:
-                    other = Circumstance(OTHER_RUN, "", settings={"run": 2})
-                    self._one(process, other, configuration, where, other.settings)
+                    self._one(process, each, configuration, where)
 
     @contextlib.contextmanager
     def _process(
@@ -173,7 +172,6 @@ class Suite:
         circumstance: Circumstance,
         configuration: Configuration,
         where: Path,
-        settings: Mapping[str, Any],
     ) -> None:
         if self._over.is_set():
             return
@@ -181,7 +179,9 @@ class Suite:
         place = where / f"{configuration.name}-{circumstance.name}".replace(" ", "-")
         place.mkdir()
         images = {} if circumstance.fresh else self.images
-        order = Order(configuration.name, str(place / "results"), images, dict(settings))
+        order = Order(
+            configuration.name, str(place / "results"), images, dict(circumstance.settings)
+        )
         try:
             stops = self._carry_out(process, order, stopped=circumstance.stopped)
             outcome = _outcome(configuration, circumstance, place, stops)
@@ -230,7 +230,10 @@ class Suite:
             return outcome.error
         if problem := judge(reference, outcome, circumstance):
             return problem
-        if circumstance.name == OTHER_RUN or outcome.digest == reference.digest:
+        allowed = circumstance.name == OTHER_RUN or (
+            circumstance.name == NO_FMA and CONFIGURATIONS[outcome.configuration].uses_libm
+        )
+        if allowed or outcome.digest == reference.digest:
             return ""
         plain = self.circumstances[0].name
         first = self.work / plain / f"{outcome.configuration}-{plain}" / "results"
