@@ -71,7 +71,7 @@ class Circumstance:
     fresh: bool = False
     """An empty cache: images are built, machines boot and are saved."""
     shares: bool = False
-    """Nothing but its settings is different: its runs are made by the process of plain ones."""
+    """Nothing but its settings is different: it needs no process of its own."""
     is_there: Callable[[Witness, Witness], bool] = lambda _plain, _here: True
     """Whether the circumstance is seen in a witness; the first is that of plain runs."""
     missing: Callable[[], str] = lambda: ""

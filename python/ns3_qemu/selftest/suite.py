@@ -78,6 +78,8 @@ class Suite:
     images: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     """Of images, by name."""
+    _waiting: list[tuple[Outcome, Circumstance, Path]] = field(default_factory=list)
+    """Runs that are not compared yet, for the plain one has not been made."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: threading.Event = field(default_factory=threading.Event)
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
@@ -107,9 +109,13 @@ class Suite:
         plain, *others = self.circumstances
         another = Circumstance(OTHER_RUN, "", settings={"run": 2})
         try:
-            self._runs_in([plain, another, *(each for each in others if each.shares)])
+            groups = [
+                [plain],
+                [another, *(each for each in others if each.shares)],
+                *([each] for each in others if not each.shares),
+            ]
             with ThreadPoolExecutor(self.jobs) as pool:
-                list(pool.map(self._runs_in, ([each] for each in others if not each.shares)))
+                list(pool.map(self._runs_in, groups))
         except BaseException:
             self._over.set()
             for process in list(self._running):
@@ -194,12 +200,21 @@ class Suite:
             )
         with self._lock:
             self.outcomes.append(outcome)
-            problem = self._judge(outcome, circumstance, place)
-            if problem:
-                self.problems.append(Problem(configuration.name, circumstance.name, problem))
-        # Those of plain runs are what others are compared with.
-        if not problem and circumstance.name != self.circumstances[0].name:
-            shutil.rmtree(place)
+            self._waiting.append((outcome, circumstance, place))
+            self._compare()
+
+    def _compare(self) -> None:
+        """Compare what there is with the plain runs that there are by now."""
+        plain = self.circumstances[0].name
+        made = {each.configuration for each in self.outcomes if each.circumstance == plain}
+        waiting, self._waiting = self._waiting, []
+        for outcome, circumstance, place in waiting:
+            if outcome.configuration not in made:
+                self._waiting.append((outcome, circumstance, place))
+            elif problem := self._judge(outcome, circumstance, place):
+                self.problems.append(Problem(outcome.configuration, circumstance.name, problem))
+            elif circumstance.name != plain:
+                shutil.rmtree(place)
 
     def _carry_out(self, process: subprocess.Popen[bytes], order: Order, *, stopped: bool) -> int:
         """Have a run made; return how often it was stopped."""
