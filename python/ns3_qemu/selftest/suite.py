@@ -108,19 +108,19 @@ class Suite:
         """Make all runs. Ctrl-C ends it; what there is by then is kept."""
         plain, *others = self.circumstances
         another = Circumstance(OTHER_RUN, "", settings={"run": 2})
-        try:
-            groups = [
-                [plain],
-                [another, *(each for each in others if each.shares)],
-                *([each] for each in others if not each.shares),
-            ]
-            with ThreadPoolExecutor(self.jobs) as pool:
+        groups = [
+            [plain],
+            [another, *(each for each in others if each.shares)],
+            *([each] for each in others if not each.shares),
+        ]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            try:
                 list(pool.map(self._runs_in, groups))
-        except BaseException:
-            self._over.set()
-            for process in list(self._running):
-                process.kill()
-            raise
+            except BaseException:
+                self._over.set()
+                for process in list(self._running):
+                    process.kill()
+                raise
 
     def _runs_in(self, together: Sequence[Circumstance]) -> None:
         """Make the runs of circumstances that have a process in common, that of the first."""
