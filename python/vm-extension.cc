@@ -267,7 +267,8 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t diskLatency,
                          uint64_t diskRate,
                          std::string keepDisks,
-                         int64_t watchdog) {
+                         int64_t watchdog,
+                         bool sandbox) {
                  VmConfig config;
                  config.image = std::move(image);
                  for (const auto& address : nics)
@@ -284,6 +285,7 @@ PYBIND11_MODULE(_vm, m)
                  config.diskTiming = {diskLatency, diskRate};
                  config.keepDisks = std::move(keepDisks);
                  config.watchdog = watchdog;
+                 config.sandbox = sandbox;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -301,7 +303,8 @@ PYBIND11_MODULE(_vm, m)
              py::arg("disk_latency") = 0,
              py::arg("disk_rate") = 0,
              py::arg("keep_disks") = "",
-             py::arg("watchdog") = VmConfig{}.watchdog)
+             py::arg("watchdog") = VmConfig{}.watchdog,
+             py::arg("sandbox") = VmConfig{}.sandbox)
         .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(

@@ -130,6 +130,13 @@ VirtualMachine::GetTypeId()
                           BooleanValue(false),
                           MakeBooleanAccessor(&VirtualMachine::m_parallel),
                           MakeBooleanChecker())
+            .AddAttribute("Sandbox",
+                          "Whether the machine's process may do no more than turns need, once it "
+                          "is ready: it opens no files, makes no connections, starts no programs. "
+                          "Off for who tries something with QEMU itself.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&VirtualMachine::m_sandbox),
+                          MakeBooleanChecker())
             .AddAttribute("Spin",
                           "Wall time for which simulator and machine poll for their turn before "
                           "they sleep. Only of use where each has a CPU of its own.",
@@ -202,6 +209,7 @@ VirtualMachine::ApplyAttributes() const
     config.keepDisks = m_keepDisks;
     config.diskTiming.latency = static_cast<uint64_t>(m_diskLatency.GetNanoSeconds());
     config.diskTiming.rate = m_diskRate.GetBitRate();
+    config.sandbox = m_sandbox;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
     config.tickPhase = m_tickPhase.GetNanoSeconds();

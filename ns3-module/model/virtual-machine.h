@@ -379,6 +379,7 @@ class VirtualMachine : public GuestAccess
     uint32_t m_pidSpread;
     Time m_tickPhase;
     Time m_tscStep;
+    bool m_sandbox;
     Time m_spin;
     Time m_watchdog;
     uint64_t m_busyInstructions;

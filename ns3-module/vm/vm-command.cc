@@ -295,6 +295,10 @@ AddOwnOptions(std::vector<std::string> command, const VmOwnOptions& options)
     {
         link += "," + option;
     }
+    if (!options.sandbox)
+    {
+        link += ",sandbox=off";
+    }
     if (!options.state.empty())
     {
         link += ",state=" + EscapeQemuProperty(options.state);

@@ -70,6 +70,7 @@ class Vm:
         disk_rate: int = 0,
         keep_disks: str = "",
         watchdog: int = ...,
+        sandbox: bool = True,
     ) -> None:
         """Prepare a machine.
 
@@ -82,6 +83,7 @@ class Vm:
         boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
         data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
         `watchdog`: ns of wall time after which a long turn is told on standard error.
+        `sandbox`: whether QEMU may do no more than turns need.
         """
 
     def keep_disks(self) -> None:

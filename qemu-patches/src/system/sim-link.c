@@ -377,7 +377,7 @@ void sim_link_close_sandbox(SimLink *link)
 /* Files are opened before the sandbox is closed: migration takes it from a set of descriptors. */
 static void sim_link_open_state(SimLink *link, Error **errp)
 {
-    int fd = qemu_create(link->state_path, O_WRONLY | O_TRUNC, 0644, errp);
+    int fd = qemu_create(link->state_path, O_WRONLY | O_TRUNC, 0600, errp);
     AddfdInfo *info;
 
     if (fd < 0) {
