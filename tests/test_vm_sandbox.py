@@ -103,11 +103,14 @@ def test_a_forbidden_system_call_ends_qemu_and_is_named(attempt: Attempt, what: 
         ("make a file", "EACCES"),
         ("its own memory", "EACCES"),
         ("clone3", "ENOSYS"),
-        ("endless output", "EFBIG"),
     ],
 )
 def test_some_attempts_just_fail(attempt: Attempt, what: str, error: str):
     assert f"exited with status 3:\nit fails: {error}" in attempt(what)
+
+
+def test_endless_output_is_lost(attempt: Attempt):
+    assert "exited with status 4" in attempt("endless output")  # EFBIG
 
 
 def test_a_system_call_of_another_architecture_kills_qemu(attempt: Attempt):

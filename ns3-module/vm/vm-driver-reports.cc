@@ -128,7 +128,8 @@ VmDriver::Fail(const std::string& reason)
     text += ": " + reason;
     const std::string tail = m_console.DescribeTail();
     text += tail;
-    if (m_state == State::BOOTING && m_answer.kind != 0 && tail.empty())
+    if (m_state == State::BOOTING && m_answer.kind != 0 && tail.empty() &&
+        !m_link->GetRefusedCall())
     {
         text +=
             "\nIts console is empty. `ns3-qemu kernel check` says what a kernel must have built in";

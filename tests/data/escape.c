@@ -61,8 +61,8 @@ try_output(void)
     {
         if (write(STDOUT_FILENO, page, sizeof(page)) < 0)
         {
-            /* What was lost is not in the way of what is said. */
-            return ftruncate(STDOUT_FILENO, 0), -1;
+            /* There is no room to say it. */
+            _exit(errno == EFBIG ? 4 : 5);
         }
     }
     return 0;
