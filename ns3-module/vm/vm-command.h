@@ -71,9 +71,9 @@ struct VmOwnOptions
     uint64_t seed{1};                     //!< of QEMU's own random numbers
     int64_t spin{0};                      //!< ns of wall time to poll before sleeping
     std::string state;                    //!< file that SIM_LINK_SAVE writes, or empty
-    bool sandbox{true};                   //!< whether it may do no more than turns need
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
     std::vector<std::string> diskCopies;  //!< files that it writes in place of disks; empty: none
+    bool sandbox{true};                   //!< whether it may do no more than turns need
 };
 
 /**

@@ -157,9 +157,9 @@ VmDriver::StartProcess(const std::vector<std::string>& command,
                                m_config.seed,
                                m_config.spin,
                                state,
-                               m_config.sandbox,
                                m_config.linkOptions,
-                               PrepareDisks()};
+                               PrepareDisks(),
+                               m_config.sandbox};
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
     std::optional<std::vector<std::string>> writable;
