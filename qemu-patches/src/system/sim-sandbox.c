@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
@@ -18,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -56,6 +58,9 @@ typedef struct Rule {
 /* The process's own id, which is not known before. */
 #define OWN_PID UINT32_MAX
 
+#define NAMESPACES                                                                                 \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
+     CLONE_NEWNET)
 #define THREAD (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
 
 /*
@@ -123,7 +128,20 @@ static const Rule rules[] = {
     { SYS_eventfd2, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
     { SYS_getrusage, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
 
-    /* Somebody looks inside: a monitor, a debugger's socket. */
+    /*
+     * Somebody looks inside: by a monitor's or a debugger's socket, or in a copy, which is a fork of
+     * this process. A copy has this filter, and no namespace of its own. It may be killed, and so may
+     * others, as far as Landlock and their user allow it.
+     */
+    { SYS_clone, SIM_SANDBOX_MONITORS, WITHOUT, 0, NAMESPACES },
+    { SYS_wait4, SIM_SANDBOX_MONITORS },
+    { SYS_kill, SIM_SANDBOX_MONITORS, EQUAL, 1, SIGKILL },
+    { SYS_getppid, SIM_SANDBOX_MONITORS },
+    { SYS_prctl, SIM_SANDBOX_MONITORS, EQUAL, 0, PR_SET_PDEATHSIG },
+    { SYS_close_range, SIM_SANDBOX_MONITORS },
+    { SYS_newfstatat, SIM_SANDBOX_MONITORS, WITH, 3, AT_EMPTY_PATH }, /* fstat() */
+    { SYS_ioctl, SIM_SANDBOX_MONITORS, EQUAL, 1, FIONREAD },
+    { SYS_pipe2, SIM_SANDBOX_MONITORS },
     { SYS_accept4, SIM_SANDBOX_MONITORS },
     { SYS_recvmsg, SIM_SANDBOX_MONITORS },
     { SYS_recvfrom, SIM_SANDBOX_MONITORS },
