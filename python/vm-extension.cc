@@ -252,6 +252,35 @@ PYBIND11_MODULE(_vm, m)
         .def_readonly("epoch", &VmImage::epoch);
     m.def("read_image", &ReadImage, py::arg("directory"));
 
+    py::class_<VmCopy, std::shared_ptr<VmCopy>>(m, "VmCopy")
+        .def(
+            "run",
+            [](VmCopy& copy, const std::vector<std::string>& arguments, int64_t limit) {
+                GuestProgram program;
+                program.arguments = arguments;
+                program.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+                VmCopy::Result result;
+                {
+                    py::gil_scoped_release release;
+                    result = copy.Run(program, limit);
+                }
+                return py::make_tuple(result.exitCode,
+                                      py::bytes(result.output),
+                                      py::bytes(result.errors),
+                                      result.duration);
+            },
+            py::arg("arguments"),
+            py::arg("limit") = 60'000'000'000)
+        .def(
+            "read_file",
+            [](VmCopy& copy, const std::string& path) { return py::bytes(copy.ReadFile(path)); },
+            py::arg("path"))
+        .def("write_file",
+             &VmCopy::WriteFile,
+             py::arg("path"),
+             py::arg("data"),
+             py::arg("mode") = 0644);
+
     py::class_<PyVm>(m, "Vm")
         .def(py::init([](VmImage image,
                          const std::vector<std::string>& nics,
@@ -267,8 +296,12 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t diskLatency,
                          uint64_t diskRate,
                          std::string keepDisks,
-                         int64_t watchdog) {
+                         int64_t watchdog,
+                         std::string monitor,
+                         std::string gdb) {
                  VmConfig config;
+                 config.monitor = std::move(monitor);
+                 config.gdb = std::move(gdb);
                  config.image = std::move(image);
                  for (const auto& address : nics)
                  {
@@ -301,7 +334,13 @@ PYBIND11_MODULE(_vm, m)
              py::arg("disk_latency") = 0,
              py::arg("disk_rate") = 0,
              py::arg("keep_disks") = "",
-             py::arg("watchdog") = VmConfig{}.watchdog)
+             py::arg("watchdog") = VmConfig{}.watchdog,
+             py::arg("monitor") = "",
+             py::arg("gdb") = "")
+        .def(
+            "copy",
+            [](PyVm& vm, int64_t time) { return vm.Driver().Copy(time); },
+            py::arg("time"))
         .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(

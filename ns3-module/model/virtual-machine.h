@@ -175,6 +175,15 @@ class VirtualMachine : public GuestAccess
     /** @return QEMU's process id, or -1 */
     int GetPid() const;
 
+    /**
+     * Make a copy of the machine as it is now, to look at: what is done in it is not done in the
+     * machine, and changes nothing in the simulation. Not within a turn of the machine.
+     * @return the copy, which ends when it is let go
+     * @throw ns3qemu::VmError if there can be none: one is there already, or the attribute
+     * KeepDisks is set
+     */
+    std::shared_ptr<ns3qemu::VmCopy> MakeCopy();
+
     /** End the machine. Simulator::Destroy does it, too. */
     void End();
 
@@ -352,6 +361,7 @@ class VirtualMachine : public GuestAccess
     static Ptr<NetDevice> GetOwnDevice(Ptr<NetDevice> device);
     GuestStack& GetStack(uint8_t family) const;
     ns3qemu::VmConfig ApplyAttributes() const;
+    std::string InsertName(std::string path) const;
     ns3qemu::VmConfig BuildConfig() const;
     uint64_t DeriveSeed() const;
     int64_t DrawBelow(const std::string& what, int64_t limit) const;
@@ -381,6 +391,8 @@ class VirtualMachine : public GuestAccess
     Time m_tscStep;
     Time m_spin;
     Time m_watchdog;
+    std::string m_monitor;
+    std::string m_gdb;
     uint64_t m_busyInstructions;
     uint64_t m_busyReads;
     Time m_busyStep;

@@ -134,6 +134,8 @@ VmDriver::Start()
                 config.snapshots.clear();
                 config.consoleLog.clear();
                 config.keepDisks.clear();
+                config.monitor.clear();
+                config.gdb.clear();
                 config.seed = VmConfig{}.seed;
                 VmDriver maker(config);
                 maker.SetInterrupt(m_interrupt);
@@ -155,16 +157,18 @@ VmDriver::Start()
 void
 VmDriver::StartProcess(const std::vector<std::string>& command, const std::string& state)
 {
-    const VmOwnOptions options{m_config.name,
-                               m_config.seed,
-                               m_config.spin,
-                               state,
-                               m_config.linkOptions,
-                               PrepareDisks()};
+    VmOwnOptions options{m_config.name,
+                         m_config.seed,
+                         m_config.spin,
+                         state,
+                         m_config.linkOptions,
+                         PrepareDisks()};
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
-    m_process =
-        std::make_unique<VmProcess>(AddOwnOptions(command, options), m_link->GetFileDescriptor());
+    std::vector<int> descriptors{m_link->GetFileDescriptor()};
+    options.monitor = Inherit(m_monitor, m_config.monitor, descriptors);
+    options.gdb = Inherit(m_gdb, m_config.gdb, descriptors);
+    m_process = std::make_unique<VmProcess>(AddOwnOptions(command, options), descriptors);
     m_state = State::BOOTING;
 }
 
@@ -262,7 +266,7 @@ VmDriver::TakeHello()
     }
     constexpr uint64_t needed = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT |
                                 SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD |
-                                SIM_LINK_FEATURE_DISK;
+                                SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY;
     if ((m_answer.features & needed) != needed)
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
@@ -347,6 +351,7 @@ VmDriver::FinishBoot()
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
+    Publish();
 }
 
 /* Begin the time until the simulation does. */
@@ -937,6 +942,12 @@ VmDriver::SetEnded()
     m_state = State::ENDED;
     m_aheadQueued = false;
     m_diskCopies.clear();
+    m_monitor.reset();
+    m_gdb.reset();
+    if (const auto copy = m_copy.lock())
+    {
+        copy->Forget();
+    }
 }
 
 } // namespace ns3qemu

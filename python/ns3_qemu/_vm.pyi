@@ -49,6 +49,16 @@ class VmImage:
 def read_image(directory: str) -> VmImage:
     """Read an image: its files qemu.args, boot.args and machine.conf."""
 
+class VmCopy:
+    """A copy of a machine; what is done in it is not done in the machine."""
+
+    def run(self, arguments: Sequence[str], limit: int = ...) -> tuple[int, bytes, bytes, int]:
+        """Run a program: its exit code, output and errors, and the copy's ns that it took."""
+    def read_file(self, path: str) -> bytes:
+        """Return the contents of a file."""
+    def write_file(self, path: str, data: str, mode: int = 0o644) -> None:
+        """Write a file."""
+
 class Vm:
     """One machine. Its process ends with this object."""
 
@@ -70,6 +80,8 @@ class Vm:
         disk_rate: int = 0,
         keep_disks: str = "",
         watchdog: int = ...,
+        monitor: str = "",
+        gdb: str = "",
     ) -> None:
         """Prepare a machine.
 
@@ -81,8 +93,12 @@ class Vm:
         of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
         boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
         data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
-        `watchdog`: ns of wall time after which a long turn is told on standard error.
+        `watchdog`: ns of wall time after which a long turn is told on standard error. `monitor`,
+        `gdb`: paths of sockets for QEMU's monitor and a debugger, which are there from time 0 on.
         """
+
+    def copy(self, time: int) -> VmCopy:
+        """Make a copy of the machine as it is at `time`, to look at; there is one at a time."""
 
     def keep_disks(self) -> None:
         """End the machine and keep its disks: NAME-vda, NAME-vdb, ..."""

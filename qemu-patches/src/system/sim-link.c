@@ -39,6 +39,8 @@ struct SimLink {
     uint64_t spin_ns;
     SimLinkLimits limits;
 
+    int fd;
+    bool copied; /* this process is the copy */
     SimLinkHeader *header;
     size_t region_size;
     uint8_t *inbox;
@@ -160,7 +162,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     h->outboxLength = link->out_used;
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
-                      SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK |
+                      SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -229,6 +231,21 @@ bool sim_link_command(SimLink *link, SimLinkCommand *command)
     return link->in_length <= link->box_size;
 }
 
+bool sim_link_can_copy(SimLink *link)
+{
+    struct stat st;
+
+    return fstat(link->fd, &st) == 0 && st.st_size >= 2 * (off_t)link->region_size;
+}
+
+bool sim_link_become_copy(SimLink *link)
+{
+    link->copied = true;
+    link->our_turn = false;
+    return mmap(link->header, link->region_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                link->fd, link->region_size) != MAP_FAILED;
+}
+
 /* -- records ------------------------------------------------------------------------------------ */
 
 static void sim_link_flush_part(SimLink *link)
@@ -241,6 +258,9 @@ static void sim_link_flush_part(SimLink *link)
     sim_link_wait(link, NULL);
     command = qatomic_read(&link->header->command);
     if (command == SIM_LINK_QUIT) {
+        if (link->copied) {
+            _exit(0);
+        }
         exit(0);
     }
     if (command != SIM_LINK_CONTINUE) {
@@ -382,7 +402,9 @@ static void sim_link_complete(UserCreatable *uc, Error **errp)
         error_setg_errno(errp, errno, "sim-link: cannot map file descriptor %d", fd);
         return;
     }
-    close(fd);
+    /* Kept for the copy's region. */
+    qemu_set_cloexec(fd);
+    link->fd = fd;
     link->header = h;
     link->region_size = st.st_size;
     link->box_size = h->boxSize;
@@ -458,6 +480,7 @@ static void sim_link_init(Object *obj)
 {
     SimLink *link = SIM_LINK(obj);
 
+    link->fd = -1;
     link->limits = (SimLinkLimits) {
         .boot_slice = 100 * 1000 * 1000,
         .busy_instructions = 50 * 1000 * 1000,
@@ -473,6 +496,9 @@ static void sim_link_finalize(Object *obj)
 
     if (link->header) {
         munmap(link->header, link->region_size);
+    }
+    if (link->fd >= 0) {
+        close(link->fd);
     }
     g_free(link->fd_name);
     g_free(link->state_path);
