@@ -6,8 +6,6 @@
 #include "vm-driver.h"
 #include "vm-error.h"
 
-#include <cerrno>
-
 namespace ns3qemu
 {
 
@@ -55,18 +53,6 @@ VmDriver::Publish()
     }
 }
 
-uint32_t
-VmDriver::AskForCopy(uint32_t flags)
-{
-    if (!IsInSimulation() || !m_process->IsOurs())
-    {
-        return ESRCH;
-    }
-    TakeAhead(true);
-    m_nextReport = 0;
-    return Guarded([&]() { return m_link->AskForCopy(flags); });
-}
-
 std::shared_ptr<VmCopy>
 VmDriver::Copy(int64_t time)
 {
@@ -83,9 +69,16 @@ VmDriver::Copy(int64_t time)
         throw VmError(name + "its disks are kept (attribute KeepDisks), and a copy of the machine "
                              "would write into their files");
     }
-    if (!m_copy.expired())
+    if (const auto other = m_copy.lock())
     {
-        throw VmError(name + "somebody does already; let go of the other copy first");
+        if (AskForCopy(SIM_LINK_COPY_CHECK) != 0)
+        {
+            other->Forget(); // it has failed, and is still held
+        }
+        else
+        {
+            throw VmError(name + "somebody does already; let go of the other copy first");
+        }
     }
     if (m_relay.IsAwaiting())
     {

@@ -8,6 +8,7 @@
 #include "vm-error.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iostream>
 
 namespace ns3qemu
@@ -595,6 +596,18 @@ VmDriver::TakeAhead(bool wait)
         }
         CheckAheadOver();
     }
+}
+
+uint32_t
+VmDriver::AskForCopy(uint32_t flags)
+{
+    if (!IsInSimulation() || !m_process->IsOurs())
+    {
+        return ESRCH;
+    }
+    TakeAhead(true);
+    m_nextReport = 0;
+    return Guarded([&]() { return m_link->AskForCopy(flags); });
 }
 
 void

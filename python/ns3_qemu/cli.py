@@ -18,7 +18,7 @@ from . import __version__, doctor, image, kernel, kernel_check, packages, prunin
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import DEFAULT_KERNEL, ImageSpec
-from .options import Settings, of_image
+from .options import PauseAt, Record, Replay, Settings, of_image
 from .scenario import LIKES
 from .steps import Steps
 
@@ -222,11 +222,36 @@ def demo(
     ),
     kernel: _Kernel = DEFAULT_KERNEL,
     modules: _Modules = None,
+    pause_at: PauseAt = None,
+    record: Record = None,
+    replay: Replay = None,
 ) -> None:
     """Two Linux kernels talk TCP through ns-3."""
     from . import demo as run  # it loads ns-3, which takes seconds
 
-    run.run(out, _kernel_spec(kernel, modules))
+    run.run(out, _kernel_spec(kernel, modules), _plan(out, pause_at, record, replay))
+
+
+def _plan(out: Path, pause_at: str | None, record: Path | None, replay: Path | None) -> Any:
+    """Return when a simulation is to stop, or None."""
+    if pause_at and replay:
+        message = "--pause-at and --replay exclude each other"
+        raise typer.BadParameter(message)
+    if not pause_at and not replay:
+        if record:
+            message = "--record goes with --pause-at"
+            raise typer.BadParameter(message)
+        return None
+    from . import pause
+    from .simulated_time import to_time
+
+    if replay:
+        return pause.Plan(stops=pause.read(replay))
+    try:
+        time = to_time(pause_at)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--pause-at") from None
+    return pause.Plan(time=time, record=record or out / "pause.toml", directory=out)
 
 
 @app.command("shell")
@@ -271,6 +296,9 @@ def scenario(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    pause_at: PauseAt = None,
+    record: Record = None,
+    replay: Replay = None,
 ) -> None:
     """Run a scenario: one TCP connection over one bottleneck."""
     from . import runner
@@ -286,7 +314,7 @@ def scenario(
     wanted = read(file, [*(settings or ()), *changes])
     packets = read_packets(_packet_file(reference)) if reference else None
     console = Console(highlight=False, quiet=quiet)
-    run = runner.run(wanted, out, console)
+    run = runner.run(wanted, out, console, _plan(out, pause_at, record, replay))
     if packets is not None:
         console.print(compare(run.results.sender.packets, packets).describe())
 

@@ -63,5 +63,9 @@ class VmError(Ns3QemuError):
     """
 
 
+class MonitorError(Ns3QemuError):
+    """A machine's monitor does not answer, or is asked for what it does not do."""
+
+
 class ScenarioError(Ns3QemuError):
     """A scenario says something that cannot be simulated."""

@@ -16,7 +16,7 @@ from . import image
 from .errors import ImageError, VmError
 from .image_spec import DEFAULT_KERNEL
 
-__all__ = ["QemuHelper", "Run", "guard", "load"]
+__all__ = ["QemuHelper", "Run", "before_run", "guard", "load"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -137,6 +137,15 @@ _failures: list[BaseException] = []
 _running = False
 
 
+# What is to be done when all that the script makes is there, just before the simulation runs.
+_before: list[Callable[[], object]] = []
+
+
+def before_run(function: Callable[[], object]) -> None:
+    """Let a function be called when `Run` begins, once."""
+    _before.append(function)
+
+
 def guard(function: Callable[..., object]) -> Callable[..., None]:
     """Return a function for ns-3 to call: what it raises ends the run, and is raised by `Run`.
 
@@ -174,6 +183,10 @@ def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
     ns = load()
     import cppyy
 
+    waiting = _before.copy()
+    _before.clear()
+    for function in waiting:
+        function()
     # Kept until the end: C++ holds on to it without telling Python that it does.
     report = guard(progress) if progress else ns.RunMonitor.Progress()
     ns.RunMonitor.SetProgress(report, interval)
