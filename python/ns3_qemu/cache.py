@@ -11,6 +11,7 @@ Layout, below `$NS3_QEMU_HOME`, or else `$XDG_CACHE_HOME/ns3-qemu`, or else `~/.
     programs/<package>/  a program for guests
     packages/<suite>/<package>/  a Debian package for guests, with what it depends on
     images/<hash>/       a machine that can be started: kernel, initramfs, QEMU command
+    headers/<hash>/      ns-3's headers, precompiled for its Python bindings
     names/<name>         which image a name means, see `names`
     logs/                the output of each step's last run
     locks/, work/        see below
@@ -54,6 +55,7 @@ class Cache:
         self.programs = self.root / "programs"
         self.packages = self.root / "packages"
         self.images = self.root / "images"
+        self.headers = self.root / "headers"
         self.names = self.root / "names"
         self.logs = self.root / "logs"
         self._locks = self.root / "locks"

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
-from . import __version__, doctor, image, kernel, kernel_check, packages, pruning
+from . import __version__, doctor, headers, image, kernel, kernel_check, packages, pruning
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import DEFAULT_KERNEL, ImageSpec
@@ -196,6 +196,7 @@ def setup(
     cache = Cache()
     steps = Steps(cache.logs, verbose=True)
     image.ensure_spec(cache, steps, ImageSpec(_kernel_spec(kernel, modules)), refresh=refresh)
+    headers.ensure(cache, steps)
     for each in package or ():
         name, _, version = each.partition("=")
         packages.ensure(cache, steps, name, version or None, refresh=refresh)

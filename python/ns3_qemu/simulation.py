@@ -12,7 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import image
+from . import headers, image
+from .cache import Cache
 from .errors import ImageError, VmError
 from .image_spec import DEFAULT_KERNEL
 
@@ -60,6 +61,21 @@ def _without_noise() -> Iterator[None]:
             os.write(2, b"".join(lines))
 
 
+@contextlib.contextmanager
+def _precompiled_headers() -> Iterator[None]:
+    """Let cppyy, if it is imported within, start with ns-3's headers as far as they are there."""
+    header = None if headers.VARIABLE in os.environ else headers.find(Cache())
+    if header is None:
+        yield
+        return
+    os.environ[headers.VARIABLE] = str(header)
+    try:
+        yield
+    finally:
+        # Not for other programs that this one may start.
+        del os.environ[headers.VARIABLE]
+
+
 @cache
 def load() -> Any:
     """Load ns-3 and the qemu module; return the namespace `ns`. Takes seconds, once."""
@@ -72,7 +88,8 @@ def load() -> Any:
     # there confuses them.
     # cppyy comes before: where the interpreter looks for modules in the working directory, as with
     # -c, it would keep a path that is relative to it.
-    import cppyy
+    with _precompiled_headers():
+        import cppyy
 
     with _without_noise(), contextlib.chdir(_PACKAGE.parent):
         from ns import ns
