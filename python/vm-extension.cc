@@ -298,10 +298,13 @@ PYBIND11_MODULE(_vm, m)
                          std::string keepDisks,
                          int64_t watchdog,
                          std::string monitor,
-                         std::string gdb) {
+                         std::string gdb,
+                         bool copies,
+                         bool sandbox) {
                  VmConfig config;
                  config.monitor = std::move(monitor);
                  config.gdb = std::move(gdb);
+                 config.copies = copies;
                  config.image = std::move(image);
                  for (const auto& address : nics)
                  {
@@ -317,6 +320,7 @@ PYBIND11_MODULE(_vm, m)
                  config.diskTiming = {diskLatency, diskRate};
                  config.keepDisks = std::move(keepDisks);
                  config.watchdog = watchdog;
+                 config.sandbox = sandbox;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -336,7 +340,9 @@ PYBIND11_MODULE(_vm, m)
              py::arg("keep_disks") = "",
              py::arg("watchdog") = VmConfig{}.watchdog,
              py::arg("monitor") = "",
-             py::arg("gdb") = "")
+             py::arg("gdb") = "",
+             py::arg("copies") = false,
+             py::arg("sandbox") = VmConfig{}.sandbox)
         .def(
             "copy",
             [](PyVm& vm, int64_t time) { return vm.Driver().Copy(time); },

@@ -302,6 +302,18 @@ AddOwnOptions(std::vector<std::string> command, const VmOwnOptions& options)
     {
         link += "," + option;
     }
+    if (!options.sandbox)
+    {
+        link += ",sandbox=off";
+    }
+    if (options.monitor >= 0 || options.gdb >= 0)
+    {
+        link += ",monitor=on";
+    }
+    if (options.copies)
+    {
+        link += ",copies=on";
+    }
     if (!options.state.empty())
     {
         link += ",state=" + EscapeQemuProperty(options.state);

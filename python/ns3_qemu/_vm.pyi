@@ -82,6 +82,8 @@ class Vm:
         watchdog: int = ...,
         monitor: str = "",
         gdb: str = "",
+        copies: bool = False,
+        sandbox: bool = True,
     ) -> None:
         """Prepare a machine.
 
@@ -95,6 +97,8 @@ class Vm:
         data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
         `watchdog`: ns of wall time after which a long turn is told on standard error. `monitor`,
         `gdb`: paths of sockets for QEMU's monitor and a debugger, which are there from time 0 on.
+        `copies`: whether `copy()` is to be possible. `sandbox`: whether QEMU may do no more than
+        turns need.
         """
 
     def copy(self, time: int) -> VmCopy:
