@@ -160,10 +160,10 @@ VmDriver::StartProcess(const std::vector<std::string>& command,
                          m_config.seed,
                          m_config.spin,
                          state,
-                         m_config.sandbox,
-                         m_config.copies,
                          m_config.linkOptions,
-                         PrepareDisks()};
+                         PrepareDisks(),
+                         m_config.sandbox,
+                         m_config.copies};
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
     std::vector<int> descriptors{m_link->GetFileDescriptor()};

@@ -34,9 +34,20 @@ Fail(const char* what)
 void
 RefuseCalls()
 {
-    const int calls[] = {SYS_fork,   SYS_vfork,   SYS_execve,         SYS_execveat, SYS_kill,
-                         SYS_tkill,  SYS_mount,   SYS_umount2,        SYS_reboot,   SYS_setsid,
-                         SYS_setpgid, SYS_chroot, SYS_clock_settime,  SYS_settimeofday,
+    const int calls[] = {SYS_fork,
+                         SYS_vfork,
+                         SYS_execve,
+                         SYS_execveat,
+                         SYS_kill,
+                         SYS_tkill,
+                         SYS_mount,
+                         SYS_umount2,
+                         SYS_reboot,
+                         SYS_setsid,
+                         SYS_setpgid,
+                         SYS_chroot,
+                         SYS_clock_settime,
+                         SYS_settimeofday,
                          SYS_sethostname};
     std::vector<sock_filter> code{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
     for (const int call : calls)

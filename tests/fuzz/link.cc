@@ -70,9 +70,9 @@ Answer(SimLinkHeader* header, Input& input)
     header->features = input.Take<uint64_t>();
     const uint8_t kind = input.Take<uint8_t>();
     const auto box = input.TakeSome();
-    std::memcpy(reinterpret_cast<uint8_t*>(header) + SIM_LINK_HEADER_SIZE + SIM_LINK_BOX_MIN,
-                box.data(),
-                std::min<size_t>(box.size(), SIM_LINK_BOX_MIN));
+    std::copy(box.begin(),
+              box.end(),
+              reinterpret_cast<uint8_t*>(header) + SIM_LINK_HEADER_SIZE + SIM_LINK_BOX_MIN);
     header->outboxLength = kind == 0 ? input.Take<uint32_t>() : static_cast<uint32_t>(box.size());
     const uint32_t turn = kind == 1 ? input.Take<uint32_t>() : uint32_t{SIM_LINK_TURN_SIMULATOR};
     /* "The VM's own" would be waited for. */

@@ -4,13 +4,14 @@
  * The relay protocol, the simulator's end: requests of many kinds, with answers and events that a
  * hostile relay makes, and netlink messages in them.
  */
+#include "relay-client.h"
+
 #include "guest-initial-window.h"
 #include "guest-netlink.h"
 #include "guest-qdisc.h"
 #include "guest-routes.h"
 #include "guest-tcp-info.h"
 #include "input.h"
-#include "relay-client.h"
 #include "vm-error.h"
 
 #include <linux/netlink.h>
@@ -113,9 +114,12 @@ class Relay
         case 12:
             m_client.GetStreamStat(handle);
             return;
-        case 13:
-            m_client.StartProcess({});
+        case 13: {
+            GuestProgram program;
+            program.arguments = {"/bin/true"};
+            m_client.StartProcess(program);
             return;
+        }
         case 14:
             m_client.WriteProcess(1, data.data(), data.size());
             return;

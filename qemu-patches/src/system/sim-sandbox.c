@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
@@ -18,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -124,16 +126,23 @@ static const Rule rules[] = {
     { SYS_eventfd2, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
     { SYS_getrusage, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
 
-    /* Copies of the machine: forks, which have this filter, too, and are ended by who made them. */
+    /*
+     * Copies of the machine: forks, which have this filter, too, and no namespaces of their own. One
+     * is killed by who made it, and so may others be, as far as Landlock and their user allow it.
+     */
     { SYS_clone, SIM_SANDBOX_COPIES, EQUAL, 0, FORK },
     { SYS_set_robust_list, SIM_SANDBOX_COPIES },
+    { SYS_wait4, SIM_SANDBOX_COPIES },
+    { SYS_kill, SIM_SANDBOX_COPIES, EQUAL, 1, SIGKILL },
     { SYS_getppid, SIM_SANDBOX_COPIES },
     { SYS_prctl, SIM_SANDBOX_COPIES, EQUAL, 0, PR_SET_PDEATHSIG },
     { SYS_close_range, SIM_SANDBOX_COPIES },
-    { SYS_kill, SIM_SANDBOX_COPIES, EQUAL, 1, SIGKILL },
-    { SYS_wait4, SIM_SANDBOX_COPIES },
+    { SYS_newfstatat, SIM_SANDBOX_COPIES, WITH, 3, AT_EMPTY_PATH }, /* fstat() */
 
     /* Somebody looks inside: a monitor, a debugger's socket. */
+    { SYS_newfstatat, SIM_SANDBOX_MONITORS, WITH, 3, AT_EMPTY_PATH },
+    { SYS_ioctl, SIM_SANDBOX_MONITORS, EQUAL, 1, FIONREAD },
+    { SYS_pipe2, SIM_SANDBOX_MONITORS },
     { SYS_accept4, SIM_SANDBOX_MONITORS },
     { SYS_recvmsg, SIM_SANDBOX_MONITORS },
     { SYS_recvfrom, SIM_SANDBOX_MONITORS },
