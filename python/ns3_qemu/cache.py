@@ -12,6 +12,7 @@ Layout, below `$NS3_QEMU_HOME`, or else `$XDG_CACHE_HOME/ns3-qemu`, or else `~/.
     packages/<suite>/<package>/  a Debian package for guests, with what it depends on
     images/<hash>/       a machine that can be started: kernel, initramfs, QEMU command
     names/<name>         which image a name means, see `names`
+    recipes/<hash>       which image a command line means, see `recipes`
     logs/                the output of each step's last run
     locks/, work/        see below
 
@@ -55,9 +56,15 @@ class Cache:
         self.packages = self.root / "packages"
         self.images = self.root / "images"
         self.names = self.root / "names"
+        self.recipes = self.root / "recipes"
         self.logs = self.root / "logs"
         self._locks = self.root / "locks"
         self._work = self.root / "work"
+        # What is written whenever something is done, and of no consequence to what is made.
+        self.unsteady = (
+            *(self.images, self.names, self.recipes, self.logs),
+            *(self._locks, self._work),
+        )
 
     @contextlib.contextmanager
     def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
