@@ -64,7 +64,7 @@ _BROKEN_PIPE, _INTERRUPTED = 128 + 13, 128 + 2
 def exec_(
     command: Annotated[
         list[str],
-        typer.Argument(metavar="-- COMMAND...", help="A program of the guest, and its arguments."),
+        typer.Argument(metavar="COMMAND", help="A program of the guest, and its arguments."),
     ],
     kernel: Annotated[
         list[str] | None,

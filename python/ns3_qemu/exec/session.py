@@ -98,7 +98,9 @@ class Session:
 
 def directory_of(kernel: str) -> str:
     """Return what a kernel's directory is called."""
-    name = Path(kernel).name if "/" in kernel else kernel.removeprefix("debian:")
+    name = kernel.removeprefix("debian:")
+    if "/" in name:
+        name = Path(name.removeprefix("file:").partition(",modules=")[0]).name
     return re.sub(r"[^\w.+-]+", "_", name)
 
 
