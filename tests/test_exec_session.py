@@ -109,12 +109,12 @@ def test_only_files_come_back() -> None:
 
 @pytest.mark.parametrize("name", ["../d", "/d/f", "e", "d/../../x"])
 def test_a_guest_cannot_name_another_place(name: str) -> None:
-    with pytest.raises(ExecError, match="has a place outside of d"):
+    with pytest.raises(ExecError, match="names a place outside of d"):
         fetch.unpack("d", archive(member(name)))
 
 
 def test_a_file_that_is_no_archive_is_refused() -> None:
-    with pytest.raises(ExecError, match="cannot be brought back"):
+    with pytest.raises(ExecError, match="not a tar file"):
         fetch.unpack("d", b"no archive" * 100)
 
 

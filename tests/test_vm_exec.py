@@ -80,6 +80,29 @@ def test_what_cannot_be_run_or_is_killed_ends_as_in_a_shell(
     assert re.fullmatch(line, done.stderr)
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--kernel", "/no/such/bzImage"], "cannot read the kernel /no/such/bzImage"),
+        (["--add", "/no/such/file"], "there is no /no/such/file"),
+        (["--package", "Not/A"], "not the name of a Debian package: 'Not/A'"),
+    ],
+)
+def test_a_machine_that_cannot_be_had_is_not_the_commands_failure(
+    words: list[str], message: str
+) -> None:
+    done = run(*words, "--", "true")
+    assert (done.returncode, done.stdout) == (125, "")
+    assert f"error: {message}" in done.stderr
+
+
+def test_nor_is_a_kernel_that_panics() -> None:
+    done = run("--", "sh", "-c", "echo before; echo c >/proc/sysrq-trigger")
+    assert (done.returncode, done.stdout) == (125, "before\n")
+    assert "VM 'guest'" in done.stderr
+    assert "sysrq" in done.stderr
+
+
 def test_a_failed_test_and_a_fault_of_the_kernel_are_told(tmp_path: Path) -> None:
     script = "printf '1..2\\nok 1 - a\\nnot ok 2 - b\\n'; echo '<4>WARNING: made up' >/dev/kmsg"
     done = run("--out", tmp_path, "--", "sh", "-c", script)
@@ -119,7 +142,7 @@ def test_several_kernels_are_compared(debian_kernel: kernel.Kernel, tmp_path: Pa
     release = debian_kernel.release
     assert done.stdout == f"{release}\n"
     assert done.returncode == 1
-    assert "nosuch: No such file or directory" in done.stderr
+    assert done.stderr.count("nosuch cannot be brought back: tar: nosuch: No such file") == 2
     assert f"6.1  {'':{len(words[3]) - 3}}Linux {release}: exit status 1" in done.stderr
     assert done.stderr.endswith(": the same output as 6.1\n")
     assert (out / "6.1/stdout.log").read_bytes() == (out / "own/stdout.log").read_bytes()

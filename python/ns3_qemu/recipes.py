@@ -46,7 +46,7 @@ def ensure(cache: Cache, words: Sequence[str], build: Callable[[], Path]) -> Pat
             pruning.mark_used(directory)
             return directory
     # Another version of this package may build it in another way.
-    inputs = {str(own): _stamp(own) for own in Path(__file__).parent.glob("*.py")}
+    inputs = {str(own): _stamp(own) for own in Path(__file__).parent.rglob("*.py")}
     unsteady = (*_UNSTEADY, *(f"{each}/" for each in cache.unsteady))
     with _watched(inputs, unsteady):
         directory = build()

@@ -206,7 +206,7 @@ def _image(
         wanted = Image(spec, rootfs=rootfs, memory_mib=memory, cpu=cpu)
         add_files(wanted, add, package)
         add_disks(wanted, disk)
-        toolbox.add(wanted, cache, steps)
+        toolbox.add(wanted, cache, steps, whole=rootfs is not None)
         return wanted.build_in(cache, steps)
 
     said = ("exec", spec, *(add or ()), "--package", *(package or ()), "--disk", *(disk or ()))

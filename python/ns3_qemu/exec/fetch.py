@@ -36,12 +36,12 @@ def unpack(path: str, archive: bytes) -> dict[str, bytes]:
             for member in members:
                 place = PurePosixPath(member.name)
                 if place.parts[:1] != (top,) or ".." in place.parts:
-                    message = f"the guest's file has a place outside of {top}: {member.name!r}"
+                    message = f"the guest names a place outside of {top}: {member.name!r}"
                     raise ExecError(message)
                 if stream := members.extractfile(member) if member.isreg() else None:
                     files[str(place)] = stream.read()
     except tarfile.TarError as error:
-        message = f"{path} cannot be brought back: {error}"
+        message = f"what the guest gives is not a tar file: {error}"
         raise ExecError(message) from error
     return files
 

@@ -154,7 +154,7 @@ class _Run:
             try:
                 outcome.files.update(fetch.unpack(path, self._call(fetch.command(path))))
             except ExecError as error:
-                outcome.remarks.append(error.message)
+                outcome.remarks.append(f"{path} cannot be brought back: {error.message}")
                 outcome.status = outcome.status or 1
         self._listen()
         outcome.console = bytes(self._console)
@@ -231,8 +231,8 @@ class _Run:
             for number, code, sign in vm.take_exits():
                 if number == process:
                     if code or sign:
-                        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-                        raise ExecError(last or f"{arguments[0]} failed in the guest")
+                        reason = errors.decode(errors="replace").strip().partition("\n")[0]
+                        raise ExecError(reason or f"{arguments[0]} failed in the guest")
                     return bytes(output)
             vm.run_until_heard(limit, _TURNS)
         message = f"{arguments[0]} does not end in the guest"

@@ -54,11 +54,15 @@ ENVIRONMENT = (
 DIRECTORY = "/root"
 
 
-def add(image: Image, cache: Cache, steps: Steps) -> None:
-    """Add them to an image to be, where it has none of the same names."""
+def add(image: Image, cache: Cache, steps: Steps, *, whole: bool) -> None:
+    """Add them to an image to be, where it has none of the same names.
+
+    `whole`: it has a root file system of its own, with other libraries than this machine's, so that
+    it gets busybox alone.
+    """
     image.add(busybox.ensure(cache, steps), to=BUSYBOX)
-    if image.has_root_disk:
-        return  # its own are not known here, and may need other libraries than this machine's
+    if whole:
+        return
     if not image.has(_SHELL):
         image.add(_SHELL)
     for name in _STARTERS:
