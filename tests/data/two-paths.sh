@@ -12,7 +12,7 @@ for link in 1 2; do
     ip link add client$link netns client type veth peer name server$link netns server
     for host in client server; do
         [ $host = client ] && last=1 || last=2
-        ip -n $host address add 10.0.$link.$last/24 dev $host$link
+        ip -n $host address add "10.0.$link.$last/24" dev $host$link
         ip -n $host link set $host$link up
         tc -n $host qdisc add dev $host$link root netem delay 10ms rate 10mbit
     done

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .. import recipes
+from .. import packages, recipes
 from ..cache import Cache
 from ..errors import Ns3QemuError
 from ..image import Image
@@ -204,6 +204,9 @@ def _image(
 
     def build() -> Path:
         wanted = Image(spec, rootfs=rootfs, memory_mib=memory, cpu=cpu)
+        for each in package or ():  # an image says so when it fetches one itself
+            name, _, version = each.partition("=")
+            packages.ensure(cache, steps, name, version or None)
         add_files(wanted, add, package)
         add_disks(wanted, disk)
         toolbox.add(wanted, cache, steps, whole=rootfs is not None)
