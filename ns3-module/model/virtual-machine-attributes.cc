@@ -149,6 +149,28 @@ VirtualMachine::GetTypeId()
                           TimeValue(Seconds(30)),
                           MakeTimeAccessor(&VirtualMachine::m_watchdog),
                           MakeTimeChecker(MilliSeconds(1)))
+            .AddAttribute("Monitor",
+                          "Path of a UNIX socket for QEMU's monitor (QMP), which is there from the "
+                          "machine's time 0 on; %n stands for the machine's name. Empty: none. "
+                          "Looking changes nothing in the simulation.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_monitor),
+                          MakeStringChecker())
+            .AddAttribute("Copies",
+                          "Whether copies of the machine may be made, to look at (MakeCopy). They "
+                          "are forks of its process, which its sandbox does not allow otherwise. "
+                          "With Gdb they may be in any case.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_copies),
+                          MakeBooleanChecker())
+            .AddAttribute("Gdb",
+                          "Path of a UNIX socket for gdb (target remote PATH), which is there from "
+                          "the machine's time 0 on; %n stands for the machine's name. Empty: none. "
+                          "While gdb has stopped the machine, the simulation waits; Watchdog does "
+                          "not watch it.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_gdb),
+                          MakeStringChecker())
             .AddAttribute("BusyInstructions",
                           "A guest that has executed so many instructions in a turn without going "
                           "to sleep goes on BusyStep later.",
@@ -173,6 +195,18 @@ VirtualMachine::GetTypeId()
                             MakeTraceSourceAccessor(&VirtualMachine::m_turnTrace),
                             "ns3::VirtualMachine::TurnTracedCallback");
     return tid;
+}
+
+/* A path of which each machine has its own. */
+std::string
+VirtualMachine::InsertName(std::string path) const
+{
+    const std::string name = GetName();
+    for (size_t at = 0; (at = path.find("%n", at)) != std::string::npos; at += name.size())
+    {
+        path.replace(at, 2, name);
+    }
+    return path;
 }
 
 ns3qemu::VmConfig
@@ -212,6 +246,10 @@ VirtualMachine::ApplyAttributes() const
     config.sandbox = m_sandbox;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
+    config.monitor = InsertName(m_monitor);
+    config.gdb = InsertName(m_gdb);
+    // For the symbols, which are had from a copy.
+    config.copies = m_copies || !m_gdb.empty();
     config.tickPhase = m_tickPhase.GetNanoSeconds();
     config.linkOptions.push_back("tsc-step=" + std::to_string(m_tscStep.GetNanoSeconds()));
     config.linkOptions.push_back("busy-instructions=" + std::to_string(m_busyInstructions));

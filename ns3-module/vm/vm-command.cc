@@ -191,6 +191,13 @@ AddOption(std::vector<std::string>& command, const std::string& option, const st
     command.push_back(value);
 }
 
+/* A socket that listens already: QEMU makes no file. */
+std::string
+DescribeSocket(const std::string& id, int fd)
+{
+    return "socket,id=" + id + ",fd=" + std::to_string(fd) + ",server=on,wait=off";
+}
+
 } // namespace
 
 std::string
@@ -303,6 +310,14 @@ AddOwnOptions(std::vector<std::string> command, const VmOwnOptions& options)
     {
         link += ",sandbox=off";
     }
+    if (options.monitor >= 0 || options.gdb >= 0)
+    {
+        link += ",monitor=on";
+    }
+    if (options.copies)
+    {
+        link += ",copies=on";
+    }
     if (!options.state.empty())
     {
         link += ",state=" + EscapeQemuProperty(options.state);
@@ -316,6 +331,16 @@ AddOwnOptions(std::vector<std::string> command, const VmOwnOptions& options)
     AddOption(command, "-object", link);
     AddOption(command, "-machine", "sim-link=sim");
     AddOption(command, "-seed", std::to_string(options.seed));
+    if (options.monitor >= 0)
+    {
+        AddOption(command, "-chardev", DescribeSocket("monitor", options.monitor));
+        AddOption(command, "-mon", "chardev=monitor,mode=control");
+    }
+    if (options.gdb >= 0)
+    {
+        AddOption(command, "-chardev", DescribeSocket("gdb", options.gdb));
+        AddOption(command, "-gdb", "chardev:gdb");
+    }
     for (size_t i = 0; i < options.diskCopies.size(); i++)
     {
         if (options.diskCopies[i].empty())

@@ -66,7 +66,8 @@ VmDriver::WatchTurn(int64_t elapsed)
     {
         m_nextReport = m_config.watchdog;
     }
-    if (elapsed >= m_nextReport && m_reporter)
+    /* A debugger may have stopped it: for how long is somebody's own business. */
+    if (elapsed >= m_nextReport && m_reporter && !m_gdb)
     {
         m_nextReport += m_config.watchdog;
         std::string wait = "its CPU to come to rest";

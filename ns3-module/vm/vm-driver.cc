@@ -8,6 +8,7 @@
 #include "vm-error.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iostream>
 
 namespace ns3qemu
@@ -130,6 +131,8 @@ VmDriver::Start()
                 config.snapshots.clear();
                 config.consoleLog.clear();
                 config.keepDisks.clear();
+                config.monitor.clear();
+                config.gdb.clear();
                 config.seed = VmConfig{}.seed;
                 VmDriver maker(config);
                 maker.SetInterrupt(m_interrupt);
@@ -153,15 +156,19 @@ VmDriver::StartProcess(const std::vector<std::string>& command,
                        const std::string& state,
                        const std::string& directory)
 {
-    const VmOwnOptions options{m_config.name,
-                               m_config.seed,
-                               m_config.spin,
-                               state,
-                               m_config.linkOptions,
-                               PrepareDisks(),
-                               m_config.sandbox};
+    VmOwnOptions options{m_config.name,
+                         m_config.seed,
+                         m_config.spin,
+                         state,
+                         m_config.linkOptions,
+                         PrepareDisks(),
+                         m_config.sandbox,
+                         m_config.copies};
     m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
+    std::vector<int> descriptors{m_link->GetFileDescriptor()};
+    options.monitor = Inherit(m_monitor, m_config.monitor, descriptors);
+    options.gdb = Inherit(m_gdb, m_config.gdb, descriptors);
     std::optional<std::vector<std::string>> writable;
     if (m_config.sandbox)
     {
@@ -171,9 +178,8 @@ VmDriver::StartProcess(const std::vector<std::string>& command,
             writable->push_back(directory);
         }
     }
-    m_process = std::make_unique<VmProcess>(AddOwnOptions(command, options),
-                                            m_link->GetFileDescriptor(),
-                                            writable);
+    m_process =
+        std::make_unique<VmProcess>(AddOwnOptions(command, options), descriptors, writable);
     m_state = State::BOOTING;
 }
 
@@ -273,7 +279,7 @@ VmDriver::TakeHello()
     }
     constexpr uint64_t needed = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT |
                                 SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD |
-                                SIM_LINK_FEATURE_DISK;
+                                SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY;
     if ((m_answer.features & needed) != needed)
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
@@ -372,6 +378,7 @@ VmDriver::FinishBoot()
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
+    Publish();
 }
 
 /* Begin the time until the simulation does. */
@@ -599,6 +606,18 @@ VmDriver::TakeAhead(bool wait)
         }
         CheckAheadOver();
     }
+}
+
+uint32_t
+VmDriver::AskForCopy(uint32_t flags)
+{
+    if (!IsInSimulation() || !m_process->IsOurs())
+    {
+        return ESRCH;
+    }
+    TakeAhead(true);
+    m_nextReport = 0;
+    return Guarded([&]() { return m_link->AskForCopy(flags); });
 }
 
 void
@@ -925,6 +944,12 @@ VmDriver::SetEnded()
     m_state = State::ENDED;
     m_aheadQueued = false;
     m_diskCopies.clear();
+    m_monitor.reset();
+    m_gdb.reset();
+    if (const auto copy = m_copy.lock())
+    {
+        copy->Forget();
+    }
 }
 
 } // namespace ns3qemu

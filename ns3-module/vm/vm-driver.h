@@ -7,10 +7,12 @@
 #ifndef NS3_QEMU_VM_DRIVER_H
 #define NS3_QEMU_VM_DRIVER_H
 
+#include "listening-socket.h"
 #include "relay-client.h"
 #include "tick-finder.h"
 #include "vm-command.h"
 #include "vm-console.h"
+#include "vm-copy.h"
 #include "vm-disk.h"
 #include "vm-link.h"
 #include "vm-process.h"
@@ -48,6 +50,9 @@ struct VmConfig
     SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
     /** Directory for what KeepDisks() keeps of them. Empty: what is written is gone with the VM. */
     std::string keepDisks;
+    std::string monitor; //!< path of a UNIX socket for QEMU's monitor (QMP), or empty
+    std::string gdb;     //!< path of a UNIX socket for a debugger, or empty
+    bool copies{false};  //!< whether copies of it may be made
 };
 
 /**
@@ -229,6 +234,14 @@ class VmDriver : private VmOutput
      */
     void KeepDisks();
 
+    /**
+     * Make a copy of the machine as it is now, to look at. There is one at a time, and none
+     * without VmConfig::copies, or with VmConfig::keepDisks, whose files it would write.
+     * @param time the simulated time that it is to have, in ns, not less than the last turn's
+     * @throw VmError that says why there is none; the machine goes on
+     */
+    std::shared_ptr<VmCopy> Copy(int64_t time);
+
     /** End the machine. It is ended by the destructor, too. */
     void End();
 
@@ -280,6 +293,11 @@ class VmDriver : private VmOutput
     void ReportShortage();
     [[noreturn]] void Fail(const std::string& reason);
     void SetEnded();
+    int Inherit(std::unique_ptr<ListeningSocket>& socket,
+                const std::string& path,
+                std::vector<int>& descriptors) const;
+    void Publish();
+    uint32_t AskForCopy(uint32_t flags);
     std::string DescribeFault(uint32_t fault) const;
 
     /* See the table above. */
@@ -342,6 +360,9 @@ class VmDriver : private VmOutput
     VmConsole m_console;
     bool m_shortageReported{false};
     std::vector<std::unique_ptr<DiskCopy>> m_diskCopies; // null for those that are not kept
+    std::unique_ptr<ListeningSocket> m_monitor;
+    std::unique_ptr<ListeningSocket> m_gdb;
+    std::weak_ptr<VmCopy> m_copy;
     bool m_patient{false}; // what the relay is asked for may take time of the guest's
 };
 

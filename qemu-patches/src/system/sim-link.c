@@ -40,10 +40,13 @@ struct SimLink {
     char *state_path;
     bool sandbox;
     bool monitor;
+    bool copies;
     uint64_t features; /* that the process has, or has not */
     uint64_t spin_ns;
     SimLinkLimits limits;
 
+    int fd;
+    bool copied; /* this process is the copy */
     SimLinkHeader *header;
     size_t region_size;
     uint8_t *inbox;
@@ -165,7 +168,8 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     h->outboxLength = link->out_used;
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
-                      SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | link->features |
+                      SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY |
+                      link->features |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -234,6 +238,21 @@ bool sim_link_command(SimLink *link, SimLinkCommand *command)
     return link->in_length <= link->box_size;
 }
 
+bool sim_link_can_copy(SimLink *link)
+{
+    struct stat st;
+
+    return link->copies && fstat(link->fd, &st) == 0 && st.st_size >= 2 * (off_t)link->region_size;
+}
+
+bool sim_link_become_copy(SimLink *link)
+{
+    link->copied = true;
+    link->our_turn = false;
+    return mmap(link->header, link->region_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                link->fd, link->region_size) != MAP_FAILED;
+}
+
 /* -- records ------------------------------------------------------------------------------------ */
 
 static void sim_link_flush_part(SimLink *link)
@@ -246,6 +265,9 @@ static void sim_link_flush_part(SimLink *link)
     sim_link_wait(link, NULL);
     command = qatomic_read(&link->header->command);
     if (command == SIM_LINK_QUIT) {
+        if (link->copied) {
+            _exit(0);
+        }
         exit(0);
     }
     if (command != SIM_LINK_CONTINUE) {
@@ -360,7 +382,8 @@ void sim_link_put_turn_end(SimLink *link, const SimLinkTurnEnd *end)
 void sim_link_close_sandbox(SimLink *link)
 {
     unsigned uses = (link->state_path ? SIM_SANDBOX_SAVES : 0) |
-                    (link->monitor ? SIM_SANDBOX_MONITORS : 0);
+                    (link->monitor ? SIM_SANDBOX_MONITORS : 0) |
+                    (link->copies ? SIM_SANDBOX_COPIES : 0);
 
     if (!link->sandbox) {
         return;
@@ -421,7 +444,9 @@ static void sim_link_complete(UserCreatable *uc, Error **errp)
         error_setg_errno(errp, errno, "sim-link: cannot map file descriptor %d", fd);
         return;
     }
-    close(fd);
+    /* Kept for the copy's region. */
+    qemu_set_cloexec(fd);
+    link->fd = fd;
     link->header = h;
     link->region_size = st.st_size;
     link->box_size = h->boxSize;
@@ -495,6 +520,16 @@ static void sim_link_set_monitor(Object *obj, bool value, Error **errp)
     SIM_LINK(obj)->monitor = value;
 }
 
+static bool sim_link_get_copies(Object *obj, Error **errp)
+{
+    return SIM_LINK(obj)->copies;
+}
+
+static void sim_link_set_copies(Object *obj, bool value, Error **errp)
+{
+    SIM_LINK(obj)->copies = value;
+}
+
 static void sim_link_get_number(Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
 {
     uint64_t value = *(uint64_t *)((char *)obj + (uintptr_t)opaque);
@@ -520,6 +555,7 @@ static void sim_link_init(Object *obj)
 {
     SimLink *link = SIM_LINK(obj);
 
+    link->fd = -1;
     link->limits = (SimLinkLimits) {
         .boot_slice = 100 * 1000 * 1000,
         .busy_instructions = 50 * 1000 * 1000,
@@ -536,6 +572,9 @@ static void sim_link_finalize(Object *obj)
 
     if (link->header) {
         munmap(link->header, link->region_size);
+    }
+    if (link->fd >= 0) {
+        close(link->fd);
     }
     g_free(link->fd_name);
     g_free(link->state_path);
@@ -560,6 +599,7 @@ static void sim_link_class_init(ObjectClass *oc, void *data)
     object_class_property_add_str(oc, "state", sim_link_get_state, sim_link_set_state);
     object_class_property_add_bool(oc, "sandbox", sim_link_get_sandbox, sim_link_set_sandbox);
     object_class_property_add_bool(oc, "monitor", sim_link_get_monitor, sim_link_set_monitor);
+    object_class_property_add_bool(oc, "copies", sim_link_get_copies, sim_link_set_copies);
     for (int i = 0; i < ARRAY_SIZE(numbers); i++) {
         object_class_property_add(oc, numbers[i].name, "uint64", sim_link_get_number,
                                   sim_link_set_number, NULL, (void *)numbers[i].offset);

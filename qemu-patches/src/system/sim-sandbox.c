@@ -58,10 +58,8 @@ typedef struct Rule {
 /* The process's own id, which is not known before. */
 #define OWN_PID UINT32_MAX
 
-#define NAMESPACES                                                                                 \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
-     CLONE_NEWNET)
 #define THREAD (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
+#define FORK (CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD)
 
 /*
  * All that is allowed. What a turn makes comes first; kernels since 5.11 keep the verdicts that no
@@ -129,17 +127,20 @@ static const Rule rules[] = {
     { SYS_getrusage, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
 
     /*
-     * Somebody looks inside: by a monitor's or a debugger's socket, or in a copy, which is a fork of
-     * this process. A copy has this filter, and no namespace of its own. It may be killed, and so may
-     * others, as far as Landlock and their user allow it.
+     * Copies of the machine: forks, which have this filter, too, and no namespaces of their own. One
+     * is killed by who made it, and so may others be, as far as Landlock and their user allow it.
      */
-    { SYS_clone, SIM_SANDBOX_MONITORS, WITHOUT, 0, NAMESPACES },
-    { SYS_wait4, SIM_SANDBOX_MONITORS },
-    { SYS_kill, SIM_SANDBOX_MONITORS, EQUAL, 1, SIGKILL },
-    { SYS_getppid, SIM_SANDBOX_MONITORS },
-    { SYS_prctl, SIM_SANDBOX_MONITORS, EQUAL, 0, PR_SET_PDEATHSIG },
-    { SYS_close_range, SIM_SANDBOX_MONITORS },
-    { SYS_newfstatat, SIM_SANDBOX_MONITORS, WITH, 3, AT_EMPTY_PATH }, /* fstat() */
+    { SYS_clone, SIM_SANDBOX_COPIES, EQUAL, 0, FORK },
+    { SYS_set_robust_list, SIM_SANDBOX_COPIES },
+    { SYS_wait4, SIM_SANDBOX_COPIES },
+    { SYS_kill, SIM_SANDBOX_COPIES, EQUAL, 1, SIGKILL },
+    { SYS_getppid, SIM_SANDBOX_COPIES },
+    { SYS_prctl, SIM_SANDBOX_COPIES, EQUAL, 0, PR_SET_PDEATHSIG },
+    { SYS_close_range, SIM_SANDBOX_COPIES },
+    { SYS_newfstatat, SIM_SANDBOX_COPIES, WITH, 3, AT_EMPTY_PATH }, /* fstat() */
+
+    /* Somebody looks inside: a monitor, a debugger's socket. */
+    { SYS_newfstatat, SIM_SANDBOX_MONITORS, WITH, 3, AT_EMPTY_PATH },
     { SYS_ioctl, SIM_SANDBOX_MONITORS, EQUAL, 1, FIONREAD },
     { SYS_pipe2, SIM_SANDBOX_MONITORS },
     { SYS_accept4, SIM_SANDBOX_MONITORS },
@@ -300,7 +301,9 @@ int sim_sandbox_close(unsigned uses, uint32_t *refused)
     become_nobody();
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, DESCRIPTORS_MAX);
-    limit(RLIMIT_FSIZE, uses & SIM_SANDBOX_SAVES ? STATE_MAX : OUTPUT_MAX);
+    if (!(uses & SIM_SANDBOX_MONITORS)) { /* which may want a dump, into a file that it hands over */
+        limit(RLIMIT_FSIZE, uses & SIM_SANDBOX_SAVES ? STATE_MAX : OUTPUT_MAX);
+    }
     if (!uses) {
         limit(RLIMIT_NPROC, 0);
     }

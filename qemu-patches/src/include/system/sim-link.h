@@ -77,6 +77,11 @@ bool sim_link_wait(SimLink *link, bool (*interrupted)(void));
 /* Wake a sim_link_wait() so that it asks @interrupted. Any thread. */
 void sim_link_wake(SimLink *link);
 
+/* Is there a region for a copy of this machine? */
+bool sim_link_can_copy(SimLink *link);
+/* In a copy: from now on the link is that of the copy. */
+bool sim_link_become_copy(SimLink *link);
+
 /* Read the command of the turn just taken; false if it is not one. */
 bool sim_link_command(SimLink *link, SimLinkCommand *command);
 /*

@@ -11,7 +11,8 @@
 /* What else than turns the process has before it. */
 enum {
     SIM_SANDBOX_SAVES = 1 << 0,    /* it writes the machine's state, in threads that it makes */
-    SIM_SANDBOX_MONITORS = 1 << 1, /* it serves sockets that it has by now, and may be copied */
+    SIM_SANDBOX_MONITORS = 1 << 1, /* it serves sockets that it has by now */
+    SIM_SANDBOX_COPIES = 1 << 2,   /* it forks itself, and ends such a child */
 };
 
 /*
