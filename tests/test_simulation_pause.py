@@ -20,8 +20,9 @@ qemu.SetAttribute("Parallel", ns.BooleanValue(True))
 machine(qemu, nodes.Get(0), devices.Get(0), CLIENT)
 machine(qemu, nodes.Get(1), devices.Get(1), SERVER)
 sink(nodes.Get(1))
-source(nodes.Get(0), limit=800_000)
+sender = source(nodes.Get(0), limit=800_000)
 qemu.EnablePcap("run", devices, False)
+qemu.EnableTcpInfo("run.csv", sender)
 commands = COMMANDS
 if mode == "replay":
     ns3_qemu.replay("../changed/record.toml")
@@ -38,7 +39,8 @@ with contextlib.redirect_stdout(said):
         RESULT["end"] = str(end)
 RESULT["said"] = said.getvalue()
 ns.Simulator.Destroy()
-RESULT["sha"] = [hashlib.sha256(Path(f"run-{i}-0.pcap").read_bytes()).hexdigest() for i in (0, 1)]
+files = ("run-0-0.pcap", "run-1-0.pcap", "run.csv")
+RESULT["sha"] = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files]
 finish()
 """
 
