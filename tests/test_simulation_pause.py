@@ -70,22 +70,28 @@ LOOKS = [
     "continue",
 ]
 
-CHANGES = ["change node1 tool orphan 20", "step 0.1", "change node0 tool orphan 30", "continue"]
+CHANGES = [
+    "change node1 busybox ping -c 1 10.0.0.1",
+    "step 0.1",
+    "change node0 busybox ping -c 1 10.0.0.2",
+    "change nobody true",
+    "continue",
+]
 
 
 @pytest.fixture(scope="module")
 def runs(
-    guest_tool: Path, tmp_path_factory: pytest.TempPathFactory
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> "dict[str, tuple[Ended, Path]]":
     wanted = image.Image()
-    wanted.add(guest_tool, "/usr/bin/tool")
+    wanted.add("/bin/busybox")
     directory = wanted.build()
     base = tmp_path_factory.mktemp("pause")
     done = {}
     commands = {
         "plain": [],
         "looked": LOOKS,
-        "changed": [f"{CHANGES[0]}", *CHANGES[1:]],
+        "changed": CHANGES,
         "replay": [],
         "quit": ["quit"],
     }
@@ -121,13 +127,14 @@ def test_a_change_changes_something_and_is_repeated_from_its_record(
     plain, changed, replay = (
         runs[mode][0].result["sha"] for mode in ("plain", "changed", "replay")
     )
-    assert changed == replay
+    assert changed == replay != plain
     record = (runs["changed"][1] / "record.toml").read_text()
     assert record.count("[[stop]]") == 2
-    assert 'command = "tool orphan 20"' in record
-    said = runs["changed"][0].result["said"]
-    assert said.count("orphan\n") == runs["replay"][0].result["said"].count("orphan\n") == 2
-    del plain
+    assert 'command = "busybox ping -c 1 10.0.0.1"' in record
+    for mode in ("changed", "replay"):
+        said = runs[mode][0].result["said"]
+        assert said.count("1 packets transmitted, 1 packets received") == 2
+    assert "'nobody' is no machine" in runs["changed"][0].result["said"]
 
 
 def test_a_run_without_changes_records_nothing(runs: "dict[str, tuple[Ended, Path]]"):
