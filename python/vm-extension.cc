@@ -7,10 +7,12 @@
 #include "guest-netlink.h"
 #include "guest-prefix.h"
 #include "guest-routes.h"
+#include "host-memory.h"
 #include "relay-client.h"
 #include "vm-driver.h"
 #include "vm-error.h"
 
+#include <algorithm>
 #include <optional>
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
@@ -165,6 +167,12 @@ class PyVm
         return events;
     }
 
+    /* @return whether a program has written or ended since somebody asked for that */
+    bool HasHeard() const
+    {
+        return !m_output.empty() || !m_exits.empty();
+    }
+
     py::list TakeExits()
     {
         py::list events;
@@ -287,6 +295,7 @@ PYBIND11_MODULE(_vm, m)
                          std::string name,
                          std::string consoleLog,
                          uint64_t seed,
+                         int64_t uptime,
                          int64_t spin,
                          int64_t tickPhase,
                          std::vector<std::string> linkOptions,
@@ -298,10 +307,13 @@ PYBIND11_MODULE(_vm, m)
                          std::string keepDisks,
                          int64_t watchdog,
                          std::string monitor,
-                         std::string gdb) {
+                         std::string gdb,
+                         bool copies,
+                         bool sandbox) {
                  VmConfig config;
                  config.monitor = std::move(monitor);
                  config.gdb = std::move(gdb);
+                 config.copies = copies;
                  config.image = std::move(image);
                  for (const auto& address : nics)
                  {
@@ -310,6 +322,7 @@ PYBIND11_MODULE(_vm, m)
                  config.name = std::move(name);
                  config.consoleLog = std::move(consoleLog);
                  config.seed = seed;
+                 config.uptime = uptime;
                  config.spin = spin;
                  config.tickPhase = tickPhase;
                  config.linkOptions = std::move(linkOptions);
@@ -317,6 +330,7 @@ PYBIND11_MODULE(_vm, m)
                  config.diskTiming = {diskLatency, diskRate};
                  config.keepDisks = std::move(keepDisks);
                  config.watchdog = watchdog;
+                 config.sandbox = sandbox;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -325,6 +339,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("name") = "vm",
              py::arg("console_log") = "",
              py::arg("seed") = 1,
+             py::arg("uptime") = VmConfig{}.uptime,
              py::arg("spin") = 0,
              py::arg("tick_phase") = -1,
              py::arg("link_options") = std::vector<std::string>{},
@@ -336,7 +351,9 @@ PYBIND11_MODULE(_vm, m)
              py::arg("keep_disks") = "",
              py::arg("watchdog") = VmConfig{}.watchdog,
              py::arg("monitor") = "",
-             py::arg("gdb") = "")
+             py::arg("gdb") = "",
+             py::arg("copies") = false,
+             py::arg("sandbox") = VmConfig{}.sandbox)
         .def(
             "copy",
             [](PyVm& vm, int64_t time) { return vm.Driver().Copy(time); },
@@ -363,6 +380,18 @@ PYBIND11_MODULE(_vm, m)
                 vm.Driver().Run(time, true);
             },
             py::arg("time"),
+            py::call_guard<py::gil_scoped_release>())
+        .def(
+            "run_until_heard",
+            [](PyVm& vm, int64_t time, uint64_t turns) {
+                auto& driver = vm.Driver();
+                for (; turns > 0 && !vm.HasHeard() && driver.GetTime() < time; turns--)
+                {
+                    driver.Run(std::min(driver.GetDeadline(), time), true);
+                }
+            },
+            py::arg("time"),
+            py::arg("turns"),
             py::call_guard<py::gil_scoped_release>())
         .def(
             "run_many",
@@ -525,6 +554,17 @@ PYBIND11_MODULE(_vm, m)
         .def("set_realtime", &RelayClient::SetRealtime, py::arg("realtime"))
         .def("sysctl", &RelayClient::GetSysctl, py::arg("name"))
         .def("set_sysctl", &RelayClient::SetSysctl, py::arg("name"), py::arg("value"))
+        .def(
+            "set_host_memory",
+            [](RelayClient& relay, uint64_t bytes) {
+                if (bytes < HOST_MEMORY_MIN || bytes > HOST_MEMORY_MAX)
+                {
+                    throw std::invalid_argument("a host with " + std::to_string(bytes) +
+                                                " bytes of memory");
+                }
+                SetHostSysctls(relay, bytes);
+            },
+            py::arg("bytes"))
         .def(
             "read_file",
             [](RelayClient& relay, const std::string& path) {

@@ -138,7 +138,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def looks(boot: Callable[..., Vm], guest_tool: Path, place: Path) -> dict[str, Any]:
     """A machine that copies and the monitor look at; what they saw is in it as "seen"."""
-    vm = boot(nics=[GUEST_MAC], monitor=str(place / "qmp"))
+    vm = boot(nics=[GUEST_MAC], monitor=str(place / "qmp"), copies=True)
     with Monitor(place / "qmp") as monitor:
         look = Looks(vm, guest_tool.read_bytes(), monitor, place / "dump")
         return {**live(vm, look), "seen": look.seen}
@@ -204,7 +204,7 @@ def test_a_breakpoint_in_the_kernel_leaves_no_trace(
     boot: Callable[..., Vm], plain: dict[str, Any], place: Path
 ):
     assert shutil.which("gdb"), "not there yet: run scripts/bootstrap test"
-    vm = boot(nics=[GUEST_MAC], gdb=str(place / "gdb"), watchdog=MILLISECOND)
+    vm = boot(nics=[GUEST_MAC], gdb=str(place / "gdb"), copies=True, watchdog=MILLISECOND)
     with gdb(vm, place) as debugger:
         assert debugger.stdout
         said = ""
@@ -245,7 +245,7 @@ def test_the_monitor_does_not_change_a_machine(
 
 
 def test_a_copy_ends_with_its_machine(boot: Callable[..., Vm]):
-    vm = boot()
+    vm = boot(copies=True)
     copy = vm.copy(vm.time)
     vm.end()
     with pytest.raises(VmError, match="it has ended"):
@@ -255,7 +255,7 @@ def test_a_copy_ends_with_its_machine(boot: Callable[..., Vm]):
 def test_a_copy_that_is_switched_off_is_the_only_one_to_end(
     boot: Callable[..., Vm], guest_tool: Path
 ):
-    vm = boot()
+    vm = boot(copies=True)
     copy = vm.copy(vm.time)
     copy.write_file("/tool", guest_tool.read_bytes(), 0o755)
     copy.write_file("/proc/sys/kernel/panic", "1")
@@ -268,7 +268,7 @@ def test_a_copy_that_is_switched_off_is_the_only_one_to_end(
 
 
 def test_a_machine_whose_simulator_is_gone_takes_its_copy_with_it(boot: Callable[..., Vm]):
-    vm = boot()
+    vm = boot(copies=True)
     copy = vm.copy(vm.time)
     children = Path(f"/proc/{vm.pid}/task").glob("*/children")
     (child,) = [int(pid) for file in children for pid in file.read_text().split()]
@@ -278,8 +278,16 @@ def test_a_machine_whose_simulator_is_gone_takes_its_copy_with_it(boot: Callable
     del copy
 
 
+def test_a_machine_that_is_not_to_have_copies_has_none(boot: Callable[..., Vm]):
+    """Its sandbox would end it by the fork."""
+    vm = boot()
+    with pytest.raises(VmError, match="attribute Copies"):
+        vm.copy(vm.time)
+    vm.run_until(SECOND)
+
+
 def test_disks_that_are_kept_are_not_for_copies(boot: Callable[..., Vm], tmp_path: Path):
-    vm = boot(keep_disks=str(tmp_path))
+    vm = boot(copies=True, keep_disks=str(tmp_path))
     with pytest.raises(VmError, match="KeepDisks"):
         vm.copy(vm.time)
 

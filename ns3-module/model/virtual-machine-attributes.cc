@@ -130,6 +130,13 @@ VirtualMachine::GetTypeId()
                           BooleanValue(false),
                           MakeBooleanAccessor(&VirtualMachine::m_parallel),
                           MakeBooleanChecker())
+            .AddAttribute("Sandbox",
+                          "Whether the machine's process may do no more than turns need, once it "
+                          "is ready: it opens no files, makes no connections, starts no programs. "
+                          "Off for who tries something with QEMU itself.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&VirtualMachine::m_sandbox),
+                          MakeBooleanChecker())
             .AddAttribute("Spin",
                           "Wall time for which simulator and machine poll for their turn before "
                           "they sleep. Only of use where each has a CPU of its own.",
@@ -149,6 +156,13 @@ VirtualMachine::GetTypeId()
                           StringValue(""),
                           MakeStringAccessor(&VirtualMachine::m_monitor),
                           MakeStringChecker())
+            .AddAttribute("Copies",
+                          "Whether copies of the machine may be made, to look at (MakeCopy). They "
+                          "are forks of its process, which its sandbox does not allow otherwise. "
+                          "With Gdb they may be in any case.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_copies),
+                          MakeBooleanChecker())
             .AddAttribute("Gdb",
                           "Path of a UNIX socket for gdb (target remote PATH), which is there from "
                           "the machine's time 0 on; %n stands for the machine's name. Empty: none. "
@@ -229,10 +243,13 @@ VirtualMachine::ApplyAttributes() const
     config.keepDisks = m_keepDisks;
     config.diskTiming.latency = static_cast<uint64_t>(m_diskLatency.GetNanoSeconds());
     config.diskTiming.rate = m_diskRate.GetBitRate();
+    config.sandbox = m_sandbox;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
     config.monitor = InsertName(m_monitor);
     config.gdb = InsertName(m_gdb);
+    // For the symbols, which are had from a copy.
+    config.copies = m_copies || !m_gdb.empty();
     config.tickPhase = m_tickPhase.GetNanoSeconds();
     config.linkOptions.push_back("tsc-step=" + std::to_string(m_tscStep.GetNanoSeconds()));
     config.linkOptions.push_back("busy-instructions=" + std::to_string(m_busyInstructions));

@@ -179,8 +179,8 @@ class VirtualMachine : public GuestAccess
      * Make a copy of the machine as it is now, to look at: what is done in it is not done in the
      * machine, and changes nothing in the simulation. Not within a turn of the machine.
      * @return the copy, which ends when it is let go
-     * @throw ns3qemu::VmError if there can be none: one is there already, or the attribute
-     * KeepDisks is set
+     * @throw ns3qemu::VmError if there can be none: the attribute Copies is not set, or KeepDisks
+     * is, or one is there already
      */
     std::shared_ptr<ns3qemu::VmCopy> MakeCopy();
 
@@ -389,10 +389,12 @@ class VirtualMachine : public GuestAccess
     uint32_t m_pidSpread;
     Time m_tickPhase;
     Time m_tscStep;
+    bool m_sandbox;
     Time m_spin;
     Time m_watchdog;
     std::string m_monitor;
     std::string m_gdb;
+    bool m_copies;
     uint64_t m_busyInstructions;
     uint64_t m_busyReads;
     Time m_busyStep;

@@ -172,6 +172,7 @@ enum
 #define SIM_LINK_FEATURE_AHEAD UINT64_C(16)  /* SIM_LINK_AHEAD is understood */
 #define SIM_LINK_FEATURE_DISK UINT64_C(32)   /* SIM_LINK_DISK is understood */
 #define SIM_LINK_FEATURE_COPY UINT64_C(64)   /* SIM_LINK_COPY is understood */
+#define SIM_LINK_FEATURE_FILTER UINT64_C(128) /* system calls are filtered from now on */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -291,7 +292,9 @@ typedef struct SimLinkHeader
     uint16_t nics;         /* with SIM_LINK_HELLO: how many there are */
     uint16_t ports;        /* with SIM_LINK_HELLO: how many there are */
     uint64_t features;     /* with SIM_LINK_HELLO */
-    uint8_t pad3[16];
+    uint32_t refused;      /* whoever has the turn: QEMU ends by a system call that its sandbox does
+                            * not allow, with this number less 1 */
+    uint8_t pad3[12];
 } SimLinkHeader;
 
 static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
@@ -304,6 +307,7 @@ static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, vmTime) == 192, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, features) == 232, "part of the protocol");
+static_assert(offsetof(SimLinkHeader, refused) == 240, "part of the protocol");
 
 /* Bytes that a record with `length` bytes of payload takes in a box. */
 static inline uint32_t

@@ -64,6 +64,10 @@ VmDriver::Copy(int64_t time)
         throw VmError(name + (IsAhead() ? "it has gone ahead of the simulation (attribute Parallel)"
                                         : "the simulation has not begun for it"));
     }
+    if (!m_config.copies)
+    {
+        throw VmError(name + "set its attribute Copies to true before the simulation runs");
+    }
     if (!m_config.keepDisks.empty())
     {
         throw VmError(name + "its disks are kept (attribute KeepDisks), and a copy of the machine "

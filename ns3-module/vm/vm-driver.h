@@ -45,12 +45,14 @@ struct VmConfig
     int64_t watchdog{30'000'000'000};   //!< ns of wall time after which a long turn is reported
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
+    bool sandbox{true}; //!< whether QEMU may do no more than turns need, see the manual
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
     SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
     /** Directory for what KeepDisks() keeps of them. Empty: what is written is gone with the VM. */
     std::string keepDisks;
     std::string monitor; //!< path of a UNIX socket for QEMU's monitor (QMP), or empty
     std::string gdb;     //!< path of a UNIX socket for a debugger, or empty
+    bool copies{false};  //!< whether copies of it may be made
 };
 
 /**
@@ -233,8 +235,8 @@ class VmDriver : private VmOutput
     void KeepDisks();
 
     /**
-     * Make a copy of the machine as it is now, to look at. There is one at a time, and none of a
-     * machine with VmConfig::keepDisks, whose files it would write.
+     * Make a copy of the machine as it is now, to look at. There is one at a time, and none
+     * without VmConfig::copies, or with VmConfig::keepDisks, whose files it would write.
      * @param time the simulated time that it is to have, in ns, not less than the last turn's
      * @throw VmError that says why there is none; the machine goes on
      */
@@ -252,7 +254,9 @@ class VmDriver : private VmOutput
     template <typename F>
     void AddRecord(F&& add);
     std::vector<std::string> BuildMachine() const;
-    void StartProcess(const std::vector<std::string>& command, const std::string& state);
+    void StartProcess(const std::vector<std::string>& command,
+                      const std::string& state,
+                      const std::string& directory);
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
     void TakeHello();
@@ -279,6 +283,8 @@ class VmDriver : private VmOutput
     void Take();
     void CheckFrame(size_t length) const;
     void WatchTurn(int64_t elapsed);
+    std::string DescribeEnd() const;
+    void ReportOpenSandbox();
     void RunUntil(int64_t vmTime);
     void BeginFastForward();
     void FinishFastForward();
@@ -345,6 +351,8 @@ class VmDriver : private VmOutput
     int64_t m_base{0};              // VM time at simulated time 0
     int64_t m_vmTime{0};
     uint64_t m_turns{0};
+    int64_t m_timersAt{-1};    // VM time of the last turn in which timers expired
+    uint32_t m_turnsAtOnce{0}; // for timers at that time, after the first
     uint64_t m_turnsAhead{0};
     TickFinder m_ticks;  // from the timers before simulated time 0
     size_t m_relayChunk; // bytes that the relay's port takes at once

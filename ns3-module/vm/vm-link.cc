@@ -23,6 +23,10 @@ namespace ns3qemu
 namespace
 {
 
+/* What a VM may send in one turn, or in a row of them: several times what a guest can within the
+ * instructions that it has, and what the simulator has room for. */
+constexpr uint64_t OUTPUT_MAX = 256 * 1024 * 1024;
+
 /* How often a sleeping simulator looks whether the VM is still alive, in ns. */
 constexpr int64_t WATCH_INTERVAL = 20'000'000;
 
@@ -132,6 +136,11 @@ VmTurns::Peek() const
         throw VmError("the VM broke the sim-link protocol: no turn begins where one should");
     }
     std::memcpy(&begin, m_bytes.data() + m_at + sizeof(record), sizeof(begin));
+    if (begin.time < 0)
+    {
+        throw VmError("the VM broke the sim-link protocol: a turn at " +
+                      std::to_string(begin.time) + " ns");
+    }
     return {begin.time, begin.flags};
 }
 
@@ -159,6 +168,11 @@ VmTurns::Read(VmOutput& output, VmAnswer& answer)
             throw VmError("the VM broke the sim-link protocol: the end of a turn is malformed");
         }
         std::memcpy(&end, payload, sizeof(end));
+        if (end.deadline < 0)
+        {
+            throw VmError("the VM broke the sim-link protocol: a deadline of " +
+                          std::to_string(end.deadline) + " ns");
+        }
         if (end.answer != SIM_LINK_IDLE && end.answer != SIM_LINK_BUSY)
         {
             throw VmError("the VM broke the sim-link protocol: answer " +
@@ -379,6 +393,7 @@ VmLink::Give(uint32_t command, int64_t time, uint32_t flags)
     if (command != SIM_LINK_CONTINUE)
     {
         m_turnBegin = 0;
+        m_outputLength = 0;
     }
     __atomic_store_n(&m_header->turn, SIM_LINK_TURN_VM, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&m_header->vmSleeps, __ATOMIC_SEQ_CST) != 0)
@@ -445,6 +460,12 @@ VmLink::GoOn(const VmAnswer& answer)
     {
         throw VmError("the VM broke the sim-link protocol: its outbox is full of nothing");
     }
+    m_outputLength += answer.outboxLength;
+    if (m_outputLength > OUTPUT_MAX)
+    {
+        throw VmError("the VM has sent more than " + std::to_string(OUTPUT_MAX >> 20) +
+                      " MiB and its turn is not over");
+    }
     /* It could fill the outbox for ever. */
     LookAfterVm();
     Give(SIM_LINK_CONTINUE, 0, 0);
@@ -479,6 +500,12 @@ VmLink::ReadAnswer() const
     {
         throw VmError("the VM broke the sim-link protocol: its outbox has " +
                       std::to_string(answer.outboxLength) + " bytes");
+    }
+    if (answer.kind != SIM_LINK_MORE && (answer.time < 0 || answer.deadline < 0))
+    {
+        throw VmError("the VM broke the sim-link protocol: its clock is at " +
+                      std::to_string(answer.time) + " ns and its next timer at " +
+                      std::to_string(answer.deadline) + " ns");
     }
     return answer;
 }
@@ -530,6 +557,13 @@ VmLink::AskForCopy(uint32_t flags)
                       " to a question about its copy");
     }
     return answer.fault;
+}
+
+std::optional<uint32_t>
+VmLink::GetRefusedCall() const
+{
+    const uint32_t refused = __atomic_load_n(&m_header->refused, __ATOMIC_ACQUIRE);
+    return refused == 0 ? std::nullopt : std::optional<uint32_t>(refused - 1);
 }
 
 bool

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -218,6 +219,10 @@ class VmLink
      */
     uint32_t AskForCopy(uint32_t flags);
 
+    /** @return the number of the system call by which the VM's process has ended itself, for its
+     * sandbox does not allow it; or nothing */
+    std::optional<uint32_t> GetRefusedCall() const;
+
     /** @return whether the VM has ended its turn, or a part of it */
     bool HasEnded() const;
 
@@ -249,6 +254,7 @@ class VmLink
     uint8_t* m_outbox{nullptr};
     uint32_t m_inboxLength{0};
     bool m_given{false}; // the turn is the VM's, and its end has not been taken
+    uint64_t m_outputLength{0}; // bytes of the parts of a turn that goes on
     Watch m_watch;
     int64_t m_turnBegin{0}; // wall time of the VM's turn, in ns; 0: nobody has looked yet
     int64_t m_lastWatch{0};

@@ -4,6 +4,7 @@
 #include "vm-process.h"
 
 #include "vm-error.h"
+#include "vm-sandbox.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -37,7 +38,12 @@ constexpr int FREE_FD = 10;
  * the reason goes to the output that the parent keeps.
  */
 [[noreturn]] void
-RunChild(char* const* argv, int* descriptors, int count, int outputFd, pid_t parent)
+RunChild(char* const* argv,
+         int* descriptors,
+         int count,
+         int outputFd,
+         pid_t parent,
+         const ProcessRules* rules)
 {
     /* The child must not be left alone if the parent died before this call. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
@@ -80,6 +86,10 @@ RunChild(char* const* argv, int* descriptors, int count, int outputFd, pid_t par
             _exit(126);
         }
     }
+    if (rules)
+    {
+        rules->Enter();
+    }
     /* Nothing else is inherited; the copies above are closed here, too. */
     syscall(SYS_close_range, VmProcess::LINK_FD + count, ~0U, 0);
     execv(argv[0], argv);
@@ -101,7 +111,9 @@ GetForks()
 
 } // namespace
 
-VmProcess::VmProcess(const std::vector<std::string>& arguments, const std::vector<int>& descriptors)
+VmProcess::VmProcess(const std::vector<std::string>& arguments,
+                     const std::vector<int>& descriptors,
+                     const std::optional<std::vector<std::string>>& writable)
 {
     if (arguments.empty() || access(arguments[0].c_str(), X_OK) != 0)
     {
@@ -121,12 +133,22 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments, const std::vecto
     {
         throw VmError(std::string("cannot start a VM: ") + std::strerror(errno));
     }
+    std::optional<ProcessRules> rules;
+    if (writable)
+    {
+        rules.emplace(*writable);
+    }
     const pid_t parent = getpid();
     m_forks = GetForks();
     m_pid = fork();
     if (m_pid == 0)
     {
-        RunChild(argv.data(), numbers.data(), static_cast<int>(numbers.size()), m_outputFd, parent);
+        RunChild(argv.data(),
+                 numbers.data(),
+                 static_cast<int>(numbers.size()),
+                 m_outputFd,
+                 parent,
+                 rules ? &*rules : nullptr);
     }
     if (m_pid > 0)
     {

@@ -6,6 +6,7 @@
 #ifndef NS3_QEMU_VM_PROCESS_H
 #define NS3_QEMU_VM_PROCESS_H
 
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -30,9 +31,13 @@ class VmProcess
      * Start a process.
      * @param arguments the program's path and its arguments
      * @param descriptors that the child inherits as LINK_FD, LINK_FD + 1, ...
+     * @param writable all the files and directories that it may change, see ProcessRules; nothing:
+     *        it may do what this process may
      * @throw VmError if it cannot be started
      */
-    VmProcess(const std::vector<std::string>& arguments, const std::vector<int>& descriptors);
+    VmProcess(const std::vector<std::string>& arguments,
+              const std::vector<int>& descriptors,
+              const std::optional<std::vector<std::string>>& writable = std::nullopt);
 
     /** Kills the process if it still runs. */
     ~VmProcess();

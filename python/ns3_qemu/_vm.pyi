@@ -70,6 +70,7 @@ class Vm:
         name: str = "vm",
         console_log: str = "",
         seed: int = 1,
+        uptime: int = 20_000_000_000,
         spin: int = 0,
         tick_phase: int = -1,
         link_options: Sequence[str] = ...,
@@ -82,19 +83,23 @@ class Vm:
         watchdog: int = ...,
         monitor: str = "",
         gdb: str = "",
+        copies: bool = False,
+        sandbox: bool = True,
     ) -> None:
         """Prepare a machine.
 
         `image`: of `read_image`. `nics`: a MAC address for each NIC. `console_log`: a file, or "".
-        `spin`: ns of wall time to poll before sleeping. `tick_phase`: ns after a full ms of
-        simulated time at which the guest's timer ticks; its uptime at time 0 is up to 1 ms more
-        then. Negative: wherever it happens to. `link_options`: more properties of the sim-link
-        object, such as "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors
-        of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
-        boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
-        data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
-        `watchdog`: ns of wall time after which a long turn is told on standard error. `monitor`,
-        `gdb`: paths of sockets for QEMU's monitor and a debugger, which are there from time 0 on.
+        `uptime`: ns of the guest's uptime at time 0; it must have booted by then. `spin`: ns of
+        wall time to poll before sleeping. `tick_phase`: ns after a full ms of simulated time at
+        which the guest's timer ticks; its uptime at time 0 is up to 1 ms more then. Negative:
+        wherever it happens to. `link_options`: more properties of the sim-link object, such as
+        "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit
+        rings. `snapshots`: directory of saved machines to start from; "": it boots.
+        `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its data
+        is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps. `watchdog`: ns
+        of wall time after which a long turn is told on standard error. `monitor`, `gdb`: paths of
+        sockets for QEMU's monitor and a debugger, which are there from time 0 on. `copies`: whether
+        `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need.
         """
 
     def copy(self, time: int) -> VmCopy:
@@ -110,6 +115,8 @@ class Vm:
         """Give the machine one turn; without `timers`, those due at this very time wait."""
     def run_until(self, time: int) -> None:
         """Give the machine a turn at each of its deadlines up to `time`, and one at `time`."""
+    def run_until_heard(self, time: int, turns: int) -> None:
+        """Give the machine turns up to `time`, until a program writes or ends, or had so many."""
     def run_many(self, count: int, step: int, *, nic: int = 0, frame: bytes | None = None) -> None:
         """Give the machine `count` turns, each `step` ns after the one before.
 
@@ -245,6 +252,8 @@ class Relay:
         """Return a kernel parameter."""
     def set_sysctl(self, name: str, value: str) -> None:
         """Set a kernel parameter."""
+    def set_host_memory(self, bytes: int) -> None:  # noqa: A002
+        """Give the kernel's parameters the values that they have on a host with this memory."""
     def read_file(self, path: str) -> bytes:
         """Return the contents of a file."""
     def write_file(self, path: str, data: bytes, mode: int = 0o644) -> None:

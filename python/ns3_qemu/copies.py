@@ -215,7 +215,8 @@ def copy(machine: Any) -> Copy:
 
         ns3_qemu.at("1.5s", look)
 
-    A machine has one copy at a time. Raises VmError if there can be none: within a turn of the
-    machine (a trace sink is), and with the attribute KeepDisks.
+    The machine's attribute `Copies` must have been set, as `pause_at` does; one with `Gdb` has it.
+    There is one copy at a time. Raises VmError if there can be none: without that attribute, within
+    a turn of the machine (a trace sink is), and with the attribute KeepDisks.
     """
     return Copy(machine)

@@ -12,6 +12,9 @@ from pathlib import Path
 class Ns3QemuError(Exception):
     """Base of all errors that this package raises on purpose."""
 
+    status = 1
+    """What the command line ends with."""
+
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
         self.advice = advice

@@ -110,6 +110,7 @@ class Plan:
         # Sockets have short paths.
         self._sockets = tempfile.TemporaryDirectory(prefix="ns3-qemu-", dir="/tmp")
         for name, machine in machines().items():
+            machine.SetAttribute("Copies", ns.BooleanValue(True))
             for attribute, suffix in (("Monitor", "qmp"), ("Gdb", "gdb")):
                 if not attribute_path(machine, attribute):
                     path = f"{self._sockets.name}/{_file_name(name)}.{suffix}"

@@ -478,6 +478,7 @@ void sim_clock_before_run(void)
     }
     if (!sim.said_hello) {
         sim.said_hello = true;
+        sim_link_close_sandbox(sim.link);
         answer(SIM_LINK_HELLO, SIM_LINK_NO_DEADLINE);
     } else if (!sim.waiting && turn_used_up() && !all_cpu_threads_idle()) {
         int64_t wanted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + busy_step();

@@ -44,6 +44,10 @@ const SimLinkLimits *sim_link_limits(SimLink *link);
 /* The file that the machine's state is saved into, or NULL. */
 const char *sim_link_state_path(SimLink *link);
 
+/* The machine is there, with all that it needs of the host: nothing more will be had. Before the
+ * hello, and before the guest's first instruction. */
+void sim_link_close_sandbox(SimLink *link);
+
 /*
  * Register a backend as NIC, serial port or disk number @index: @type is SIM_LINK_FRAME, _SERIAL or
  * _DISK. It gets all records that are for such a channel.
