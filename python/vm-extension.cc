@@ -267,7 +267,9 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t diskLatency,
                          uint64_t diskRate,
                          std::string keepDisks,
-                         int64_t watchdog) {
+                         int64_t watchdog,
+                         bool watchdogFails,
+                         uint64_t turnsAtOnce) {
                  VmConfig config;
                  config.image = std::move(image);
                  for (const auto& address : nics)
@@ -284,6 +286,8 @@ PYBIND11_MODULE(_vm, m)
                  config.diskTiming = {diskLatency, diskRate};
                  config.keepDisks = std::move(keepDisks);
                  config.watchdog = watchdog;
+                 config.watchdogFails = watchdogFails;
+                 config.turnsAtOnce = turnsAtOnce;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -301,7 +305,9 @@ PYBIND11_MODULE(_vm, m)
              py::arg("disk_latency") = 0,
              py::arg("disk_rate") = 0,
              py::arg("keep_disks") = "",
-             py::arg("watchdog") = VmConfig{}.watchdog)
+             py::arg("watchdog") = VmConfig{}.watchdog,
+             py::arg("watchdog_fails") = false,
+             py::arg("turns_at_once") = 0)
         .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(

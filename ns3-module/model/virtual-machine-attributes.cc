@@ -137,11 +137,23 @@ VirtualMachine::GetTypeId()
                           MakeTimeAccessor(&VirtualMachine::m_spin),
                           MakeTimeChecker(Seconds(0)))
             .AddAttribute("Watchdog",
-                          "A turn that lasts longer than this wall time is reported. It changes "
-                          "nothing in the simulation.",
+                          "A turn that lasts longer than this wall time is reported, with where "
+                          "the guest is. It changes nothing in the simulation. 0: it is not.",
                           TimeValue(Seconds(30)),
                           MakeTimeAccessor(&VirtualMachine::m_watchdog),
-                          MakeTimeChecker(MilliSeconds(1)))
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("WatchdogFails",
+                          "Whether such a turn ends the run, as a failure of the machine.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_watchdogFails),
+                          MakeBooleanChecker())
+            .AddAttribute("TurnsAtOnce",
+                          "More turns of the machine at one simulated time end the run, as a "
+                          "failure of the machine: frames that go round in a loop without a delay "
+                          "would never let simulated time go on. 0: they do not.",
+                          UintegerValue(1'000'000),
+                          MakeUintegerAccessor(&VirtualMachine::m_turnsAtOnce),
+                          MakeUintegerChecker<uint64_t>())
             .AddAttribute("BusyInstructions",
                           "A guest that has executed so many instructions in a turn without going "
                           "to sleep goes on BusyStep later.",
@@ -204,6 +216,8 @@ VirtualMachine::ApplyAttributes() const
     config.diskTiming.rate = m_diskRate.GetBitRate();
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
+    config.watchdogFails = m_watchdogFails;
+    config.turnsAtOnce = m_turnsAtOnce;
     config.tickPhase = m_tickPhase.GetNanoSeconds();
     config.linkOptions.push_back("tsc-step=" + std::to_string(m_tscStep.GetNanoSeconds()));
     config.linkOptions.push_back("busy-instructions=" + std::to_string(m_busyInstructions));

@@ -365,6 +365,7 @@ class VirtualMachine : public GuestAccess
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
     void TakeTurn(TurnCause cause, F&& turn);
+    void LeaveTurn();
     void ScheduleDeadline();
     void Configure(const std::function<void(ns3qemu::RelayClient&)>& request);
     Ptr<QemuNetDevice> FindJoined(Ptr<NetDevice> device) const;
@@ -381,6 +382,8 @@ class VirtualMachine : public GuestAccess
     Time m_tscStep;
     Time m_spin;
     Time m_watchdog;
+    bool m_watchdogFails;
+    uint64_t m_turnsAtOnce;
     uint64_t m_busyInstructions;
     uint64_t m_busyReads;
     Time m_busyStep;

@@ -140,7 +140,8 @@ VmDriver::Start()
                 maker.SetReporter(m_reporter);
                 maker.BootAndSave(*snapshot, directory);
             },
-            m_interrupt);
+            m_interrupt,
+            m_reporter);
         command = snapshot->BuildRestoreCommand();
         m_snapshot = std::move(snapshot);
     }
@@ -161,11 +162,19 @@ VmDriver::StartProcess(const std::vector<std::string>& command, const std::strin
                                state,
                                m_config.linkOptions,
                                PrepareDisks()};
-    m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
-    m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
-    m_process =
-        std::make_unique<VmProcess>(AddOwnOptions(command, options), m_link->GetFileDescriptor());
+    try
+    {
+        m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
+        m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
+        m_process = std::make_unique<VmProcess>(AddOwnOptions(command, options),
+                                                m_link->GetFileDescriptor());
+    }
+    catch (const VmError& error)
+    {
+        throw VmError("VM '" + m_config.name + "': " + error.what());
+    }
     m_state = State::BOOTING;
+    m_occasion = "its start";
 }
 
 void
@@ -267,6 +276,7 @@ VmDriver::TakeHello()
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
     }
+    m_canLook = (m_answer.features & SIM_LINK_FEATURE_LOOK) != 0;
 }
 
 void
@@ -347,6 +357,7 @@ VmDriver::FinishBoot()
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
+    m_turnsNow = 0;
 }
 
 /* Begin the time until the simulation does. */
@@ -458,7 +469,9 @@ VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
     CheckNotAhead();
     m_vmTime = vmTime;
     m_turns++;
+    CheckTurnsAtOnce();
     GiveAndTake(SIM_LINK_RUN, vmTime, flags);
+    m_frames = 0;
     CheckTurnEnd(vmTime, flags);
     Consume();
 }
@@ -497,6 +510,7 @@ VmDriver::Run(int64_t time, bool timers)
     }
     else
     {
+        m_occasion = timers ? "a timer of the guest's" : "what has come for it";
         RunTurn(time + m_base, flags);
     }
     m_relay.DispatchEvents();
@@ -533,6 +547,7 @@ VmDriver::GoAhead(int64_t horizon, uint32_t turns)
     }
     m_state = State::GOING;
     m_horizon = horizon + m_base;
+    m_occasion = "turns that it has ahead of the simulation";
     m_link->Give(SIM_LINK_AHEAD, m_horizon, turns);
 }
 
@@ -650,6 +665,7 @@ VmDriver::RunAhead(int64_t vmTime, uint32_t flags)
     m_vmTime = vmTime;
     m_turns++;
     m_turnsAhead++;
+    CheckTurnsAtOnce();
     ReadAhead();
     CheckTurnEnd(vmTime, flags);
     CheckAheadOver();
@@ -689,6 +705,7 @@ VmDriver::SendToRelay(Span<const ByteSpan> message)
 {
     CheckRunning();
     CheckNotAhead();
+    m_occasion = "a request of the simulation's";
     PieceReader bytes(message);
     do
     {
@@ -771,6 +788,7 @@ VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
         return;
     }
     AddRecord([&]() { return m_link->AddFrame(nic, data, length); });
+    m_frames++;
 }
 
 void
@@ -895,6 +913,11 @@ VmDriver::WriteConsole(const uint8_t* data, size_t length)
     {
         m_shortageReported = true;
         ReportShortage();
+    }
+    if (!m_faultReported && !m_console.GetFault().empty())
+    {
+        m_faultReported = true;
+        ReportFault();
     }
 }
 

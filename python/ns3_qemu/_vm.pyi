@@ -70,6 +70,8 @@ class Vm:
         disk_rate: int = 0,
         keep_disks: str = "",
         watchdog: int = ...,
+        watchdog_fails: bool = False,
+        turns_at_once: int = 0,
     ) -> None:
         """Prepare a machine.
 
@@ -81,7 +83,9 @@ class Vm:
         of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
         boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
         data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
-        `watchdog`: ns of wall time after which a long turn is told on standard error.
+        `watchdog`: ns of wall time after which a long turn is told on standard error, 0: never;
+        `watchdog_fails`: it is a failure. `turns_at_once`: more turns at one simulated time are,
+        too; 0: they are not.
         """
 
     def keep_disks(self) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from . import bottleneck
+from . import bottleneck, simulation
 from .results import RunReport, RunResults, analyse, run_table, write_results
 from .results.files import sha256
 from .scenario import Scenario
@@ -98,7 +98,9 @@ def _simulate(scenario: Scenario, out: Path, console: Console) -> bottleneck.Out
         bar.refresh()
 
         def on_progress(simulated: float) -> None:
-            bar.update(task, description="simulating", completed=simulated, refresh=True)
+            turn = simulation.turn()
+            description = f"waiting for {turn}" if turn else "simulating"
+            bar.update(task, description=description, completed=simulated, refresh=True)
 
         outcome = bottleneck.simulate(scenario, out, on_progress)
         bar.update(task, completed=total, refresh=True)

@@ -73,6 +73,11 @@ bool sim_link_wait(SimLink *link, bool (*interrupted)(void));
 /* Wake a sim_link_wait() so that it asks @interrupted. Any thread. */
 void sim_link_wake(SimLink *link);
 
+/* A look that the simulator has asked for and not had, or NULL. It may be for any address. */
+SimLinkLook *sim_link_look(SimLink *link, uint32_t *number);
+/* It has been filled in. */
+void sim_link_looked(SimLinkLook *look, uint32_t number);
+
 /* Read the command of the turn just taken; false if it is not one. */
 bool sim_link_command(SimLink *link, SimLinkCommand *command);
 /*
