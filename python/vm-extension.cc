@@ -268,7 +268,6 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t diskRate,
                          std::string keepDisks,
                          int64_t watchdog,
-                         bool watchdogFails,
                          uint64_t turnsAtOnce) {
                  VmConfig config;
                  config.image = std::move(image);
@@ -286,7 +285,6 @@ PYBIND11_MODULE(_vm, m)
                  config.diskTiming = {diskLatency, diskRate};
                  config.keepDisks = std::move(keepDisks);
                  config.watchdog = watchdog;
-                 config.watchdogFails = watchdogFails;
                  config.turnsAtOnce = turnsAtOnce;
                  return std::make_unique<PyVm>(std::move(config));
              }),
@@ -306,8 +304,15 @@ PYBIND11_MODULE(_vm, m)
              py::arg("disk_rate") = 0,
              py::arg("keep_disks") = "",
              py::arg("watchdog") = VmConfig{}.watchdog,
-             py::arg("watchdog_fails") = false,
              py::arg("turns_at_once") = 0)
+        .def(
+            "set_watchdog",
+            [](PyVm& vm, int64_t watchdog, bool fails) {
+                vm.Driver().SetWatchdog(watchdog, fails);
+            },
+            py::arg("watchdog"),
+            py::kw_only(),
+            py::arg("fails") = false)
         .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(

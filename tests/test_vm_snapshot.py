@@ -178,17 +178,17 @@ def test_a_bit_that_has_flipped_in_its_memory_is_noticed(
     assert memory.stat().st_ino == whole
 
 
-def test_its_memory_is_read_again_after_a_boot_of_the_host(vm_machine: VmImage, snapshot: Path):
-    """Whatever the host has done to its disk meanwhile: the file's times are as they were."""
-    note = (snapshot / "checked").read_text()
-    (snapshot / "checked").write_text("another boot " + note.partition(" ")[2])
-    start(vm_machine, snapshot.parent).end()
-    assert (snapshot / "checked").read_text() == note
+def test_a_memory_file_that_becomes_shorter_in_a_run_is_named(vm_machine: VmImage, snapshot: Path):
+    vm = start(vm_machine, snapshot.parent)
+    os.truncate(snapshot / "ram", 0)
+    with pytest.raises(VmError, match=r"signal 7 \(Bus error\): a file .* has become shorter"):
+        vm.run_until(60 * SECOND)
+    start(vm_machine, snapshot.parent).end()  # from another, which has been made
 
 
 def test_zeros_of_its_memory_take_no_room(snapshot: Path):
     memory = (snapshot / "ram").stat()
-    assert memory.st_blocks * 512 < memory.st_size * 3 // 4
+    assert memory.st_blocks * 512 < memory.st_size * 9 // 10
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")

@@ -33,28 +33,28 @@ constexpr int64_t READ_LIMIT = 60'000'000'000;
  * beginning for each part.
  */
 constexpr std::array<uint8_t, 82> READER = {
-    0x48, 0x8d, 0x3d, 0x3c, 0,    0, 0, /* lea rdi, [rip + path] */
-    0x31, 0xf6,                         /* xor esi, esi (O_RDONLY) */
-    0xb8, 2,    0,    0,    0,          /* mov eax, 2 (open) */
-    0x0f, 0x05,                         /* syscall */
-    0x41, 0x89, 0xc4,                   /* mov r12d, eax */
-    0x48, 0x81, 0xec, 0,    0,    1, 0, /* sub rsp, 65536 */
-    0x44, 0x89, 0xe7,                   /* next: mov edi, r12d */
-    0x48, 0x89, 0xe6,                   /* mov rsi, rsp */
-    0xba, 0,    0,    1,    0,          /* mov edx, 65536 */
-    0x31, 0xc0,                         /* xor eax, eax (read) */
-    0x0f, 0x05,                         /* syscall */
-    0x85, 0xc0,                         /* test eax, eax */
-    0x7e, 0x0d,                         /* jle end */
-    0x89, 0xc2,                         /* mov edx, eax */
-    0xbf, 1,    0,    0,    0,          /* mov edi, 1 */
-    0x89, 0xf8,                         /* mov eax, edi (write) */
-    0x0f, 0x05,                         /* syscall */
-    0xeb, 0xe0,                         /* jmp next */
-    0xb8, 60,   0,    0,    0,          /* end: mov eax, 60 (exit) */
-    0x31, 0xff,                         /* xor edi, edi */
-    0x0f, 0x05,                         /* syscall */
-    '/',  'p',  'r',  'o',  'c',  '/',  'k', 'a', 'l', 'l', 's', 'y', 'm', 's', 0,
+    0x48, 0x8d, 0x3d, 0x3c, 0,   0,   0, /* lea rdi, [rip + path] */
+    0x31, 0xf6,                          /* xor esi, esi (O_RDONLY) */
+    0xb8, 2,    0,    0,    0,           /* mov eax, 2 (open) */
+    0x0f, 0x05,                          /* syscall */
+    0x41, 0x89, 0xc4,                    /* mov r12d, eax */
+    0x48, 0x81, 0xec, 0,    0,   1,   0, /* sub rsp, 65536 */
+    0x44, 0x89, 0xe7,                    /* next: mov edi, r12d */
+    0x48, 0x89, 0xe6,                    /* mov rsi, rsp */
+    0xba, 0,    0,    1,    0,           /* mov edx, 65536 */
+    0x31, 0xc0,                          /* xor eax, eax (read) */
+    0x0f, 0x05,                          /* syscall */
+    0x85, 0xc0,                          /* test eax, eax */
+    0x7e, 0x0d,                          /* jle end */
+    0x89, 0xc2,                          /* mov edx, eax */
+    0xbf, 1,    0,    0,    0,           /* mov edi, 1 */
+    0x89, 0xf8,                          /* mov eax, edi (write) */
+    0x0f, 0x05,                          /* syscall */
+    0xeb, 0xe0,                          /* jmp next */
+    0xb8, 60,   0,    0,    0,           /* end: mov eax, 60 (exit) */
+    0x31, 0xff,                          /* xor edi, edi */
+    0x0f, 0x05,                          /* syscall */
+    '/',  'p',  'r',  'o',  'c', '/', 'k', 'a', 'l', 'l', 's', 'y', 'm', 's', 0,
 };
 
 /* The same as a file that a kernel executes. */

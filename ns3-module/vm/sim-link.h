@@ -23,8 +23,8 @@
  *
  * A look
  *     The one exception: a simulator that has waited for long for the end of a turn may look at the
- *     guest. It fills in SimLinkLook and sends the VM's process SIM_LINK_LOOK_SIGNAL; the VM answers
- *     where its guest next leaves the translated code, and goes on as if nothing had been.
+ *     guest. It fills in SimLinkLook and sends the VM's process SIM_LINK_LOOK_SIGNAL. The VM
+ *     answers where its guest next leaves the translated code, and goes on as if nothing had been.
  *
  * A conversation
  *     The VM has the first turn: it answers SIM_LINK_HELLO and what it offers. From then on the

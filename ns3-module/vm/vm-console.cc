@@ -26,10 +26,8 @@ constexpr std::array<const char*, 3> SHORTAGES = {"Out of memory",
                                                   "TCP: out of memory"};
 
 /* What kernels say of a fault of their own, after which they may go on. */
-constexpr std::array<const char*, 4> FAULTS = {"BUG: ",
-                                               "Oops: ",
-                                               "general protection fault",
-                                               "kernel BUG at"};
+constexpr std::array<const char*, 4> FAULTS =
+    {"BUG: ", "Oops: ", "general protection fault", "kernel BUG at"};
 
 /* What a kernel says before it panics, and what to do about it. Old ones (2.6.26) have in 32 bits
  * how many ticks of the HPET a nanosecond has, shifted by 32, and divide by it: with 1 ns that is

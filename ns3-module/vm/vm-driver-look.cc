@@ -43,7 +43,7 @@ Hex(uint64_t number)
 std::optional<VmLook>
 VmDriver::Look(uint64_t address, uint32_t length)
 {
-    if (!m_canLook || m_link->HasEnded())
+    if (!m_canLook || m_link->HasEnded() || m_process->GetState() == 'T')
     {
         return std::nullopt;
     }
@@ -80,7 +80,12 @@ VmDriver::DescribeQemu() const
 std::string
 VmDriver::DescribeGuest()
 {
-    const auto look = Look(0, 0);
+    auto look = Look(0, 0);
+    if (look && IsInSimulation())
+    {
+        GetSymbols(); // which takes long: then look again
+        look = Look(0, 0);
+    }
     if (!look)
     {
         return "";

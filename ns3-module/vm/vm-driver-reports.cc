@@ -11,6 +11,13 @@ namespace ns3qemu
 {
 
 void
+VmDriver::SetWatchdog(int64_t watchdog, bool fails)
+{
+    m_config.watchdog = watchdog;
+    m_config.watchdogFails = fails;
+}
+
+void
 VmDriver::WatchTurn(int64_t elapsed)
 {
     if (!m_process->IsAlive())
@@ -68,11 +75,12 @@ VmDriver::DescribeLongTurn(int64_t elapsed)
         wait = "its clock to reach the uptime of " + FormatSeconds(m_config.uptime) +
                " with which the simulation begins";
     }
-    std::string text =
-        "has kept its turn for " + std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
-        (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") + " after " +
-        std::to_string(m_answer.instructions) + " instructions. It is waited for " + wait +
-        ". The turn began with " + m_occasion;
+    std::string text = "has kept its turn for " + std::to_string(elapsed / 1'000'000'000) +
+                       " s of wall time, at " +
+                       (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") +
+                       " after " + std::to_string(m_answer.instructions) +
+                       " instructions. It is waited for " + wait + ". The turn began with " +
+                       m_occasion;
     if (m_frames > 0)
     {
         text += ", " + std::to_string(m_frames) + (m_frames == 1 ? " frame" : " frames");

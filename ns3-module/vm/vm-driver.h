@@ -110,6 +110,12 @@ class VmDriver : private VmOutput
     void SetConsoleHandler(ConsoleHandler handler);
     void SetInterrupt(Interrupt interrupt);
     void SetReporter(Reporter reporter);
+    /**
+     * From the next turn on, other values of VmConfig's.
+     * @param watchdog as VmConfig::watchdog
+     * @param fails as VmConfig::watchdogFails
+     */
+    void SetWatchdog(int64_t watchdog, bool fails);
 
     /**
      * Called when the guest has booted, some time before simulated time 0: for requests whose
@@ -346,12 +352,12 @@ class VmDriver : private VmOutput
     TickFinder m_ticks;  // from the timers before simulated time 0
     size_t m_relayChunk; // bytes that the relay's port takes at once
     int64_t m_nextReport{0};
-    std::string m_occasion;      // what has begun the turn
-    uint64_t m_frames{0};        // queued for it
-    int64_t m_turnBeginCpu{0};   // ns of CPU time that QEMU had had when the wait became long
-    uint64_t m_turnsNow{0};      // at this simulated time
-    int64_t m_turnsNowAt{-1};    // VM time
-    bool m_canLook{false};       // QEMU answers to looks
+    std::string m_occasion;    // what has begun the turn
+    uint64_t m_frames{0};      // queued for it
+    int64_t m_turnBeginCpu{0}; // ns of CPU time that QEMU had had when the wait became long
+    uint64_t m_turnsNow{0};    // at this simulated time
+    int64_t m_turnsNowAt{-1};  // VM time
+    bool m_canLook{false};     // QEMU answers to looks
     std::unique_ptr<GuestSymbols> m_symbols;
     VmConsole m_console;
     bool m_shortageReported{false};

@@ -147,15 +147,16 @@ VmSnapshot::Describe(const std::string& directory, const std::string& memory) co
         const auto content = ReadAll(directory + "/" + name);
         FnvHash sum;
         sum.Add(content.data(), content.size());
-        text += std::string(name) + " " + std::to_string(content.size()) + " " + Print(sum.Get()) + "\n";
+        text += std::string(name) + " " + std::to_string(content.size()) + " " + Print(sum.Get()) +
+                "\n";
     }
     return text + "ram " + std::to_string(fs::file_size(directory + "/ram")) + " " + memory + "\n";
 }
 
 /*
  * Whether its memory is as it was. To read it takes longer than a machine's start, so it is read
- * again only if it may have changed: after a boot of the host, or if its file's inode, size or times
- * are others than when it was read last.
+ * again only if it may have changed: after a boot of the host, or if its file's inode, size or
+ * times are others than when it was read last.
  */
 bool
 VmSnapshot::HasMemory(const std::string& sum) const

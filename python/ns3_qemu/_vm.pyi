@@ -70,7 +70,6 @@ class Vm:
         disk_rate: int = 0,
         keep_disks: str = "",
         watchdog: int = ...,
-        watchdog_fails: bool = False,
         turns_at_once: int = 0,
     ) -> None:
         """Prepare a machine.
@@ -83,11 +82,12 @@ class Vm:
         of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
         boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
         data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
-        `watchdog`: ns of wall time after which a long turn is told on standard error, 0: never;
-        `watchdog_fails`: it is a failure. `turns_at_once`: more turns at one simulated time are,
-        too; 0: they are not.
+        `watchdog`: ns of wall time after which a long turn is told on standard error, 0: never.
+        `turns_at_once`: more turns at one simulated time are a failure; 0: they are not.
         """
 
+    def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:
+        """From the next turn on: another `watchdog`; `fails`: a long turn is a failure."""
     def keep_disks(self) -> None:
         """End the machine and keep its disks: NAME-vda, NAME-vdb, ..."""
     def start(self) -> None:
