@@ -121,6 +121,9 @@ VmDriver::GetSymbols()
             VmConfig config = m_config;
             config.consoleLog.clear();
             config.keepDisks.clear();
+            config.monitor.clear();
+            config.gdb.clear();
+            config.copies = false;
             config.watchdog = 0;
             VmDriver other(config);
             other.SetInterrupt(m_interrupt);

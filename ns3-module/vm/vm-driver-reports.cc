@@ -6,9 +6,50 @@
 #include "format-seconds.h"
 #include "vm-driver.h"
 #include "vm-error.h"
+#include "vm-sandbox.h"
+
+#include <atomic>
 
 namespace ns3qemu
 {
+
+/* Why a process has ended that should not have. */
+std::string
+VmDriver::DescribeEnd() const
+{
+    const auto refused = m_link->GetRefusedCall();
+    if (refused)
+    {
+        return "QEMU made system call " + DescribeSystemCall(*refused) +
+               ", which its sandbox does not allow. Either the guest has taken QEMU over, or QEMU "
+               "needs this on your host, which is a defect to be reported; the attribute Sandbox "
+               "of "
+               "ns3::VirtualMachine, set to false, lets QEMU do what you may do";
+    }
+    std::string messages = m_process->GetMessages();
+    while (!messages.empty() && messages.back() == '\n')
+    {
+        messages.pop_back();
+    }
+    return "QEMU " + m_process->DescribeExit() +
+           (messages.empty() ? std::string(" without a message") : ":\n" + messages);
+}
+
+/* Once, for it is the host's doing. */
+void
+VmDriver::ReportOpenSandbox()
+{
+    static std::atomic<bool> reported{false};
+    if (m_reporter && !reported.exchange(true))
+    {
+        m_reporter(
+            std::string("This host has no filters of system calls (seccomp) for QEMU's "
+                        "sandbox. A guest that takes QEMU over can read what you can read, ") +
+            (ProcessRules::AreKnown()
+                 ? "but change no files and make no TCP connections (Landlock)"
+                 : "and change what you can change; do not run guests that you do not trust"));
+    }
+}
 
 void
 VmDriver::SetWatchdog(int64_t watchdog, bool fails)
@@ -22,13 +63,7 @@ VmDriver::WatchTurn(int64_t elapsed)
 {
     if (!m_process->IsAlive())
     {
-        std::string messages = m_process->GetMessages();
-        while (!messages.empty() && messages.back() == '\n')
-        {
-            messages.pop_back();
-        }
-        Fail("QEMU " + m_process->DescribeExit() +
-             (messages.empty() ? std::string(" without a message") : ":\n" + messages));
+        Fail(DescribeEnd());
     }
     if (m_interrupt)
     {
@@ -43,7 +78,8 @@ VmDriver::WatchTurn(int64_t elapsed)
         m_nextReport = m_config.watchdog;
         m_turnBeginCpu = m_process->GetCpuTime();
     }
-    if (elapsed >= m_nextReport)
+    /* A debugger may have stopped it: for how long is somebody's own business. */
+    if (elapsed >= m_nextReport && !m_gdb)
     {
         m_nextReport += m_config.watchdog;
         const std::string text = DescribeLongTurn(elapsed);
@@ -158,7 +194,8 @@ VmDriver::Fail(const std::string& reason)
     text += ": " + reason;
     const std::string tail = m_console.DescribeTail();
     text += tail;
-    if (m_state == State::BOOTING && m_answer.kind != 0 && tail.empty())
+    if (m_state == State::BOOTING && m_answer.kind != 0 && tail.empty() &&
+        !m_link->GetRefusedCall())
     {
         text +=
             "\nIts console is empty. `ns3-qemu kernel check` says what a kernel must have built in";

@@ -8,10 +8,12 @@
 #define NS3_QEMU_VM_DRIVER_H
 
 #include "guest-symbols.h"
+#include "listening-socket.h"
 #include "relay-client.h"
 #include "tick-finder.h"
 #include "vm-command.h"
 #include "vm-console.h"
+#include "vm-copy.h"
 #include "vm-disk.h"
 #include "vm-link.h"
 #include "vm-process.h"
@@ -49,10 +51,14 @@ struct VmConfig
                                         //!< VM; 0: they are not
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
+    bool sandbox{true}; //!< whether QEMU may do no more than turns need, see the manual
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
     SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
     /** Directory for what KeepDisks() keeps of them. Empty: what is written is gone with the VM. */
     std::string keepDisks;
+    std::string monitor; //!< path of a UNIX socket for QEMU's monitor (QMP), or empty
+    std::string gdb;     //!< path of a UNIX socket for a debugger, or empty
+    bool copies{false};  //!< whether copies of it may be made
 };
 
 /**
@@ -240,6 +246,14 @@ class VmDriver : private VmOutput
      */
     void KeepDisks();
 
+    /**
+     * Make a copy of the machine as it is now, to look at. There is one at a time, and none
+     * without VmConfig::copies, or with VmConfig::keepDisks, whose files it would write.
+     * @param time the simulated time that it is to have, in ns, not less than the last turn's
+     * @throw VmError that says why there is none; the machine goes on
+     */
+    std::shared_ptr<VmCopy> Copy(int64_t time);
+
     /** End the machine. It is ended by the destructor, too. */
     void End();
 
@@ -252,7 +266,9 @@ class VmDriver : private VmOutput
     template <typename F>
     void AddRecord(F&& add);
     std::vector<std::string> BuildMachine() const;
-    void StartProcess(const std::vector<std::string>& command, const std::string& state);
+    void StartProcess(const std::vector<std::string>& command,
+                      const std::string& state,
+                      const std::string& directory);
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
     void TakeHello();
@@ -286,6 +302,8 @@ class VmDriver : private VmOutput
     std::optional<VmLook> Look(uint64_t address, uint32_t length);
     const GuestSymbols& GetSymbols();
     std::string FindProgram(const GuestSymbols& symbols);
+    std::string DescribeEnd() const;
+    void ReportOpenSandbox();
     void RunUntil(int64_t vmTime);
     void BeginFastForward();
     void FinishFastForward();
@@ -295,6 +313,11 @@ class VmDriver : private VmOutput
     void ReportFault();
     [[noreturn]] void Fail(const std::string& reason);
     void SetEnded();
+    int Inherit(std::unique_ptr<ListeningSocket>& socket,
+                const std::string& path,
+                std::vector<int>& descriptors) const;
+    void Publish();
+    uint32_t AskForCopy(uint32_t flags);
     std::string DescribeFault(uint32_t fault) const;
 
     /* See the table above. */
@@ -348,6 +371,8 @@ class VmDriver : private VmOutput
     int64_t m_base{0};              // VM time at simulated time 0
     int64_t m_vmTime{0};
     uint64_t m_turns{0};
+    int64_t m_timersAt{-1};    // VM time of the last turn in which timers expired
+    uint32_t m_turnsAtOnce{0}; // for timers at that time, after the first
     uint64_t m_turnsAhead{0};
     TickFinder m_ticks;  // from the timers before simulated time 0
     size_t m_relayChunk; // bytes that the relay's port takes at once
@@ -363,6 +388,9 @@ class VmDriver : private VmOutput
     bool m_shortageReported{false};
     bool m_faultReported{false};
     std::vector<std::unique_ptr<DiskCopy>> m_diskCopies; // null for those that are not kept
+    std::unique_ptr<ListeningSocket> m_monitor;
+    std::unique_ptr<ListeningSocket> m_gdb;
+    std::weak_ptr<VmCopy> m_copy;
     bool m_patient{false}; // what the relay is asked for may take time of the guest's
 };
 

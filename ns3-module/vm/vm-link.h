@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace ns3qemu
@@ -125,12 +126,23 @@ class VmLink
      */
     using Watch = std::function<void(int64_t)>;
 
+    /** Names the link whose VM is copied. */
+    struct CopyOf
+    {
+        const VmLink& link;
+    };
+
     /**
      * @param boxSize size of inbox and outbox in bytes, a multiple of 8 from SIM_LINK_BOX_MIN to
      *        SIM_LINK_BOX_MAX
      * @param spin for how many ns of wall time to poll before sleeping
      */
     explicit VmLink(uint32_t boxSize = 1024 * 1024, int64_t spin = 0);
+    /**
+     * The link of a copy of a VM: its region is the second half of the file that the VM has.
+     * @param original the VM's, which must have the turn
+     */
+    explicit VmLink(CopyOf original);
     ~VmLink();
     VmLink(const VmLink&) = delete;
     VmLink& operator=(const VmLink&) = delete;
@@ -208,6 +220,17 @@ class VmLink
      */
     VmAnswer Take(VmOutput& output);
 
+    /**
+     * Ask the VM about its copy, which is no turn: what has been put into the inbox stays there.
+     * @param flags SIM_LINK_COPY_MAKE ...
+     * @return 0 if there is a copy that runs, or an errno: EBUSY in the midst of a turn
+     */
+    uint32_t AskForCopy(uint32_t flags);
+
+    /** @return the number of the system call by which the VM's process has ended itself, for its
+     * sandbox does not allow it; or nothing */
+    std::optional<uint32_t> GetRefusedCall() const;
+
     /** @return whether the VM has ended its turn, or a part of it */
     bool HasEnded() const;
 
@@ -230,6 +253,7 @@ class VmLink
     bool TakeAhead(VmTurns& turns, bool wait, VmAnswer& answer);
 
   private:
+    void Map(off_t offset);
     bool Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length);
     uint8_t* AddRecord(uint16_t type, unsigned channel, size_t length);
     void WaitForTurn();
@@ -247,6 +271,8 @@ class VmLink
     uint8_t* m_inbox{nullptr};
     uint8_t* m_outbox{nullptr};
     uint32_t m_inboxLength{0};
+    bool m_given{false};        // the turn is the VM's, and its end has not been taken
+    uint64_t m_outputLength{0}; // bytes of the parts of a turn that goes on
     Watch m_watch;
     int64_t m_turnBegin{0}; // wall time of the VM's turn, in ns; 0: nobody has looked yet
     int64_t m_lastWatch{0};

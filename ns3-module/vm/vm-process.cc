@@ -4,6 +4,7 @@
 #include "vm-process.h"
 
 #include "vm-error.h"
+#include "vm-sandbox.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -31,12 +32,20 @@ namespace
 /* What is shown of a process's output when it has failed, in bytes. */
 constexpr off_t MESSAGES_MAX = 4096;
 
+/* In the child: above the numbers that it inherits. */
+constexpr int FREE_FD = 10;
+
 /*
  * In the child, between fork and exec: only calls that are safe there. Reports by its exit status,
  * the reason goes to the output that the parent keeps.
  */
 [[noreturn]] void
-RunChild(char* const* argv, int linkFd, int outputFd, pid_t parent)
+RunChild(char* const* argv,
+         int* descriptors,
+         int count,
+         int outputFd,
+         pid_t parent,
+         const ProcessRules* rules)
 {
     /* The child must not be left alone if the parent died before this call. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
@@ -58,16 +67,33 @@ RunChild(char* const* argv, int linkFd, int outputFd, pid_t parent)
 
     const int null = open("/dev/null", O_RDONLY);
     /* Out of the way of the numbers that are assigned next; these copies close on exec. */
-    const int link = fcntl(linkFd, F_DUPFD_CLOEXEC, 10);
-    const int output = fcntl(outputFd, F_DUPFD_CLOEXEC, 10);
-    if (null < 0 || link < 0 || output < 0 || dup2(null, STDIN_FILENO) < 0 ||
-        dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0 ||
-        dup2(link, VmProcess::LINK_FD) < 0)
+    const int output = fcntl(outputFd, F_DUPFD_CLOEXEC, FREE_FD);
+    if (null < 0 || output < 0)
     {
         _exit(126);
     }
+    for (int i = 0; i < count; i++)
+    {
+        descriptors[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, FREE_FD);
+    }
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+        dup2(output, STDERR_FILENO) < 0)
+    {
+        _exit(126);
+    }
+    for (int i = 0; i < count; i++)
+    {
+        if (descriptors[i] < 0 || dup2(descriptors[i], VmProcess::LINK_FD + i) < 0)
+        {
+            _exit(126);
+        }
+    }
+    if (rules)
+    {
+        rules->Enter();
+    }
     /* Nothing else is inherited; the copies above are closed here, too. */
-    syscall(SYS_close_range, VmProcess::LINK_FD + 1, ~0U, 0);
+    syscall(SYS_close_range, VmProcess::LINK_FD + count, ~0U, 0);
     execv(argv[0], argv);
     const char* reason = std::strerror(errno);
     (void)!write(STDERR_FILENO, "cannot be executed: ", 20);
@@ -105,7 +131,9 @@ GetForks()
 
 } // namespace
 
-VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
+VmProcess::VmProcess(const std::vector<std::string>& arguments,
+                     const std::vector<int>& descriptors,
+                     const std::optional<std::vector<std::string>>& writable)
 {
     if (arguments.empty() || access(arguments[0].c_str(), X_OK) != 0)
     {
@@ -118,18 +146,29 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
         argv.push_back(const_cast<char*>(argument.c_str()));
     }
     argv.push_back(nullptr);
+    std::vector<int> numbers = descriptors;
 
     m_outputFd = memfd_create("vm-output", MFD_CLOEXEC);
     if (m_outputFd < 0)
     {
         throw VmError("cannot start QEMU: " + DescribeErrno(errno));
     }
+    std::optional<ProcessRules> rules;
+    if (writable)
+    {
+        rules.emplace(*writable);
+    }
     const pid_t parent = getpid();
     m_forks = GetForks();
     m_pid = fork();
     if (m_pid == 0)
     {
-        RunChild(argv.data(), linkFd, m_outputFd, parent);
+        RunChild(argv.data(),
+                 numbers.data(),
+                 static_cast<int>(numbers.size()),
+                 m_outputFd,
+                 parent,
+                 rules ? &*rules : nullptr);
     }
     if (m_pid > 0)
     {

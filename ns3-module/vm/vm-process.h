@@ -7,6 +7,7 @@
 #define NS3_QEMU_VM_PROCESS_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -24,16 +25,20 @@ namespace ns3qemu
 class VmProcess
 {
   public:
-    /** The number that the inherited file descriptor has in the child. */
+    /** The number that the first inherited file descriptor has in the child: the sim-link's. */
     static constexpr int LINK_FD = 3;
 
     /**
      * Start a process.
      * @param arguments the program's path and its arguments
-     * @param linkFd a descriptor that the child inherits as LINK_FD
+     * @param descriptors that the child inherits as LINK_FD, LINK_FD + 1, ...
+     * @param writable all the files and directories that it may change, see ProcessRules; nothing:
+     *        it may do what this process may
      * @throw VmError if it cannot be started
      */
-    VmProcess(const std::vector<std::string>& arguments, int linkFd);
+    VmProcess(const std::vector<std::string>& arguments,
+              const std::vector<int>& descriptors,
+              const std::optional<std::vector<std::string>>& writable = std::nullopt);
 
     /** Kills the process if it still runs. */
     ~VmProcess();

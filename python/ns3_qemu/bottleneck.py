@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import image, kernel, simulation
 from .cache import Cache
 from .errors import VmError
 from .scenario import NATIVE, Link, Scenario, byte_count, time_ns
 from .steps import Steps
+
+if TYPE_CHECKING:
+    from .pause import Plan
 
 SENDER_ADDRESS = "10.0.1.1"
 RECEIVER_ADDRESS = "10.0.2.2"
@@ -63,15 +66,22 @@ class Outcome:
 
 
 def simulate(
-    scenario: Scenario, out: Path, progress: Callable[[float], object] | None = None
+    scenario: Scenario,
+    out: Path,
+    progress: Callable[[float], object] | None = None,
+    pause: "Plan | None" = None,
 ) -> Outcome:
     """Run a scenario; `progress` gets the simulated time in seconds now and then.
+
+    `pause`: when it is to stop for a look.
 
     Raises VmError if a machine fails. The simulation is gone afterwards in any case.
     """
     ns = simulation.load()
     try:
         network = _Network(ns, scenario, out)
+        if pause is not None:
+            pause.arm()
         outcome = network.run(progress)
         network.close_captures()
         return outcome

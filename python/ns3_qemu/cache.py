@@ -11,7 +11,9 @@ Layout, below `$NS3_QEMU_HOME`, or else `$XDG_CACHE_HOME/ns3-qemu`, or else `~/.
     programs/<package>/  a program for guests
     packages/<suite>/<package>/  a Debian package for guests, with what it depends on
     images/<hash>/       a machine that can be started: kernel, initramfs, QEMU command
+    headers/<hash>/      ns-3's headers, precompiled for its Python bindings
     names/<name>         which image a name means, see `names`
+    recipes/<hash>       which image a command line means, see `recipes`
     logs/                the output of each step's last run
     locks/, work/        see below
 
@@ -70,10 +72,17 @@ class Cache:
         self.programs = self.root / "programs"
         self.packages = self.root / "packages"
         self.images = self.root / "images"
+        self.headers = self.root / "headers"
         self.names = self.root / "names"
+        self.recipes = self.root / "recipes"
         self.logs = self.root / "logs"
         self._locks = self.root / "locks"
         self._work = self.root / "work"
+        # What is written whenever something is done, and of no consequence to what is made.
+        self.unsteady = (
+            *(self.images, self.names, self.recipes, self.logs),
+            *(self._locks, self._work),
+        )
 
     @contextlib.contextmanager
     def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:

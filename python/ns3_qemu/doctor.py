@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, image, kernel, toolchain
+from . import apt, headers, image, kernel, toolchain
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import ImageSpec
@@ -60,6 +60,7 @@ def examine(cache: Cache, spec: ImageSpec) -> Iterator[Finding]:
     yield _qemu(cache)
     yield _seen(f"kernel {spec.kernel}", lambda: _or_none(kernel.find(cache, spec.kernel)), _SETUP)
     yield _seen("image", lambda: image.find(cache, spec), _SETUP)
+    yield _seen("ns-3's headers", lambda: headers.find(cache), _SETUP)
 
 
 def _or_none(found: kernel.Kernel | None) -> str | None:

@@ -15,11 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import image
+from . import headers, image
+from .cache import Cache
 from .errors import ImageError, VmError
 from .image_spec import DEFAULT_KERNEL
 
-__all__ = ["QemuHelper", "Run", "guard", "load"]
+__all__ = ["QemuHelper", "Run", "before_run", "guard", "load"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -63,6 +64,21 @@ def _without_noise() -> Iterator[None]:
             os.write(2, b"".join(lines))
 
 
+@contextlib.contextmanager
+def _precompiled_headers() -> Iterator[None]:
+    """Let cppyy, if it is imported within, start with ns-3's headers as far as they are there."""
+    header = None if headers.VARIABLE in os.environ else headers.find(Cache())
+    if header is None:
+        yield
+        return
+    os.environ[headers.VARIABLE] = str(header)
+    try:
+        yield
+    finally:
+        # Not for other programs that this one may start.
+        del os.environ[headers.VARIABLE]
+
+
 @cache
 def load() -> Any:
     """Load ns-3 and the qemu module; return the namespace `ns`. Takes seconds, once."""
@@ -75,7 +91,8 @@ def load() -> Any:
     # there confuses them.
     # cppyy comes before: where the interpreter looks for modules in the working directory, as with
     # -c, it would keep a path that is relative to it.
-    import cppyy
+    with _precompiled_headers():
+        import cppyy
 
     with _without_noise(), contextlib.chdir(_PACKAGE.parent):
         from ns import ns
@@ -140,6 +157,15 @@ _failures: list[BaseException] = []
 _running = False
 
 
+# What is to be done when all that the script makes is there, just before the simulation runs.
+_before: list[Callable[[], object]] = []
+
+
+def before_run(function: Callable[[], object]) -> None:
+    """Let a function be called when `Run` begins, once."""
+    _before.append(function)
+
+
 def guard(function: Callable[..., object]) -> Callable[..., None]:
     """Return a function for ns-3 to call: what it raises ends the run, and is raised by `Run`.
 
@@ -186,6 +212,10 @@ def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
     ns = load()
     import cppyy
 
+    waiting = _before.copy()
+    _before.clear()
+    for function in waiting:
+        function()
     # Kept until the end: C++ holds on to it without telling Python that it does.
     report = guard(progress) if progress else ns.RunMonitor.Progress()
     _set_progress(report, interval)
