@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
+#include <fstream>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mman.h>
@@ -99,6 +101,24 @@ RunChild(char* const* argv,
     _exit(127);
 }
 
+/* @return what it is usually, if somebody else can do something about it */
+std::string
+GetUsualCause(int number)
+{
+    switch (number)
+    {
+    case SIGBUS:
+        return ": a file that it has in its memory (of its image, or a disk that is kept) has "
+               "become shorter, cannot be read, or is on a file system that is full";
+    case SIGKILL:
+        return ", by somebody, or by the host's kernel for want of memory";
+    case SIGXFSZ:
+        return ": a file would have exceeded `ulimit -f`";
+    default:
+        return "";
+    }
+}
+
 /* How many forks lie between this process and the one that was executed. */
 unsigned
 GetForks()
@@ -131,7 +151,7 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments,
     m_outputFd = memfd_create("vm-output", MFD_CLOEXEC);
     if (m_outputFd < 0)
     {
-        throw VmError(std::string("cannot start a VM: ") + std::strerror(errno));
+        throw VmError("cannot start QEMU: " + DescribeErrno(errno));
     }
     std::optional<ProcessRules> rules;
     if (writable)
@@ -156,14 +176,14 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments,
     }
     if (m_pid < 0 || m_pidFd < 0)
     {
-        const std::string reason = std::strerror(errno);
+        const std::string reason = DescribeErrno(errno);
         if (m_pid > 0)
         {
             kill(m_pid, SIGKILL);
             waitpid(m_pid, nullptr, 0);
         }
         close(m_outputFd);
-        throw VmError("cannot start a VM: " + reason);
+        throw VmError("cannot start QEMU: " + reason);
     }
 }
 
@@ -230,6 +250,35 @@ VmProcess::End(int grace)
     }
 }
 
+void
+VmProcess::Signal(int number) const
+{
+    syscall(SYS_pidfd_send_signal, m_pidFd, number, nullptr, 0);
+}
+
+char
+VmProcess::GetState() const
+{
+    std::ifstream file("/proc/" + std::to_string(m_pid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    /* After the program's name, which may hold anything. */
+    const size_t name = line.rfind(") ");
+    return name == std::string::npos || name + 2 >= line.size() ? '?' : line[name + 2];
+}
+
+int64_t
+VmProcess::GetCpuTime() const
+{
+    clockid_t clock;
+    timespec used{};
+    if (clock_getcpuclockid(m_pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
+    {
+        return 0;
+    }
+    return static_cast<int64_t>(used.tv_sec) * 1'000'000'000 + used.tv_nsec;
+}
+
 std::string
 VmProcess::DescribeExit()
 {
@@ -239,8 +288,9 @@ VmProcess::DescribeExit()
     }
     if (WIFSIGNALED(m_status))
     {
-        return "was killed by signal " + std::to_string(WTERMSIG(m_status)) + " (" +
-               strsignal(WTERMSIG(m_status)) + ")";
+        const int number = WTERMSIG(m_status);
+        return "was killed by signal " + std::to_string(number) + " (" + strsignal(number) + ")" +
+               GetUsualCause(number);
     }
     return "exited with status " + std::to_string(WEXITSTATUS(m_status));
 }
