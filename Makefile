@@ -5,10 +5,13 @@
 OUT ?= out/demo
 BIN := .venv/bin
 
+SECONDS ?= 600
+TARGET ?=
+
 # What tests/test_simulation_packages.py runs in guests.
 PACKAGES := openssh-server openssh-client wireguard-tools iproute2 iputils-ping nginx curl
 
-.PHONY: help demo test test-ns3 lint format doctor clean prepare-demo prepare-test
+.PHONY: help demo test test-ns3 lint fuzz sanitize format doctor clean prepare-demo prepare-test
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +32,12 @@ test-ns3: ## Build the module in a copy of the tree NS3 of ns-3, and run its tes
 
 lint: prepare-test ## Check style and types
 	@scripts/lint
+
+fuzz: prepare-test ## Fuzz what reads bytes of guests and files: TARGET (all), SECONDS (600)
+	@SECONDS_EACH=$(SECONDS) scripts/fuzz $(TARGET)
+
+sanitize: prepare-test ## Run the tests of vm/ and of the relay with sanitizers
+	@scripts/sanitize
 
 format: prepare-test ## Put all sources into the form that lint wants
 	@scripts/lint --fix

@@ -7,10 +7,12 @@
 #include "guest-netlink.h"
 #include "guest-prefix.h"
 #include "guest-routes.h"
+#include "host-memory.h"
 #include "relay-client.h"
 #include "vm-driver.h"
 #include "vm-error.h"
 
+#include <algorithm>
 #include <optional>
 #include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
@@ -165,6 +167,12 @@ class PyVm
         return events;
     }
 
+    /* @return whether a program has written or ended since somebody asked for that */
+    bool HasHeard() const
+    {
+        return !m_output.empty() || !m_exits.empty();
+    }
+
     py::list TakeExits()
     {
         py::list events;
@@ -252,12 +260,42 @@ PYBIND11_MODULE(_vm, m)
         .def_readonly("epoch", &VmImage::epoch);
     m.def("read_image", &ReadImage, py::arg("directory"));
 
+    py::class_<VmCopy, std::shared_ptr<VmCopy>>(m, "VmCopy")
+        .def(
+            "run",
+            [](VmCopy& copy, const std::vector<std::string>& arguments, int64_t limit) {
+                GuestProgram program;
+                program.arguments = arguments;
+                program.environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+                VmCopy::Result result;
+                {
+                    py::gil_scoped_release release;
+                    result = copy.Run(program, limit);
+                }
+                return py::make_tuple(result.exitCode,
+                                      py::bytes(result.output),
+                                      py::bytes(result.errors),
+                                      result.duration);
+            },
+            py::arg("arguments"),
+            py::arg("limit") = 60'000'000'000)
+        .def(
+            "read_file",
+            [](VmCopy& copy, const std::string& path) { return py::bytes(copy.ReadFile(path)); },
+            py::arg("path"))
+        .def("write_file",
+             &VmCopy::WriteFile,
+             py::arg("path"),
+             py::arg("data"),
+             py::arg("mode") = 0644);
+
     py::class_<PyVm>(m, "Vm")
         .def(py::init([](VmImage image,
                          const std::vector<std::string>& nics,
                          std::string name,
                          std::string consoleLog,
                          uint64_t seed,
+                         int64_t uptime,
                          int64_t spin,
                          int64_t tickPhase,
                          std::vector<std::string> linkOptions,
@@ -267,8 +305,16 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t diskLatency,
                          uint64_t diskRate,
                          std::string keepDisks,
-                         int64_t watchdog) {
+                         int64_t watchdog,
+                         uint64_t turnsAtOnce,
+                         std::string monitor,
+                         std::string gdb,
+                         bool copies,
+                         bool sandbox) {
                  VmConfig config;
+                 config.monitor = std::move(monitor);
+                 config.gdb = std::move(gdb);
+                 config.copies = copies;
                  config.image = std::move(image);
                  for (const auto& address : nics)
                  {
@@ -277,6 +323,7 @@ PYBIND11_MODULE(_vm, m)
                  config.name = std::move(name);
                  config.consoleLog = std::move(consoleLog);
                  config.seed = seed;
+                 config.uptime = uptime;
                  config.spin = spin;
                  config.tickPhase = tickPhase;
                  config.linkOptions = std::move(linkOptions);
@@ -284,6 +331,8 @@ PYBIND11_MODULE(_vm, m)
                  config.diskTiming = {diskLatency, diskRate};
                  config.keepDisks = std::move(keepDisks);
                  config.watchdog = watchdog;
+                 config.turnsAtOnce = turnsAtOnce;
+                 config.sandbox = sandbox;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -292,6 +341,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("name") = "vm",
              py::arg("console_log") = "",
              py::arg("seed") = 1,
+             py::arg("uptime") = VmConfig{}.uptime,
              py::arg("spin") = 0,
              py::arg("tick_phase") = -1,
              py::arg("link_options") = std::vector<std::string>{},
@@ -301,7 +351,24 @@ PYBIND11_MODULE(_vm, m)
              py::arg("disk_latency") = 0,
              py::arg("disk_rate") = 0,
              py::arg("keep_disks") = "",
-             py::arg("watchdog") = VmConfig{}.watchdog)
+             py::arg("watchdog") = VmConfig{}.watchdog,
+             py::arg("turns_at_once") = 0,
+             py::arg("monitor") = "",
+             py::arg("gdb") = "",
+             py::arg("copies") = false,
+             py::arg("sandbox") = VmConfig{}.sandbox)
+        .def(
+            "set_watchdog",
+            [](PyVm& vm, int64_t watchdog, bool fails) {
+                vm.Driver().SetWatchdog(watchdog, fails);
+            },
+            py::arg("watchdog"),
+            py::kw_only(),
+            py::arg("fails") = false)
+        .def(
+            "copy",
+            [](PyVm& vm, int64_t time) { return vm.Driver().Copy(time); },
+            py::arg("time"))
         .def("keep_disks", [](PyVm& vm) { vm.Driver().KeepDisks(); })
         .def("start", [](PyVm& vm) { vm.Driver().Start(); })
         .def(
@@ -324,6 +391,18 @@ PYBIND11_MODULE(_vm, m)
                 vm.Driver().Run(time, true);
             },
             py::arg("time"),
+            py::call_guard<py::gil_scoped_release>())
+        .def(
+            "run_until_heard",
+            [](PyVm& vm, int64_t time, uint64_t turns) {
+                auto& driver = vm.Driver();
+                for (; turns > 0 && !vm.HasHeard() && driver.GetTime() < time; turns--)
+                {
+                    driver.Run(std::min(driver.GetDeadline(), time), true);
+                }
+            },
+            py::arg("time"),
+            py::arg("turns"),
             py::call_guard<py::gil_scoped_release>())
         .def(
             "run_many",
@@ -486,6 +565,17 @@ PYBIND11_MODULE(_vm, m)
         .def("set_realtime", &RelayClient::SetRealtime, py::arg("realtime"))
         .def("sysctl", &RelayClient::GetSysctl, py::arg("name"))
         .def("set_sysctl", &RelayClient::SetSysctl, py::arg("name"), py::arg("value"))
+        .def(
+            "set_host_memory",
+            [](RelayClient& relay, uint64_t bytes) {
+                if (bytes < HOST_MEMORY_MIN || bytes > HOST_MEMORY_MAX)
+                {
+                    throw std::invalid_argument("a host with " + std::to_string(bytes) +
+                                                " bytes of memory");
+                }
+                SetHostSysctls(relay, bytes);
+            },
+            py::arg("bytes"))
         .def(
             "read_file",
             [](RelayClient& relay, const std::string& path) {

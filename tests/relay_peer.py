@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.resources
 import ipaddress
+import os
 import socket
 import struct
 import subprocess
@@ -41,7 +42,9 @@ RECEIVED = struct.Struct("<28sIIII16sBBxx")
 
 
 def relay_path() -> Path:
-    """Where the installed package has its relay; an error if it has none."""
+    """Where the installed package has its relay, or another is; an error if it has none."""
+    if "NS3_QEMU_RELAY" in os.environ:  # of scripts/sanitize
+        return Path(os.environ["NS3_QEMU_RELAY"])
     path = Path(str(importlib.resources.files("ns3_qemu"))) / "relay" / "ns3-qemu-relay"
     if not path.is_file():
         message = f"{path} is missing: the package is not installed whole (pip install .)"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from ns3_qemu import __version__, cli
+from ns3_qemu import __version__, cli, options
 from ns3_qemu.errors import KernelError
 from ns3_qemu.image_spec import OPTIONS
 
@@ -84,12 +84,12 @@ def test_modules_belong_to_a_kernel_of_ones_own() -> None:
 
 def test_a_path_of_a_kernel_may_be_relative(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
-    assert cli._kernel_spec("boot/vmlinuz", None) == "file:/boot/vmlinuz"
+    assert options.kernel_spec("boot/vmlinuz", None) == "file:/boot/vmlinuz"
     assert (
-        cli._kernel_spec("boot/vmlinuz", Path("lib/modules"))
+        options.kernel_spec("boot/vmlinuz", Path("lib/modules"))
         == "file:/boot/vmlinuz,modules=/lib/modules"
     )
-    assert cli._kernel_spec("debian:6.1", None) == "debian:6.1"
+    assert options.kernel_spec("debian:6.1", None) == "debian:6.1"
 
 
 def test_an_image_that_is_not_there_cannot_be_removed() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ns3_qemu import cli, disks, image
+from ns3_qemu import disks, image, options
 from ns3_qemu.errors import ImageError
 
 MIB = 2**20
@@ -89,7 +89,7 @@ def test_a_cd_and_an_erofs_say_so_too(tmp_path: Path):
 def test_disks_of_the_command_line_are_mounted_where_it_says(ext4: Path, tmp_path: Path):
     other = with_signature(tmp_path / "a=b", 0, b"nothing")
     wanted = image.Image()
-    cli.add_disks(wanted, [f"{ext4}=/srv", str(other)])
+    options.add_disks(wanted, [f"{ext4}=/srv", str(other)])
     assert [(disk.file, disk.mount) for disk in wanted.disks] == [
         (str(ext4), "/srv"),
         (str(other), ""),

@@ -485,7 +485,13 @@ QemuNetDevice::CheckFraming(const uint8_t* frame, size_t length)
 bool
 QemuNetDevice::SendToLink(const uint8_t* frame, size_t length)
 {
-    if (!m_connected || length < ETHERNET_HEADER || !CheckFraming(frame, length))
+    if (length < ETHERNET_HEADER)
+    {
+        NoteUnsent("a frame of " + std::to_string(length) + " bytes has no Ethernet header",
+                   "A real NIC sends none, either.");
+        return false;
+    }
+    if (!m_connected || !CheckFraming(frame, length))
     {
         return false;
     }

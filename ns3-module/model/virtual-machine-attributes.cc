@@ -130,6 +130,13 @@ VirtualMachine::GetTypeId()
                           BooleanValue(false),
                           MakeBooleanAccessor(&VirtualMachine::m_parallel),
                           MakeBooleanChecker())
+            .AddAttribute("Sandbox",
+                          "Whether the machine's process may do no more than turns need, once it "
+                          "is ready: it opens no files, makes no connections, starts no programs. "
+                          "Off for who tries something with QEMU itself.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&VirtualMachine::m_sandbox),
+                          MakeBooleanChecker())
             .AddAttribute("Spin",
                           "Wall time for which simulator and machine poll for their turn before "
                           "they sleep. Only of use where each has a CPU of its own.",
@@ -137,11 +144,45 @@ VirtualMachine::GetTypeId()
                           MakeTimeAccessor(&VirtualMachine::m_spin),
                           MakeTimeChecker(Seconds(0)))
             .AddAttribute("Watchdog",
-                          "A turn that lasts longer than this wall time is reported. It changes "
-                          "nothing in the simulation.",
+                          "A turn that lasts longer than this wall time is reported, with where "
+                          "the guest is. It changes nothing in the simulation. 0: it is not.",
                           TimeValue(Seconds(30)),
                           MakeTimeAccessor(&VirtualMachine::m_watchdog),
-                          MakeTimeChecker(MilliSeconds(1)))
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("WatchdogFails",
+                          "Whether such a turn ends the run, as a failure of the machine.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_watchdogFails),
+                          MakeBooleanChecker())
+            .AddAttribute("TurnsAtOnce",
+                          "More turns of the machine at one simulated time end the run, as a "
+                          "failure of the machine: frames that go round in a loop without a delay "
+                          "would never let simulated time go on. 0: they do not.",
+                          UintegerValue(1'000'000),
+                          MakeUintegerAccessor(&VirtualMachine::m_turnsAtOnce),
+                          MakeUintegerChecker<uint64_t>())
+            .AddAttribute("Monitor",
+                          "Path of a UNIX socket for QEMU's monitor (QMP), which is there from the "
+                          "machine's time 0 on; %n stands for the machine's name. Empty: none. "
+                          "Looking changes nothing in the simulation.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_monitor),
+                          MakeStringChecker())
+            .AddAttribute("Copies",
+                          "Whether copies of the machine may be made, to look at (MakeCopy). They "
+                          "are forks of its process, which its sandbox does not allow otherwise. "
+                          "With Gdb they may be in any case.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_copies),
+                          MakeBooleanChecker())
+            .AddAttribute("Gdb",
+                          "Path of a UNIX socket for gdb (target remote PATH), which is there from "
+                          "the machine's time 0 on; %n stands for the machine's name. Empty: none. "
+                          "While gdb has stopped the machine, the simulation waits; Watchdog does "
+                          "not watch it.",
+                          StringValue(""),
+                          MakeStringAccessor(&VirtualMachine::m_gdb),
+                          MakeStringChecker())
             .AddAttribute("BusyInstructions",
                           "A guest that has executed so many instructions in a turn without going "
                           "to sleep goes on BusyStep later.",
@@ -166,6 +207,18 @@ VirtualMachine::GetTypeId()
                             MakeTraceSourceAccessor(&VirtualMachine::m_turnTrace),
                             "ns3::VirtualMachine::TurnTracedCallback");
     return tid;
+}
+
+/* A path of which each machine has its own. */
+std::string
+VirtualMachine::InsertName(std::string path) const
+{
+    const std::string name = GetName();
+    for (size_t at = 0; (at = path.find("%n", at)) != std::string::npos; at += name.size())
+    {
+        path.replace(at, 2, name);
+    }
+    return path;
 }
 
 ns3qemu::VmConfig
@@ -202,8 +255,15 @@ VirtualMachine::ApplyAttributes() const
     config.keepDisks = m_keepDisks;
     config.diskTiming.latency = static_cast<uint64_t>(m_diskLatency.GetNanoSeconds());
     config.diskTiming.rate = m_diskRate.GetBitRate();
+    config.sandbox = m_sandbox;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
+    config.watchdogFails = m_watchdogFails;
+    config.turnsAtOnce = m_turnsAtOnce;
+    config.monitor = InsertName(m_monitor);
+    config.gdb = InsertName(m_gdb);
+    // For the symbols, which are had from a copy.
+    config.copies = m_copies || !m_gdb.empty();
     config.tickPhase = m_tickPhase.GetNanoSeconds();
     config.linkOptions.push_back("tsc-step=" + std::to_string(m_tscStep.GetNanoSeconds()));
     config.linkOptions.push_back("busy-instructions=" + std::to_string(m_busyInstructions));

@@ -11,6 +11,8 @@
 #include "ns3/guest-netlink.h"
 #include "ns3/guest-routes.h"
 #include "ns3/log.h"
+#include "ns3/simulator.h"
+#include "ns3/vm-error.h"
 
 #include <cerrno>
 #include <stdexcept>
@@ -267,6 +269,22 @@ VirtualMachine::GetRelease()
     std::string release;
     Request([&](ns3qemu::RelayClient& relay) { release = relay.GetRelease(); });
     return release;
+}
+
+/* ---- a look from outside ---- */
+
+std::shared_ptr<ns3qemu::VmCopy>
+VirtualMachine::MakeCopy()
+{
+    NS_LOG_FUNCTION(this);
+    CheckHere();
+    if (m_state != State::RUNNING || m_inTurn)
+    {
+        throw ns3qemu::VmError(
+            "VM '" + GetName() + "' cannot be looked at " +
+            (m_inTurn ? "within its turn: do it in an event of its own" : "when it does not run"));
+    }
+    return m_driver->Copy(Simulator::Now().GetNanoSeconds());
 }
 
 /* ---- sockets and programs ---- */

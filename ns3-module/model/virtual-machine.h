@@ -175,6 +175,15 @@ class VirtualMachine : public GuestAccess
     /** @return QEMU's process id, or -1 */
     int GetPid() const;
 
+    /**
+     * Make a copy of the machine as it is now, to look at: what is done in it is not done in the
+     * machine, and changes nothing in the simulation. Not within a turn of the machine.
+     * @return the copy, which ends when it is let go
+     * @throw ns3qemu::VmError if there can be none: the attribute Copies is not set, or KeepDisks
+     * is, or one is there already
+     */
+    std::shared_ptr<ns3qemu::VmCopy> MakeCopy();
+
     /** End the machine. Simulator::Destroy does it, too. */
     void End();
 
@@ -352,6 +361,7 @@ class VirtualMachine : public GuestAccess
     static Ptr<NetDevice> GetOwnDevice(Ptr<NetDevice> device);
     GuestStack& GetStack(uint8_t family) const;
     ns3qemu::VmConfig ApplyAttributes() const;
+    std::string InsertName(std::string path) const;
     ns3qemu::VmConfig BuildConfig() const;
     uint64_t DeriveSeed() const;
     int64_t DrawBelow(const std::string& what, int64_t limit) const;
@@ -365,6 +375,7 @@ class VirtualMachine : public GuestAccess
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
     void TakeTurn(TurnCause cause, F&& turn);
+    void LeaveTurn();
     void ScheduleDeadline();
     void Configure(const std::function<void(ns3qemu::RelayClient&)>& request);
     Ptr<QemuNetDevice> FindJoined(Ptr<NetDevice> device) const;
@@ -379,8 +390,14 @@ class VirtualMachine : public GuestAccess
     uint32_t m_pidSpread;
     Time m_tickPhase;
     Time m_tscStep;
+    bool m_sandbox;
     Time m_spin;
     Time m_watchdog;
+    bool m_watchdogFails;
+    uint64_t m_turnsAtOnce;
+    std::string m_monitor;
+    std::string m_gdb;
+    bool m_copies;
     uint64_t m_busyInstructions;
     uint64_t m_busyReads;
     Time m_busyStep;

@@ -128,6 +128,16 @@ class CommandTestCase : public TestCase
         };
         NS_TEST_ASSERT_MSG_EQ(has("busy-step=5"), true, "a property of the link");
         NS_TEST_ASSERT_MSG_EQ(has("a,,b"), true, "a name with a comma is escaped");
+        NS_TEST_ASSERT_MSG_EQ(has("sandbox"), false, "the sandbox is QEMU's default");
+        const auto open =
+            AddOwnOptions({"/bin/qemu", "-accel", "tcg"}, {"", 7, 0, "", {}, {}, false});
+        NS_TEST_ASSERT_MSG_EQ(Contains(open[2], "tcg,tb-size="), true, "the space for code");
+        NS_TEST_ASSERT_MSG_EQ(
+            std::any_of(open.begin(),
+                        open.end(),
+                        [](const auto& argument) { return Contains(argument, "sandbox=off"); }),
+            true,
+            "no sandbox");
         image.nicModel = "e1000";
         std::string refusal;
         try

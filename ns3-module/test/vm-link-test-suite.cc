@@ -9,9 +9,16 @@
 #include "ns3/vm-error.h"
 #include "ns3/vm-link.h"
 
+#include <atomic>
+#include <climits>
 #include <cstring>
+#include <linux/futex.h>
+#include <sched.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 using namespace ns3;
@@ -36,6 +43,19 @@ class Collector : public VmOutput
     }
 
     std::string m_seen; //!< a summary, in order
+};
+
+/** Wants nothing of what a VM sends. */
+class Ignorer : public VmOutput
+{
+  public:
+    void OnFrame(unsigned, const uint8_t*, size_t) override
+    {
+    }
+
+    void OnSerial(unsigned, const uint8_t*, size_t) override
+    {
+    }
 };
 
 /** Plays the VM at the other end of a link, well or badly. */
@@ -200,6 +220,92 @@ class LinkHostileTestCase : public TestCase
     }
 };
 
+/** The words around the records are checked, too. */
+class LinkHeaderTestCase : public TestCase
+{
+  public:
+    LinkHeaderTestCase()
+        : TestCase("A VM's turn word, clock and deadline are checked, and its output has an end")
+    {
+    }
+
+  private:
+    /** @return the error that an answer causes, when something is made of its header */
+    template <typename F>
+    std::string Refusal(F spoil)
+    {
+        VmLink link(SIM_LINK_BOX_MIN);
+        FakeVm vm(link);
+        vm.Answer(SIM_LINK_IDLE);
+        spoil(vm.m_header);
+        Collector collector;
+        return Thrown<VmError>([&]() { link.Take(collector); });
+    }
+
+    void DoRun() override
+    {
+        const auto contains = [](const std::string& text, const char* part) {
+            return text.find(part) != std::string::npos;
+        };
+        const auto turn = Refusal([](SimLinkHeader* header) { header->turn = 77; });
+        NS_TEST_ASSERT_MSG_EQ(contains(turn, "the turn is 77's"), true, turn);
+        const auto deadline = Refusal([](SimLinkHeader* header) { header->deadline = -1; });
+        NS_TEST_ASSERT_MSG_EQ(contains(deadline, "its next timer at -1 ns"), true, deadline);
+        const auto clock = Refusal([](SimLinkHeader* header) { header->vmTime = INT64_MIN; });
+        NS_TEST_ASSERT_MSG_EQ(contains(clock, "its clock is at -9223372036854775808"), true, clock);
+        const auto empty = Refusal([](SimLinkHeader* header) { header->answer = SIM_LINK_MORE; });
+        NS_TEST_ASSERT_MSG_EQ(contains(empty, "full of nothing"), true, empty);
+    }
+};
+
+/** A VM that never comes to the end of its turn. */
+class LinkEndlessTestCase : public TestCase
+{
+  public:
+    LinkEndlessTestCase()
+        : TestCase("What a VM sends in one turn has a limit")
+    {
+    }
+
+  private:
+    /** @return the error of a turn, or of several, in which a VM sends without end */
+    std::string Refusal(bool ahead)
+    {
+        VmLink link(SIM_LINK_BOX_MIN);
+        FakeVm vm(link);
+        std::atomic<bool> over{false};
+        std::thread sender([&]() {
+            const std::string payload(SIM_LINK_PAYLOAD_MAX, 'x');
+            while (!over)
+            {
+                if (__atomic_load_n(&vm.m_header->turn, __ATOMIC_ACQUIRE) == SIM_LINK_TURN_VM)
+                {
+                    vm.Put({SIM_LINK_SERIAL, 2, SIM_LINK_PAYLOAD_MAX}, payload);
+                    vm.Answer(SIM_LINK_MORE);
+                    syscall(SYS_futex, &vm.m_header->turn, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+                }
+                sched_yield();
+            }
+        });
+        Ignorer ignored;
+        VmTurns turns;
+        VmAnswer answer;
+        const auto refusal = Thrown<VmError>([&]() {
+            ahead ? (void)link.TakeAhead(turns, true, answer) : (void)link.Take(ignored);
+        });
+        over = true;
+        sender.join();
+        return refusal;
+    }
+
+    void DoRun() override
+    {
+        const std::string expected = "the VM has sent more than 256 MiB and its turn is not over";
+        NS_TEST_ASSERT_MSG_EQ(Refusal(false), expected, "one turn");
+        NS_TEST_ASSERT_MSG_EQ(Refusal(true), expected, "several turns");
+    }
+};
+
 /** What does not fit into the inbox is not lost silently. */
 class LinkInboxTestCase : public TestCase
 {
@@ -352,6 +458,12 @@ class TurnsHostileTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ(contains(Refusal(Outbox().Begin(1).End(2, 99)), "answer 99"),
                               true,
                               "an unknown answer");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal(Outbox().Begin(-1).End(2)), "a turn at -1 ns"),
+                              true,
+                              "a turn before all time");
+        NS_TEST_ASSERT_MSG_EQ(contains(Refusal(Outbox().Begin(1).End(-2)), "a deadline of -2 ns"),
+                              true,
+                              "a timer before all time");
         NS_TEST_ASSERT_MSG_EQ(
             contains(Refusal(Outbox().Begin(1).End(2, SIM_LINK_FAULT)), "answer 5"),
             true,
@@ -391,6 +503,8 @@ class VmLinkTestSuite : public TestSuite
     {
         AddTestCase(new LinkRecordsTestCase);
         AddTestCase(new LinkHostileTestCase);
+        AddTestCase(new LinkHeaderTestCase);
+        AddTestCase(new LinkEndlessTestCase);
         AddTestCase(new LinkInboxTestCase);
         AddTestCase(new TurnsTestCase);
         AddTestCase(new TurnsHostileTestCase);

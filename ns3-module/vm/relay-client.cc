@@ -132,6 +132,16 @@ RelayClient::RelayClient(Transport transport)
 {
 }
 
+RelayClient::RelayClient(const RelayClient& original, Transport transport)
+    : m_transport(std::move(transport)),
+      m_input(original.m_input),
+      m_nextId(original.m_nextId),
+      m_ready(original.m_ready),
+      m_nics(original.m_nics),
+      m_release(original.m_release)
+{
+}
+
 bool
 RelayClient::IsReady() const
 {

@@ -123,6 +123,13 @@ class RelayClient
     explicit RelayClient(Transport transport);
 
     /**
+     * A client of the same relay in a copy of its machine. Nobody is told of events.
+     * @param original the machine's, with no request under way
+     * @param transport to the copy
+     */
+    RelayClient(const RelayClient& original, Transport transport);
+
+    /**
      * Take bytes from the relay. Events are kept for DispatchEvents().
      * @throw VmError if they break the protocol
      */

@@ -21,6 +21,11 @@
  *     name in the word (release order) and, if that has said that it sleeps, waking its futex.
  *     There are no other locks.
  *
+ * A look
+ *     The one exception: a simulator that has waited for long for the end of a turn may look at the
+ *     guest. It fills in SimLinkLook and sends the VM's process SIM_LINK_LOOK_SIGNAL. The VM
+ *     answers where its guest next leaves the translated code, and goes on as if nothing had been.
+ *
  * A conversation
  *     The VM has the first turn: it answers SIM_LINK_HELLO and what it offers. From then on the
  *     simulator commands and the VM answers, one for one:
@@ -44,7 +49,18 @@
  *         SIM_LINK_SAVE      in place of the first RUN: the machine's state is written into the
  *                            file that the link's property `state` names. Answers: SAVED, and the
  *                            process exits; FAULT.
+ *         SIM_LINK_COPY      the VM makes a copy of itself, as it is at the end of its last turn,
+ *                            and goes on waiting as if it had not been asked; or it says what has
+ *                            become of its copy, or ends it: see `flags`. Answer: COPIED.
  *         SIM_LINK_QUIT      the VM ends. There is no answer: the process exits.
+ *
+ * A copy
+ *     A VM has at most one copy at a time: a process of its own that shares nothing with it but
+ *     what neither changes. The file descriptor of the region must be twice as long when the copy
+ *     is made; the second half is the region of the copy, with `magic`, `version` and `boxSize`
+ *     set, and the turn the simulator's. The copy waits for its first turn as the VM itself does
+ *     for its next one. What it sends is nobody's but the simulator's that asked for it; it ends
+ *     with SIM_LINK_QUIT, with SIM_LINK_COPY of its VM, or with its VM.
  *
  * Trust
  *     The guest is untrusted, and so is a QEMU that a guest has taken over: the simulator copies
@@ -94,6 +110,15 @@ enum
     SIM_LINK_QUIT = 4,
     SIM_LINK_SAVE = 5,
     SIM_LINK_AHEAD = 6,
+    SIM_LINK_COPY = 7,
+};
+
+/* `flags` of SIM_LINK_COPY. */
+enum
+{
+    SIM_LINK_COPY_MAKE = 1,  /* there must be none that runs */
+    SIM_LINK_COPY_CHECK = 2, /* whether it runs */
+    SIM_LINK_COPY_END = 3,   /* it is ended if it runs */
 };
 
 /* Flags of SIM_LINK_RUN, and of a turn. */
@@ -127,6 +152,9 @@ enum
     /* They have ended early (see SIM_LINK_AHEAD): what was left in the inbox has not been
      * delivered. */
     SIM_LINK_AHEAD_EARLY = 8,
+    /* `fault` is 0 if there is a copy that runs. Else it is an errno: why it could not be made, or
+     * ESRCH if there is none, or none any more. All other fields are as with the last answer. */
+    SIM_LINK_COPIED = 9,
 };
 
 /* `fault` of SIM_LINK_FAULT. */
@@ -142,12 +170,15 @@ enum
 };
 
 /* Feature bits of the hello. */
-#define SIM_LINK_FEATURE_BOOT UINT64_C(1)    /* SIM_LINK_BOOT is understood */
-#define SIM_LINK_FEATURE_CREDIT UINT64_C(2)  /* SIM_LINK_CREDIT is understood */
-#define SIM_LINK_FEATURE_CARRIER UINT64_C(4) /* SIM_LINK_CARRIER is understood */
-#define SIM_LINK_FEATURE_SAVE UINT64_C(8)    /* SIM_LINK_SAVE is, and there is a file for it */
-#define SIM_LINK_FEATURE_AHEAD UINT64_C(16)  /* SIM_LINK_AHEAD is understood */
-#define SIM_LINK_FEATURE_DISK UINT64_C(32)   /* SIM_LINK_DISK is understood */
+#define SIM_LINK_FEATURE_BOOT UINT64_C(1)     /* SIM_LINK_BOOT is understood */
+#define SIM_LINK_FEATURE_CREDIT UINT64_C(2)   /* SIM_LINK_CREDIT is understood */
+#define SIM_LINK_FEATURE_CARRIER UINT64_C(4)  /* SIM_LINK_CARRIER is understood */
+#define SIM_LINK_FEATURE_SAVE UINT64_C(8)     /* SIM_LINK_SAVE is, and there is a file for it */
+#define SIM_LINK_FEATURE_AHEAD UINT64_C(16)   /* SIM_LINK_AHEAD is understood */
+#define SIM_LINK_FEATURE_DISK UINT64_C(32)    /* SIM_LINK_DISK is understood */
+#define SIM_LINK_FEATURE_COPY UINT64_C(64)    /* SIM_LINK_COPY is understood */
+#define SIM_LINK_FEATURE_FILTER UINT64_C(128) /* system calls are filtered from now on */
+#define SIM_LINK_FEATURE_LOOK UINT64_C(256)   /* SimLinkLook is understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -267,9 +298,33 @@ typedef struct SimLinkHeader
     uint16_t nics;         /* with SIM_LINK_HELLO: how many there are */
     uint16_t ports;        /* with SIM_LINK_HELLO: how many there are */
     uint64_t features;     /* with SIM_LINK_HELLO */
-    uint8_t pad3[16];
+    uint32_t refused;      /* whoever has the turn: QEMU ends by a system call that its sandbox does
+                            * not allow, with this number less 1 */
+    uint8_t pad3[12];
 } SimLinkHeader;
 
+/* SIGUSR2. Only for a VM whose hello has SIM_LINK_FEATURE_LOOK: others are killed by it. */
+#define SIM_LINK_LOOK_SIGNAL 12
+
+#define SIM_LINK_LOOK_OFFSET UINT32_C(256)
+#define SIM_LINK_LOOK_MAX UINT32_C(2048)
+
+typedef struct SimLinkLook
+{
+    /* Written by the simulator. */
+    uint64_t address; /* virtual address in the guest of what it wants to see */
+    uint32_t length;  /* how much of it, in bytes, at most SIM_LINK_LOOK_MAX */
+    uint32_t asked;   /* last: one more than before */
+    /* Written by the VM. */
+    uint64_t pc;           /* the guest's program counter */
+    uint64_t instructions; /* executed since the machine was booted */
+    uint32_t found;        /* bytes of `data`: fewer than `length` if memory ends there */
+    uint32_t answered;     /* last: `asked` */
+    uint8_t data[2048];
+} SimLinkLook;
+
+static_assert(sizeof(SimLinkLook) == 2088, "part of the protocol");
+static_assert(SIM_LINK_LOOK_OFFSET + sizeof(SimLinkLook) <= SIM_LINK_HEADER_SIZE, "room for it");
 static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");
@@ -280,6 +335,7 @@ static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, vmTime) == 192, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, features) == 232, "part of the protocol");
+static_assert(offsetof(SimLinkHeader, refused) == 240, "part of the protocol");
 
 /* Bytes that a record with `length` bytes of payload takes in a box. */
 static inline uint32_t

@@ -73,6 +73,10 @@ struct VmOwnOptions
     std::string state;                    //!< file that SIM_LINK_SAVE writes, or empty
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
     std::vector<std::string> diskCopies;  //!< files that it writes in place of disks; empty: none
+    bool sandbox{true};                   //!< whether it may do no more than turns need
+    bool copies{false};                   //!< ... but for copies of itself
+    int monitor{-1}; //!< its descriptor of a listening socket for its monitor, or -1
+    int gdb{-1};     //!< its descriptor of a listening socket for a debugger, or -1
 };
 
 /**

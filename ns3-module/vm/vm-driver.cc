@@ -8,6 +8,7 @@
 #include "vm-error.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <iostream>
 
 namespace ns3qemu
@@ -15,10 +16,6 @@ namespace ns3qemu
 
 namespace
 {
-
-/* Destination, source and type, in bytes. QEMU takes an empty frame for one to be kept for later.
- */
-constexpr size_t ETHERNET_HEADER = 14;
 
 constexpr int64_t MILLISECOND = 1'000'000;
 
@@ -134,13 +131,16 @@ VmDriver::Start()
                 config.snapshots.clear();
                 config.consoleLog.clear();
                 config.keepDisks.clear();
+                config.monitor.clear();
+                config.gdb.clear();
                 config.seed = VmConfig{}.seed;
                 VmDriver maker(config);
                 maker.SetInterrupt(m_interrupt);
                 maker.SetReporter(m_reporter);
                 maker.BootAndSave(*snapshot, directory);
             },
-            m_interrupt);
+            m_interrupt,
+            m_reporter);
         command = snapshot->BuildRestoreCommand();
         m_snapshot = std::move(snapshot);
     }
@@ -149,37 +149,59 @@ VmDriver::Start()
         const auto& boot = m_config.image.boot;
         command.insert(command.end(), boot.begin(), boot.end());
     }
-    StartProcess(command, "");
+    StartProcess(command, "", "");
 }
 
 void
-VmDriver::StartProcess(const std::vector<std::string>& command, const std::string& state)
+VmDriver::StartProcess(const std::vector<std::string>& command,
+                       const std::string& state,
+                       const std::string& directory)
 {
-    const VmOwnOptions options{m_config.name,
-                               m_config.seed,
-                               m_config.spin,
-                               state,
-                               m_config.linkOptions,
-                               PrepareDisks()};
-    m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
-    m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
-    m_process =
-        std::make_unique<VmProcess>(AddOwnOptions(command, options), m_link->GetFileDescriptor());
+    VmOwnOptions options{m_config.name,
+                         m_config.seed,
+                         m_config.spin,
+                         state,
+                         m_config.linkOptions,
+                         PrepareDisks(),
+                         m_config.sandbox,
+                         m_config.copies};
+    try
+    {
+        m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
+        m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
+        std::vector<int> descriptors{m_link->GetFileDescriptor()};
+        options.monitor = Inherit(m_monitor, m_config.monitor, descriptors);
+        options.gdb = Inherit(m_gdb, m_config.gdb, descriptors);
+        std::optional<std::vector<std::string>> writable;
+        if (m_config.sandbox)
+        {
+            writable = options.diskCopies;
+            if (!directory.empty())
+            {
+                writable->push_back(directory);
+            }
+        }
+        m_process =
+            std::make_unique<VmProcess>(AddOwnOptions(command, options), descriptors, writable);
+    }
+    catch (const VmError& error)
+    {
+        throw VmError("VM '" + m_config.name + "': " + error.what());
+    }
     m_state = State::BOOTING;
+    m_occasion = "its start";
 }
 
 void
 VmDriver::BootAndSave(const VmSnapshot& snapshot, const std::string& directory)
 {
     m_keepsWhatIsSaid = true;
-    StartProcess(snapshot.BuildSaveCommand(directory), VmSnapshot::GetStatePath(directory));
+    StartProcess(snapshot.BuildSaveCommand(directory),
+                 VmSnapshot::GetStatePath(directory),
+                 directory);
     TakeHello();
     BootUntilReady();
     GiveAndTake(SIM_LINK_SAVE, 0, 0);
-    if (m_answer.kind != SIM_LINK_SAVED)
-    {
-        Fail("QEMU broke the sim-link protocol: it did not save the machine");
-    }
     VmSnapshot::Write(directory, m_bootRelay, m_bootConsole);
     m_process->End(END_GRACE);
     m_state = State::ENDED;
@@ -227,9 +249,13 @@ VmDriver::GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags)
 {
     m_link->Give(command, vmTime, flags);
     Take();
-    if (m_answer.kind == SIM_LINK_HELLO)
+    const bool answered = command == SIM_LINK_SAVE
+                              ? m_answer.kind == SIM_LINK_SAVED
+                              : m_answer.kind == SIM_LINK_IDLE || m_answer.kind == SIM_LINK_BUSY;
+    if (!answered)
     {
-        Fail("QEMU broke the sim-link protocol: it said hello twice");
+        Fail("QEMU broke the sim-link protocol: answer " + std::to_string(m_answer.kind) +
+             " to command " + std::to_string(command));
     }
 }
 
@@ -262,10 +288,15 @@ VmDriver::TakeHello()
     }
     constexpr uint64_t needed = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT |
                                 SIM_LINK_FEATURE_CARRIER | SIM_LINK_FEATURE_AHEAD |
-                                SIM_LINK_FEATURE_DISK;
+                                SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY;
     if ((m_answer.features & needed) != needed)
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
+    }
+    m_canLook = (m_answer.features & SIM_LINK_FEATURE_LOOK) != 0;
+    if (m_config.sandbox && !(m_answer.features & SIM_LINK_FEATURE_FILTER))
+    {
+        ReportOpenSandbox();
     }
 }
 
@@ -279,8 +310,13 @@ VmDriver::BootUntilReady()
             Fail("the guest has not finished booting after " + FormatSeconds(m_answer.time) +
                  " of its own time");
         }
+        const int64_t before = m_answer.time;
         GiveAndTake(SIM_LINK_BOOT, 0, 0);
         Consume();
+        if (m_answer.kind == SIM_LINK_BUSY && m_answer.time <= before)
+        {
+            Fail("QEMU broke the sim-link protocol: time does not pass while it boots");
+        }
     } while (m_answer.kind == SIM_LINK_BUSY);
     if (!m_relay.IsReady())
     {
@@ -321,6 +357,11 @@ VmDriver::PrepareBoot()
              std::to_string(m_config.nics.size()) + " NICs: has it a driver for " +
              m_config.image.nicModel + "?");
     }
+    if (m_answer.time > m_config.bootLimit)
+    {
+        Fail("QEMU broke the sim-link protocol: it is " + FormatSeconds(m_answer.time) +
+             " after the machine was switched on");
+    }
     m_state = State::FORWARD;
     m_vmTime = m_answer.time;
     /* While no link is up: it goes down when its address changes. */
@@ -347,6 +388,8 @@ VmDriver::FinishBoot()
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
+    m_turnsNow = 0;
+    Publish();
 }
 
 /* Begin the time until the simulation does. */
@@ -355,6 +398,10 @@ VmDriver::BeginFastForward()
 {
     /* The guest counts its uptime from some moment of its boot. */
     const int64_t uptime = m_relay.GetClock().monotonic;
+    if (uptime < 0)
+    {
+        Fail("the guest says that its uptime is " + std::to_string(uptime) + " ns");
+    }
     if (uptime > m_config.uptime)
     {
         Fail("the guest took " + FormatSeconds(uptime) +
@@ -374,7 +421,13 @@ VmDriver::FinishFastForward()
     while (!turns.IsEmpty())
     {
         Guarded([&]() {
-            m_vmTime = turns.Peek().time;
+            const int64_t time = turns.Peek().time;
+            if (time < m_vmTime || time > m_base)
+            {
+                throw VmError("the VM broke the sim-link protocol: a turn at " +
+                              FormatSeconds(time) + ", which it was not told to have");
+            }
+            m_vmTime = time;
             turns.Read(*this, m_answer);
         });
         m_ticks.Add(m_vmTime);
@@ -437,41 +490,17 @@ VmDriver::RunUntil(int64_t vmTime)
 }
 
 void
-VmDriver::CheckRunning() const
-{
-    if (!HasProcess())
-    {
-        throw VmError("VM '" + m_config.name + "' is not running");
-    }
-    if (m_process && !m_process->IsOurs())
-    {
-        throw VmError("VM '" + m_config.name +
-                      "' is that of the process from which this one was forked: make a simulation "
-                      "after the fork, in the process that runs it");
-    }
-}
-
-void
 VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
 {
     CheckRunning();
     CheckNotAhead();
     m_vmTime = vmTime;
     m_turns++;
+    CheckTurnsAtOnce();
     GiveAndTake(SIM_LINK_RUN, vmTime, flags);
+    m_frames = 0;
     CheckTurnEnd(vmTime, flags);
     Consume();
-}
-
-void
-VmDriver::CheckTurnEnd(int64_t vmTime, uint32_t flags)
-{
-    /* A timer that is due now and was not to expire in this turn is to expire in the next. */
-    const int64_t earliest = (flags & SIM_LINK_RUN_TIMERS) ? vmTime + 1 : vmTime;
-    if (m_answer.kind == SIM_LINK_BUSY && m_answer.deadline < earliest)
-    {
-        Fail("QEMU broke the sim-link protocol: a busy guest must let time pass");
-    }
 }
 
 void
@@ -497,6 +526,7 @@ VmDriver::Run(int64_t time, bool timers)
     }
     else
     {
+        m_occasion = timers ? "a timer of the guest's" : "what has come for it";
         RunTurn(time + m_base, flags);
     }
     m_relay.DispatchEvents();
@@ -533,6 +563,7 @@ VmDriver::GoAhead(int64_t horizon, uint32_t turns)
     }
     m_state = State::GOING;
     m_horizon = horizon + m_base;
+    m_occasion = "turns that it has ahead of the simulation";
     m_link->Give(SIM_LINK_AHEAD, m_horizon, turns);
 }
 
@@ -590,6 +621,18 @@ VmDriver::TakeAhead(bool wait)
         }
         CheckAheadOver();
     }
+}
+
+uint32_t
+VmDriver::AskForCopy(uint32_t flags)
+{
+    if (!IsInSimulation() || !m_process->IsOurs())
+    {
+        return ESRCH;
+    }
+    TakeAhead(true);
+    m_nextReport = 0;
+    return Guarded([&]() { return m_link->AskForCopy(flags); });
 }
 
 void
@@ -650,6 +693,7 @@ VmDriver::RunAhead(int64_t vmTime, uint32_t flags)
     m_vmTime = vmTime;
     m_turns++;
     m_turnsAhead++;
+    CheckTurnsAtOnce();
     ReadAhead();
     CheckTurnEnd(vmTime, flags);
     CheckAheadOver();
@@ -673,22 +717,11 @@ VmDriver::ReadAhead()
 }
 
 void
-VmDriver::CheckNotAhead()
-{
-    TakeAhead(true);
-    if (IsAhead())
-    {
-        Fail("it was asked for something when it had gone ahead already. With parallel turns a "
-             "machine may be touched by events of its own node and of none, but not by those of "
-             "another node, and not after a run that an event of another node has stopped");
-    }
-}
-
-void
 VmDriver::SendToRelay(Span<const ByteSpan> message)
 {
     CheckRunning();
     CheckNotAhead();
+    m_occasion = "a request of the simulation's";
     PieceReader bytes(message);
     do
     {
@@ -701,25 +734,6 @@ VmDriver::SendToRelay(Span<const ByteSpan> message)
         RunTurn(m_vmTime, 0);
     }
     WaitForDisks();
-}
-
-void
-VmDriver::CheckFrame(size_t length) const
-{
-    if (length < ETHERNET_HEADER)
-    {
-        throw VmError("a frame of " + std::to_string(length) + " bytes has no Ethernet header");
-    }
-}
-
-void
-VmDriver::CheckNic(unsigned nic) const
-{
-    CheckRunning();
-    if (nic >= m_config.nics.size())
-    {
-        throw VmError("VM '" + m_config.name + "' has no NIC " + std::to_string(nic));
-    }
 }
 
 template <typename F>
@@ -771,6 +785,7 @@ VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
         return;
     }
     AddRecord([&]() { return m_link->AddFrame(nic, data, length); });
+    m_frames++;
 }
 
 void
@@ -845,7 +860,12 @@ VmDriver::GetRelay()
 void
 VmDriver::OnFrame(unsigned nic, const uint8_t* data, size_t length)
 {
-    if (nic < m_credit.size() && m_credit[nic] != SIM_LINK_CREDIT_UNLIMITED)
+    if (nic >= m_credit.size())
+    {
+        throw VmError("QEMU broke the sim-link protocol: a frame of NIC " + std::to_string(nic) +
+                      ", which the VM has not");
+    }
+    if (m_credit[nic] != SIM_LINK_CREDIT_UNLIMITED)
     {
         if (m_credit[nic] == 0)
         {
@@ -877,6 +897,11 @@ VmDriver::OnSerial(unsigned port, const uint8_t* data, size_t length)
 void
 VmDriver::OnFilter(unsigned nic, const NicFilter& filter)
 {
+    if (nic >= m_credit.size())
+    {
+        throw VmError("QEMU broke the sim-link protocol: a filter of NIC " + std::to_string(nic) +
+                      ", which the VM has not");
+    }
     if (m_onFilter)
     {
         m_onFilter(nic, filter);
@@ -895,6 +920,11 @@ VmDriver::WriteConsole(const uint8_t* data, size_t length)
     {
         m_shortageReported = true;
         ReportShortage();
+    }
+    if (!m_faultReported && !m_console.GetFault().empty())
+    {
+        m_faultReported = true;
+        ReportFault();
     }
 }
 
@@ -937,6 +967,12 @@ VmDriver::SetEnded()
     m_state = State::ENDED;
     m_aheadQueued = false;
     m_diskCopies.clear();
+    m_monitor.reset();
+    m_gdb.reset();
+    if (const auto copy = m_copy.lock())
+    {
+        copy->Forget();
+    }
 }
 
 } // namespace ns3qemu

@@ -7,10 +7,13 @@
 #ifndef NS3_QEMU_VM_DRIVER_H
 #define NS3_QEMU_VM_DRIVER_H
 
+#include "guest-symbols.h"
+#include "listening-socket.h"
 #include "relay-client.h"
 #include "tick-finder.h"
 #include "vm-command.h"
 #include "vm-console.h"
+#include "vm-copy.h"
 #include "vm-disk.h"
 #include "vm-link.h"
 #include "vm-process.h"
@@ -21,6 +24,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,13 +44,21 @@ struct VmConfig
     int64_t tickPhase{-1}; //!< ns after a full ms at which the guest's timer ticks; < 0: wherever
     int64_t bootLimit{120'000'000'000}; //!< ns of guest time that booting may take
     int64_t spin{0};                    //!< ns of wall time to poll, on both sides, before sleeping
-    int64_t watchdog{30'000'000'000};   //!< ns of wall time after which a long turn is reported
+    int64_t watchdog{30'000'000'000};   //!< ns of wall time after which a long turn is reported;
+                                        //!< 0: never
+    bool watchdogFails{false};          //!< such a turn is a failure of the VM
+    uint64_t turnsAtOnce{0};            //!< more turns at one simulated time are a failure of the
+                                        //!< VM; 0: they are not
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
+    bool sandbox{true}; //!< whether QEMU may do no more than turns need, see the manual
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
     SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
     /** Directory for what KeepDisks() keeps of them. Empty: what is written is gone with the VM. */
     std::string keepDisks;
+    std::string monitor; //!< path of a UNIX socket for QEMU's monitor (QMP), or empty
+    std::string gdb;     //!< path of a UNIX socket for a debugger, or empty
+    bool copies{false};  //!< whether copies of it may be made
 };
 
 /**
@@ -104,6 +116,12 @@ class VmDriver : private VmOutput
     void SetConsoleHandler(ConsoleHandler handler);
     void SetInterrupt(Interrupt interrupt);
     void SetReporter(Reporter reporter);
+    /**
+     * From the next turn on, other values of VmConfig's.
+     * @param watchdog as VmConfig::watchdog
+     * @param fails as VmConfig::watchdogFails
+     */
+    void SetWatchdog(int64_t watchdog, bool fails);
 
     /**
      * Called when the guest has booted, some time before simulated time 0: for requests whose
@@ -228,6 +246,14 @@ class VmDriver : private VmOutput
      */
     void KeepDisks();
 
+    /**
+     * Make a copy of the machine as it is now, to look at. There is one at a time, and none
+     * without VmConfig::copies, or with VmConfig::keepDisks, whose files it would write.
+     * @param time the simulated time that it is to have, in ns, not less than the last turn's
+     * @throw VmError that says why there is none; the machine goes on
+     */
+    std::shared_ptr<VmCopy> Copy(int64_t time);
+
     /** End the machine. It is ended by the destructor, too. */
     void End();
 
@@ -240,7 +266,9 @@ class VmDriver : private VmOutput
     template <typename F>
     void AddRecord(F&& add);
     std::vector<std::string> BuildMachine() const;
-    void StartProcess(const std::vector<std::string>& command, const std::string& state);
+    void StartProcess(const std::vector<std::string>& command,
+                      const std::string& state,
+                      const std::string& directory);
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
     void TakeHello();
@@ -267,14 +295,29 @@ class VmDriver : private VmOutput
     void Take();
     void CheckFrame(size_t length) const;
     void WatchTurn(int64_t elapsed);
+    void CheckTurnsAtOnce();
+    std::string DescribeLongTurn(int64_t elapsed);
+    std::string DescribeGuest();
+    std::string DescribeQemu() const;
+    std::optional<VmLook> Look(uint64_t address, uint32_t length);
+    const GuestSymbols& GetSymbols();
+    std::string FindProgram(const GuestSymbols& symbols);
+    std::string DescribeEnd() const;
+    void ReportOpenSandbox();
     void RunUntil(int64_t vmTime);
     void BeginFastForward();
     void FinishFastForward();
     void Consume();
     void WriteConsole(const uint8_t* data, size_t length);
     void ReportShortage();
+    void ReportFault();
     [[noreturn]] void Fail(const std::string& reason);
     void SetEnded();
+    int Inherit(std::unique_ptr<ListeningSocket>& socket,
+                const std::string& path,
+                std::vector<int>& descriptors) const;
+    void Publish();
+    uint32_t AskForCopy(uint32_t flags);
     std::string DescribeFault(uint32_t fault) const;
 
     /* See the table above. */
@@ -328,13 +371,26 @@ class VmDriver : private VmOutput
     int64_t m_base{0};              // VM time at simulated time 0
     int64_t m_vmTime{0};
     uint64_t m_turns{0};
+    int64_t m_timersAt{-1};    // VM time of the last turn in which timers expired
+    uint32_t m_turnsAtOnce{0}; // for timers at that time, after the first
     uint64_t m_turnsAhead{0};
     TickFinder m_ticks;  // from the timers before simulated time 0
     size_t m_relayChunk; // bytes that the relay's port takes at once
     int64_t m_nextReport{0};
+    std::string m_occasion;    // what has begun the turn
+    uint64_t m_frames{0};      // queued for it
+    int64_t m_turnBeginCpu{0}; // ns of CPU time that QEMU had had when the wait became long
+    uint64_t m_turnsNow{0};    // at this simulated time
+    int64_t m_turnsNowAt{-1};  // VM time
+    bool m_canLook{false};     // QEMU answers to looks
+    std::unique_ptr<GuestSymbols> m_symbols;
     VmConsole m_console;
     bool m_shortageReported{false};
+    bool m_faultReported{false};
     std::vector<std::unique_ptr<DiskCopy>> m_diskCopies; // null for those that are not kept
+    std::unique_ptr<ListeningSocket> m_monitor;
+    std::unique_ptr<ListeningSocket> m_gdb;
+    std::weak_ptr<VmCopy> m_copy;
     bool m_patient{false}; // what the relay is asked for may take time of the guest's
 };
 

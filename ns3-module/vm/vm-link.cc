@@ -10,6 +10,7 @@
 #include <climits>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <string>
 #include <sys/mman.h>
@@ -21,6 +22,10 @@ namespace ns3qemu
 
 namespace
 {
+
+/* What a VM may send in one turn, or in a row of them: several times what a guest can within the
+ * instructions that it has, and what the simulator has room for. */
+constexpr uint64_t OUTPUT_MAX = 256 * 1024 * 1024;
 
 /* How often a sleeping simulator looks whether the VM is still alive, in ns. */
 constexpr int64_t WATCH_INTERVAL = 20'000'000;
@@ -36,7 +41,7 @@ WallClock()
 [[noreturn]] void
 ThrowErrno(const std::string& what)
 {
-    throw VmError(what + ": " + std::strerror(errno));
+    throw VmError(what + ": " + DescribeErrno(errno));
 }
 
 SimLinkRecord
@@ -131,6 +136,11 @@ VmTurns::Peek() const
         throw VmError("the VM broke the sim-link protocol: no turn begins where one should");
     }
     std::memcpy(&begin, m_bytes.data() + m_at + sizeof(record), sizeof(begin));
+    if (begin.time < 0)
+    {
+        throw VmError("the VM broke the sim-link protocol: a turn at " +
+                      std::to_string(begin.time) + " ns");
+    }
     return {begin.time, begin.flags};
 }
 
@@ -158,6 +168,11 @@ VmTurns::Read(VmOutput& output, VmAnswer& answer)
             throw VmError("the VM broke the sim-link protocol: the end of a turn is malformed");
         }
         std::memcpy(&end, payload, sizeof(end));
+        if (end.deadline < 0)
+        {
+            throw VmError("the VM broke the sim-link protocol: a deadline of " +
+                          std::to_string(end.deadline) + " ns");
+        }
         if (end.answer != SIM_LINK_IDLE && end.answer != SIM_LINK_BUSY)
         {
             throw VmError("the VM broke the sim-link protocol: answer " +
@@ -189,11 +204,34 @@ VmLink::VmLink(uint32_t boxSize, int64_t spin)
     {
         ThrowErrno("cannot create a sim-link");
     }
-    const size_t size = SimLinkRegionSize(boxSize);
-    void* region = MAP_FAILED;
-    if (ftruncate(m_fd, static_cast<off_t>(size)) == 0)
+    Map(0);
+}
+
+VmLink::VmLink(CopyOf original)
+    : m_boxSize(original.link.m_boxSize),
+      m_spin(original.link.m_spin)
+{
+    m_fd = fcntl(original.link.m_fd, F_DUPFD_CLOEXEC, 0);
+    if (m_fd < 0)
     {
-        region = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, m_fd, 0);
+        ThrowErrno("cannot copy a sim-link");
+    }
+    Map(static_cast<off_t>(SimLinkRegionSize(m_boxSize)));
+    /* The copy waits as the VM does. There may have been another before. */
+    m_header->simulatorSleeps = 0;
+    m_header->vmSleeps = 0;
+    m_header->turn = SIM_LINK_TURN_SIMULATOR;
+}
+
+/* Map a region that begins at this place of the file, which is made as long as that takes. */
+void
+VmLink::Map(off_t offset)
+{
+    const size_t size = SimLinkRegionSize(m_boxSize);
+    void* region = MAP_FAILED;
+    if (ftruncate(m_fd, offset + static_cast<off_t>(size)) == 0)
+    {
+        region = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, m_fd, offset);
     }
     if (region == MAP_FAILED)
     {
@@ -204,10 +242,10 @@ VmLink::VmLink(uint32_t boxSize, int64_t spin)
     }
     m_header = static_cast<SimLinkHeader*>(region);
     m_inbox = static_cast<uint8_t*>(region) + SIM_LINK_HEADER_SIZE;
-    m_outbox = m_inbox + boxSize;
+    m_outbox = m_inbox + m_boxSize;
     m_header->magic = SIM_LINK_MAGIC;
     m_header->version = SIM_LINK_VERSION;
-    m_header->boxSize = boxSize;
+    m_header->boxSize = m_boxSize;
     m_header->turn = SIM_LINK_TURN_VM;
 }
 
@@ -351,9 +389,11 @@ VmLink::Give(uint32_t command, int64_t time, uint32_t flags)
     m_header->flags = flags;
     m_header->inboxLength = m_inboxLength;
     m_inboxLength = 0;
+    m_given = true;
     if (command != SIM_LINK_CONTINUE)
     {
         m_turnBegin = 0;
+        m_outputLength = 0;
     }
     __atomic_store_n(&m_header->turn, SIM_LINK_TURN_VM, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&m_header->vmSleeps, __ATOMIC_SEQ_CST) != 0)
@@ -420,6 +460,12 @@ VmLink::GoOn(const VmAnswer& answer)
     {
         throw VmError("the VM broke the sim-link protocol: its outbox is full of nothing");
     }
+    m_outputLength += answer.outboxLength;
+    if (m_outputLength > OUTPUT_MAX)
+    {
+        throw VmError("the VM has sent more than " + std::to_string(OUTPUT_MAX >> 20) +
+                      " MiB and its turn is not over");
+    }
     /* It could fill the outbox for ever. */
     LookAfterVm();
     Give(SIM_LINK_CONTINUE, 0, 0);
@@ -455,6 +501,12 @@ VmLink::ReadAnswer() const
         throw VmError("the VM broke the sim-link protocol: its outbox has " +
                       std::to_string(answer.outboxLength) + " bytes");
     }
+    if (answer.kind != SIM_LINK_MORE && (answer.time < 0 || answer.deadline < 0))
+    {
+        throw VmError("the VM broke the sim-link protocol: its clock is at " +
+                      std::to_string(answer.time) + " ns and its next timer at " +
+                      std::to_string(answer.deadline) + " ns");
+    }
     return answer;
 }
 
@@ -476,6 +528,7 @@ VmLink::Take(VmOutput& output)
         case SIM_LINK_BUSY:
         case SIM_LINK_FAULT:
         case SIM_LINK_SAVED:
+            m_given = false;
             return answer;
         default:
             throw VmError("the VM broke the sim-link protocol: answer " +
@@ -484,10 +537,71 @@ VmLink::Take(VmOutput& output)
     }
 }
 
+uint32_t
+VmLink::AskForCopy(uint32_t flags)
+{
+    if (m_given)
+    {
+        return EBUSY;
+    }
+    const uint32_t kept = m_inboxLength;
+    m_inboxLength = 0;
+    Give(SIM_LINK_COPY, 0, flags);
+    m_inboxLength = kept;
+    WaitForTurn();
+    m_given = false;
+    const VmAnswer answer = ReadAnswer();
+    if (answer.kind != SIM_LINK_COPIED || answer.outboxLength != 0)
+    {
+        throw VmError("the VM broke the sim-link protocol: answer " + std::to_string(answer.kind) +
+                      " to a question about its copy");
+    }
+    return answer.fault;
+}
+
+std::optional<uint32_t>
+VmLink::GetRefusedCall() const
+{
+    const uint32_t refused = __atomic_load_n(&m_header->refused, __ATOMIC_ACQUIRE);
+    return refused == 0 ? std::nullopt : std::optional<uint32_t>(refused - 1);
+}
+
 bool
 VmLink::HasEnded() const
 {
     return HasTurn();
+}
+
+void
+VmLink::AskForLook(uint64_t address, uint32_t length)
+{
+    auto* look = GetLookArea();
+    look->address = address;
+    look->length = std::min(length, SIM_LINK_LOOK_MAX);
+    __atomic_store_n(&look->asked, ++m_looks, __ATOMIC_RELEASE);
+}
+
+std::optional<VmLook>
+VmLink::GetLook() const
+{
+    const auto* look = GetLookArea();
+    if (__atomic_load_n(&look->answered, __ATOMIC_ACQUIRE) != m_looks)
+    {
+        return std::nullopt;
+    }
+    VmLook result;
+    result.pc = look->pc;
+    result.instructions = look->instructions;
+    const uint32_t found = __atomic_load_n(&look->found, __ATOMIC_RELAXED);
+    result.data.assign(look->data, look->data + std::min(found, SIM_LINK_LOOK_MAX));
+    return result;
+}
+
+SimLinkLook*
+VmLink::GetLookArea() const
+{
+    return reinterpret_cast<SimLinkLook*>(reinterpret_cast<uint8_t*>(m_header) +
+                                          SIM_LINK_LOOK_OFFSET);
 }
 
 bool
@@ -506,6 +620,7 @@ VmLink::TakeAhead(VmTurns& turns, bool wait, VmAnswer& answer)
         case SIM_LINK_AHEAD_OVER:
         case SIM_LINK_AHEAD_EARLY:
         case SIM_LINK_FAULT:
+            m_given = false;
             answer = end;
             return true;
         default:

@@ -14,7 +14,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace ns3qemu
@@ -48,6 +50,14 @@ class VmOutput
     virtual void OnFilter([[maybe_unused]] unsigned nic, [[maybe_unused]] const NicFilter& filter)
     {
     }
+};
+
+/** What a look at a VM that has the turn has shown. */
+struct VmLook
+{
+    uint64_t pc{0};            //!< the guest's program counter
+    uint64_t instructions{0};  //!< executed since the machine was booted
+    std::vector<uint8_t> data; //!< its memory where it was asked for, as far as there is any
 };
 
 /** How a VM's turn ended. */
@@ -116,12 +126,23 @@ class VmLink
      */
     using Watch = std::function<void(int64_t)>;
 
+    /** Names the link whose VM is copied. */
+    struct CopyOf
+    {
+        const VmLink& link;
+    };
+
     /**
      * @param boxSize size of inbox and outbox in bytes, a multiple of 8 from SIM_LINK_BOX_MIN to
      *        SIM_LINK_BOX_MAX
      * @param spin for how many ns of wall time to poll before sleeping
      */
     explicit VmLink(uint32_t boxSize = 1024 * 1024, int64_t spin = 0);
+    /**
+     * The link of a copy of a VM: its region is the second half of the file that the VM has.
+     * @param original the VM's, which must have the turn
+     */
+    explicit VmLink(CopyOf original);
     ~VmLink();
     VmLink(const VmLink&) = delete;
     VmLink& operator=(const VmLink&) = delete;
@@ -199,8 +220,28 @@ class VmLink
      */
     VmAnswer Take(VmOutput& output);
 
+    /**
+     * Ask the VM about its copy, which is no turn: what has been put into the inbox stays there.
+     * @param flags SIM_LINK_COPY_MAKE ...
+     * @return 0 if there is a copy that runs, or an errno: EBUSY in the midst of a turn
+     */
+    uint32_t AskForCopy(uint32_t flags);
+
+    /** @return the number of the system call by which the VM's process has ended itself, for its
+     * sandbox does not allow it; or nothing */
+    std::optional<uint32_t> GetRefusedCall() const;
+
     /** @return whether the VM has ended its turn, or a part of it */
     bool HasEnded() const;
+
+    /**
+     * Ask for a look at a VM that has the turn; then its process must get SIM_LINK_LOOK_SIGNAL.
+     * @param address virtual address in the guest
+     * @param length how many bytes of its memory, at most SIM_LINK_LOOK_MAX
+     */
+    void AskForLook(uint64_t address, uint32_t length);
+    /** @return what the last one has shown, or nothing if the VM has not answered yet */
+    std::optional<VmLook> GetLook() const;
 
     /**
      * Take the turns of SIM_LINK_AHEAD that the VM has had.
@@ -212,6 +253,7 @@ class VmLink
     bool TakeAhead(VmTurns& turns, bool wait, VmAnswer& answer);
 
   private:
+    void Map(off_t offset);
     bool Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length);
     uint8_t* AddRecord(uint16_t type, unsigned channel, size_t length);
     void WaitForTurn();
@@ -220,6 +262,7 @@ class VmLink
     VmAnswer ReadAnswer() const;
     void ReadOutbox(uint32_t length, VmOutput& output) const;
     bool HasTurn() const;
+    SimLinkLook* GetLookArea() const;
 
     int m_fd{-1};
     uint32_t m_boxSize;
@@ -228,9 +271,12 @@ class VmLink
     uint8_t* m_inbox{nullptr};
     uint8_t* m_outbox{nullptr};
     uint32_t m_inboxLength{0};
+    bool m_given{false};        // the turn is the VM's, and its end has not been taken
+    uint64_t m_outputLength{0}; // bytes of the parts of a turn that goes on
     Watch m_watch;
     int64_t m_turnBegin{0}; // wall time of the VM's turn, in ns; 0: nobody has looked yet
     int64_t m_lastWatch{0};
+    uint32_t m_looks{0}; // that have been asked for
 };
 
 } // namespace ns3qemu

@@ -4,12 +4,15 @@
 #include "vm-process.h"
 
 #include "vm-error.h"
+#include "vm-sandbox.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
+#include <fstream>
 #include <poll.h>
 #include <pthread.h>
 #include <string_view>
@@ -30,6 +33,9 @@ namespace
 /* What is shown of a process's output when it has failed, in bytes. */
 constexpr off_t MESSAGES_MAX = 4096;
 
+/* In the child: above the numbers that it inherits. */
+constexpr int FREE_FD = 10;
+
 /*
  * QEMU computes FSIN, FCOS, FSINCOS and FPTAN with the host's libm, which takes other code, with
  * other last bits, where the CPU has FMA. All VMs get what every CPU can do, so that a guest's
@@ -42,7 +48,13 @@ constexpr char TUNABLES[] = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4";
  * the reason goes to the output that the parent keeps.
  */
 [[noreturn]] void
-RunChild(char* const* argv, char* const* environment, int linkFd, int outputFd, pid_t parent)
+RunChild(char* const* argv,
+         char* const* environment,
+         int* descriptors,
+         int count,
+         int outputFd,
+         pid_t parent,
+         const ProcessRules* rules)
 {
     /* The child must not be left alone if the parent died before this call. */
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
@@ -64,21 +76,56 @@ RunChild(char* const* argv, char* const* environment, int linkFd, int outputFd, 
 
     const int null = open("/dev/null", O_RDONLY);
     /* Out of the way of the numbers that are assigned next; these copies close on exec. */
-    const int link = fcntl(linkFd, F_DUPFD_CLOEXEC, 10);
-    const int output = fcntl(outputFd, F_DUPFD_CLOEXEC, 10);
-    if (null < 0 || link < 0 || output < 0 || dup2(null, STDIN_FILENO) < 0 ||
-        dup2(output, STDOUT_FILENO) < 0 || dup2(output, STDERR_FILENO) < 0 ||
-        dup2(link, VmProcess::LINK_FD) < 0)
+    const int output = fcntl(outputFd, F_DUPFD_CLOEXEC, FREE_FD);
+    if (null < 0 || output < 0)
     {
         _exit(126);
     }
+    for (int i = 0; i < count; i++)
+    {
+        descriptors[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, FREE_FD);
+    }
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+        dup2(output, STDERR_FILENO) < 0)
+    {
+        _exit(126);
+    }
+    for (int i = 0; i < count; i++)
+    {
+        if (descriptors[i] < 0 || dup2(descriptors[i], VmProcess::LINK_FD + i) < 0)
+        {
+            _exit(126);
+        }
+    }
+    if (rules)
+    {
+        rules->Enter();
+    }
     /* Nothing else is inherited; the copies above are closed here, too. */
-    syscall(SYS_close_range, VmProcess::LINK_FD + 1, ~0U, 0);
+    syscall(SYS_close_range, VmProcess::LINK_FD + count, ~0U, 0);
     execve(argv[0], argv, environment);
     const char* reason = std::strerror(errno);
     (void)!write(STDERR_FILENO, "cannot be executed: ", 20);
     (void)!write(STDERR_FILENO, reason, std::strlen(reason));
     _exit(127);
+}
+
+/* @return what it is usually, if somebody else can do something about it */
+std::string
+GetUsualCause(int number)
+{
+    switch (number)
+    {
+    case SIGBUS:
+        return ": a file that it has in its memory (of its image, or a disk that is kept) has "
+               "become shorter, cannot be read, or is on a file system that is full";
+    case SIGKILL:
+        return ", by somebody, or by the host's kernel for want of memory";
+    case SIGXFSZ:
+        return ": a file would have exceeded `ulimit -f`";
+    default:
+        return "";
+    }
 }
 
 /* What a VM's process has for an environment: this one's, with the above. */
@@ -111,7 +158,9 @@ GetForks()
 
 } // namespace
 
-VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
+VmProcess::VmProcess(const std::vector<std::string>& arguments,
+                     const std::vector<int>& descriptors,
+                     const std::optional<std::vector<std::string>>& writable)
 {
     if (arguments.empty() || access(arguments[0].c_str(), X_OK) != 0)
     {
@@ -124,11 +173,17 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
         argv.push_back(const_cast<char*>(argument.c_str()));
     }
     argv.push_back(nullptr);
+    std::vector<int> numbers = descriptors;
 
     m_outputFd = memfd_create("vm-output", MFD_CLOEXEC);
     if (m_outputFd < 0)
     {
-        throw VmError(std::string("cannot start a VM: ") + std::strerror(errno));
+        throw VmError("cannot start QEMU: " + DescribeErrno(errno));
+    }
+    std::optional<ProcessRules> rules;
+    if (writable)
+    {
+        rules.emplace(*writable);
     }
     const auto environment = GetEnvironment();
     const pid_t parent = getpid();
@@ -136,7 +191,13 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
     m_pid = fork();
     if (m_pid == 0)
     {
-        RunChild(argv.data(), environment.data(), linkFd, m_outputFd, parent);
+        RunChild(argv.data(),
+                 environment.data(),
+                 numbers.data(),
+                 static_cast<int>(numbers.size()),
+                 m_outputFd,
+                 parent,
+                 rules ? &*rules : nullptr);
     }
     if (m_pid > 0)
     {
@@ -144,14 +205,14 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments, int linkFd)
     }
     if (m_pid < 0 || m_pidFd < 0)
     {
-        const std::string reason = std::strerror(errno);
+        const std::string reason = DescribeErrno(errno);
         if (m_pid > 0)
         {
             kill(m_pid, SIGKILL);
             waitpid(m_pid, nullptr, 0);
         }
         close(m_outputFd);
-        throw VmError("cannot start a VM: " + reason);
+        throw VmError("cannot start QEMU: " + reason);
     }
 }
 
@@ -218,6 +279,35 @@ VmProcess::End(int grace)
     }
 }
 
+void
+VmProcess::Signal(int number) const
+{
+    syscall(SYS_pidfd_send_signal, m_pidFd, number, nullptr, 0);
+}
+
+char
+VmProcess::GetState() const
+{
+    std::ifstream file("/proc/" + std::to_string(m_pid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    /* After the program's name, which may hold anything. */
+    const size_t name = line.rfind(") ");
+    return name == std::string::npos || name + 2 >= line.size() ? '?' : line[name + 2];
+}
+
+int64_t
+VmProcess::GetCpuTime() const
+{
+    clockid_t clock;
+    timespec used{};
+    if (clock_getcpuclockid(m_pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
+    {
+        return 0;
+    }
+    return static_cast<int64_t>(used.tv_sec) * 1'000'000'000 + used.tv_nsec;
+}
+
 std::string
 VmProcess::DescribeExit()
 {
@@ -227,8 +317,9 @@ VmProcess::DescribeExit()
     }
     if (WIFSIGNALED(m_status))
     {
-        return "was killed by signal " + std::to_string(WTERMSIG(m_status)) + " (" +
-               strsignal(WTERMSIG(m_status)) + ")";
+        const int number = WTERMSIG(m_status);
+        return "was killed by signal " + std::to_string(number) + " (" + strsignal(number) + ")" +
+               GetUsualCause(number);
     }
     return "exited with status " + std::to_string(WEXITSTATUS(m_status));
 }

@@ -6,6 +6,8 @@
 #ifndef NS3_QEMU_VM_PROCESS_H
 #define NS3_QEMU_VM_PROCESS_H
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -23,16 +25,20 @@ namespace ns3qemu
 class VmProcess
 {
   public:
-    /** The number that the inherited file descriptor has in the child. */
+    /** The number that the first inherited file descriptor has in the child: the sim-link's. */
     static constexpr int LINK_FD = 3;
 
     /**
      * Start a process.
      * @param arguments the program's path and its arguments
-     * @param linkFd a descriptor that the child inherits as LINK_FD
+     * @param descriptors that the child inherits as LINK_FD, LINK_FD + 1, ...
+     * @param writable all the files and directories that it may change, see ProcessRules; nothing:
+     *        it may do what this process may
      * @throw VmError if it cannot be started
      */
-    VmProcess(const std::vector<std::string>& arguments, int linkFd);
+    VmProcess(const std::vector<std::string>& arguments,
+              const std::vector<int>& descriptors,
+              const std::optional<std::vector<std::string>>& writable = std::nullopt);
 
     /** Kills the process if it still runs. */
     ~VmProcess();
@@ -55,6 +61,13 @@ class VmProcess
      * @param grace how long to wait, in ms of wall time
      */
     void End(int grace);
+
+    /** Send the process a signal. */
+    void Signal(int number) const;
+    /** @return its state as in /proc: 'R', 'S', 'T' (stopped), ..., or '?' */
+    char GetState() const;
+    /** @return ns of CPU time that it has had */
+    int64_t GetCpuTime() const;
 
     /** @return how the process ended, for people: "exited with status 1", "was killed by signal 9"
      */

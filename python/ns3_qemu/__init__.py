@@ -11,6 +11,7 @@ In a script::
 
 `Image` describes machines that have programs, and `Program` runs one of them. `Run` runs the
 simulation, `at` calls a function at a simulated time, and `trace` follows a trace source of ns-3.
+`pause_at` stops the simulation for a look; `copy`, `monitor` and `symbols` look into a machine.
 The module `ns3_qemu.guest` shows and sets what a running machine has. What needs ns-3 is loaded
 when first used, with ns-3 and the C++ module: from then on `ns.QemuTcpSource`, `ns.VirtualMachine`
 and the rest of the module are there, too.
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
     from .callbacks import Event as Event
     from .callbacks import at as at
     from .callbacks import trace as trace
+    from .copies import copy as copy
     from .image import Image as Image
+    from .kernel_symbols import symbols as symbols
+    from .pause import pause_at as pause_at
+    from .pause import replay as replay
     from .program import Program as Program
+    from .qemu_monitor import monitor as monitor
     from .simulation import QemuHelper as QemuHelper
     from .simulation import Run as Run
     from .simulation import load as load
@@ -43,7 +49,12 @@ __all__ = [
     "VmError",
     "__version__",
     "at",
+    "copy",
     "load",
+    "monitor",
+    "pause_at",
+    "replay",
+    "symbols",
     "trace",
 ]
 
@@ -52,7 +63,12 @@ _MODULES = {
     "Event": "callbacks",
     "at": "callbacks",
     "trace": "callbacks",
+    "copy": "copies",
     "Image": "image",
+    "monitor": "qemu_monitor",
+    "pause_at": "pause",
+    "replay": "pause",
+    "symbols": "kernel_symbols",
     "Program": "program",
     "QemuHelper": "simulation",
     "Run": "simulation",

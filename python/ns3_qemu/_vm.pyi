@@ -49,6 +49,16 @@ class VmImage:
 def read_image(directory: str) -> VmImage:
     """Read an image: its files qemu.args, boot.args and machine.conf."""
 
+class VmCopy:
+    """A copy of a machine; what is done in it is not done in the machine."""
+
+    def run(self, arguments: Sequence[str], limit: int = ...) -> tuple[int, bytes, bytes, int]:
+        """Run a program: its exit code, output and errors, and the copy's ns that it took."""
+    def read_file(self, path: str) -> bytes:
+        """Return the contents of a file."""
+    def write_file(self, path: str, data: str, mode: int = 0o644) -> None:
+        """Write a file."""
+
 class Vm:
     """One machine. Its process ends with this object."""
 
@@ -60,6 +70,7 @@ class Vm:
         name: str = "vm",
         console_log: str = "",
         seed: int = 1,
+        uptime: int = 20_000_000_000,
         spin: int = 0,
         tick_phase: int = -1,
         link_options: Sequence[str] = ...,
@@ -70,19 +81,34 @@ class Vm:
         disk_rate: int = 0,
         keep_disks: str = "",
         watchdog: int = ...,
+        turns_at_once: int = 0,
+        monitor: str = "",
+        gdb: str = "",
+        copies: bool = False,
+        sandbox: bool = True,
     ) -> None:
         """Prepare a machine.
 
         `image`: of `read_image`. `nics`: a MAC address for each NIC. `console_log`: a file, or "".
-        `spin`: ns of wall time to poll before sleeping. `tick_phase`: ns after a full ms of
-        simulated time at which the guest's timer ticks; its uptime at time 0 is up to 1 ms more
-        then. Negative: wherever it happens to. `link_options`: more properties of the sim-link
-        object, such as "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors
-        of their transmit rings. `snapshots`: directory of saved machines to start from; "": it
-        boots. `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its
-        data is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps.
-        `watchdog`: ns of wall time after which a long turn is told on standard error.
+        `uptime`: ns of the guest's uptime at time 0; it must have booted by then. `spin`: ns of
+        wall time to poll before sleeping. `tick_phase`: ns after a full ms of simulated time at
+        which the guest's timer ticks; its uptime at time 0 is up to 1 ms more then. Negative:
+        wherever it happens to. `link_options`: more properties of the sim-link object, such as
+        "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit
+        rings. `snapshots`: directory of saved machines to start from; "": it boots.
+        `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its data
+        is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps. `watchdog`: ns
+        of wall time after which a long turn is told on standard error, 0: never. `turns_at_once`:
+        more turns at one simulated time are a failure; 0: they are not. `monitor`, `gdb`: paths of
+        sockets for QEMU's monitor and a debugger, which are there from time 0 on. `copies`: whether
+        `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need.
         """
+
+    def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:
+        """From the next turn on: another `watchdog`; `fails`: a long turn is a failure."""
+
+    def copy(self, time: int) -> VmCopy:
+        """Make a copy of the machine as it is at `time`, to look at; there is one at a time."""
 
     def keep_disks(self) -> None:
         """End the machine and keep its disks: NAME-vda, NAME-vdb, ..."""
@@ -94,6 +120,8 @@ class Vm:
         """Give the machine one turn; without `timers`, those due at this very time wait."""
     def run_until(self, time: int) -> None:
         """Give the machine a turn at each of its deadlines up to `time`, and one at `time`."""
+    def run_until_heard(self, time: int, turns: int) -> None:
+        """Give the machine turns up to `time`, until a program writes or ends, or had so many."""
     def run_many(self, count: int, step: int, *, nic: int = 0, frame: bytes | None = None) -> None:
         """Give the machine `count` turns, each `step` ns after the one before.
 
@@ -229,6 +257,8 @@ class Relay:
         """Return a kernel parameter."""
     def set_sysctl(self, name: str, value: str) -> None:
         """Set a kernel parameter."""
+    def set_host_memory(self, bytes: int) -> None:  # noqa: A002
+        """Give the kernel's parameters the values that they have on a host with this memory."""
     def read_file(self, path: str) -> bytes:
         """Return the contents of a file."""
     def write_file(self, path: str, data: bytes, mode: int = 0o644) -> None:

@@ -13,6 +13,7 @@ Layout, below `$NS3_QEMU_HOME`, or else `$XDG_CACHE_HOME/ns3-qemu`, or else `~/.
     images/<hash>/       a machine that can be started: kernel, initramfs, QEMU command
     headers/<hash>/      ns-3's headers, precompiled for its Python bindings
     names/<name>         which image a name means, see `names`
+    recipes/<hash>       which image a command line means, see `recipes`
     logs/                the output of each step's last run
     locks/, work/        see below
 
@@ -22,6 +23,7 @@ at once, and what a killed one left in `work/` is removed by the next.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -29,6 +31,21 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
+
+from .errors import CacheError
+
+# What a file system says that takes no more, whatever is to be written.
+_REFUSALS = {
+    errno.ENOSPC: "Make room on its file system: `ns3-qemu image prune` removes old images.",
+    errno.EDQUOT: "Make room: `ns3-qemu image prune` removes old images.",
+    errno.EFBIG: "Raise `ulimit -f`.",
+    errno.EROFS: "",
+    errno.EACCES: "",
+    errno.EPERM: "",
+    errno.ENOTDIR: "",
+    errno.EMFILE: "Raise `ulimit -n`.",
+}
+_ELSEWHERE = "Set NS3_QEMU_HOME to a directory that can be written, or make this one so."
 
 
 def default_root() -> Path:
@@ -57,9 +74,15 @@ class Cache:
         self.images = self.root / "images"
         self.headers = self.root / "headers"
         self.names = self.root / "names"
+        self.recipes = self.root / "recipes"
         self.logs = self.root / "logs"
         self._locks = self.root / "locks"
         self._work = self.root / "work"
+        # What is written whenever something is done, and of no consequence to what is made.
+        self.unsteady = (
+            *(self.images, self.names, self.recipes, self.logs),
+            *(self._locks, self._work),
+        )
 
     @contextlib.contextmanager
     def lock(self, name: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
@@ -107,12 +130,27 @@ class Cache:
             final.rename(directory / final.name)
 
     @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say it in one sentence if the cache cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            advice = _REFUSALS.get(error.errno or 0)
+            if advice is None:
+                raise
+            where = error.filename or self.root
+            message = f"cannot write to the cache: {where}: {error.strerror}"
+            raise CacheError(message, advice or _ELSEWHERE) from error
+
+    @contextlib.contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
         """Give an empty directory to who holds the lock `name`."""
-        self._work.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=self._work))
+        with self._writing():
+            self._work.mkdir(parents=True, exist_ok=True)
+            directory = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=self._work))
         try:
-            yield directory
+            with self._writing():
+                yield directory
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -124,8 +162,9 @@ class Cache:
                     shutil.rmtree(left_over, ignore_errors=True)
 
     def _open_lock(self, name: str) -> TextIO:
-        self._locks.mkdir(parents=True, exist_ok=True)
-        return (self._locks / name).open("w")
+        with self._writing():
+            self._locks.mkdir(parents=True, exist_ok=True)
+            return (self._locks / name).open("w")
 
     @staticmethod
     def _take(file: TextIO) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command `ns3-qemu`."""
 
-import re
+import errno
 import signal
 import sys
 import types
@@ -18,7 +18,22 @@ from . import __version__, doctor, headers, image, kernel, kernel_check, package
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import DEFAULT_KERNEL, ImageSpec
-from .options import Settings, of_image
+from .options import (
+    Add,
+    Disk,
+    Kernel,
+    Modules,
+    Package,
+    PauseAt,
+    Record,
+    Replay,
+    Rootfs,
+    Settings,
+    add_disks,
+    add_files,
+    kernel_spec,
+    of_image,
+)
 from .scenario import LIKES
 from .steps import Steps
 
@@ -32,12 +47,36 @@ class _Group(TyperGroup):
         except Ns3QemuError as error:
             if ctx.params.get("debug"):
                 raise
-            console = Console(stderr=True, highlight=False, soft_wrap=True)
-            console.print("\n[bold red]error:[/] ", end="")
-            console.print(error.message, markup=False)
-            if error.advice:
-                console.print(f"What to do: {error.advice}", markup=False)
+            _show_error(error.message, error.advice)
+            raise typer.Exit(error.status) from error
+        except OSError as error:
+            # A file that cannot be read or written; anything else is a defect, and shown as one.
+            if ctx.params.get("debug") or error.errno == errno.EPIPE or not error.strerror:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            _show_error(f"{where}{error.strerror}", _ADVICE.get(error.errno or 0, ""))
             raise typer.Exit(1) from error
+        except MemoryError as error:
+            _show_error("there is no memory for more", "Is `ulimit -v` set?")
+            raise typer.Exit(1) from error
+
+
+_ADVICE = {
+    errno.EMFILE: "Raise `ulimit -n`.",
+    errno.ENFILE: "This host has too many open files.",
+    errno.ENOMEM: "There is no memory for more: is `ulimit -v` set?",
+    errno.EAGAIN: "There are too many processes: raise `ulimit -u`.",
+    errno.ENOSPC: "Make room on its file system.",
+    errno.EFBIG: "Raise `ulimit -f`.",
+}
+
+
+def _show_error(message: str, advice: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("\n[bold red]error:[/] ", end="")
+    console.print(message, markup=False)
+    if advice:
+        console.print(f"What to do: {advice}", markup=False)
 
 
 app = typer.Typer(
@@ -52,111 +91,9 @@ app.add_typer(images, name="image")
 kernels = typer.Typer(no_args_is_help=True, help="Kernels: what guests run.")
 app.add_typer(kernels, name="kernel")
 
-_Kernel = Annotated[
-    str,
-    typer.Option(
-        "--kernel",
-        metavar="KERNEL",
-        help="debian:SERIES or SERIES alone (6.12), or the path of a bzImage of your own.",
-    ),
-]
-_Modules = Annotated[
-    Path | None,
-    typer.Option(
-        "--modules",
-        metavar="DIR",
-        help="With a bzImage: its /lib/modules/RELEASE, if it has modules.",
-    ),
-]
 _Refresh = Annotated[
     bool, typer.Option("--refresh", help="Look whether Debian has newer versions, and take them.")
 ]
-
-_Add = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--add",
-        metavar="PATH[=PLACE]",
-        help="A program with the libraries it needs, another file, or a directory, at the same "
-        "path in the guest unless another is given; may be given several times.",
-    ),
-]
-
-
-_Package = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--package",
-        metavar="NAME[=VERSION]",
-        help="A Debian package and what it depends on, from this machine's mirror; may be given "
-        "several times.",
-    ),
-]
-
-_Rootfs = Annotated[
-    Path | None,
-    typer.Option(
-        "--rootfs",
-        metavar="PATH",
-        help="A directory, tar file or raw disk that is to be the guest's root file system.",
-    ),
-]
-
-_Disk = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--disk",
-        metavar="PATH[=PLACE]",
-        help="A raw disk, which machines read where it is and never write; its file system is "
-        "mounted at PLACE, if that is given. May be given several times: /dev/vda, /dev/vdb ...",
-    ),
-]
-
-
-def _placed(path: str) -> tuple[str, str | None]:
-    """Take PATH[=PLACE] apart."""
-    name, _, place = path.partition("=")
-    if Path(path).expanduser().exists():  # a file's own name may have an equals sign
-        return path, None
-    return name, place or None
-
-
-def add_disks(wanted: image.Image, paths: list[str] | None) -> None:
-    """Add what --disk names."""
-    for path in paths or ():
-        wanted.disk(*_placed(path))
-
-
-def _add_files(
-    wanted: image.Image,
-    paths: list[str] | None,
-    packages: list[str] | None = None,
-    *,
-    refresh: bool = False,
-) -> list[str]:
-    """Add what --add and --package name; return where the former is in the guest."""
-    places = []
-    for package in packages or ():
-        name, _, version = package.partition("=")
-        wanted.add_package(name, version or None, refresh=refresh)
-    for path in paths or ():
-        name, place = _placed(path)
-        wanted.add(name, place)
-        places.append(place or str(Path(name).expanduser().absolute()))
-    return places
-
-
-def _kernel_spec(kernel: str, modules: Path | None) -> str:
-    """Return the name of a kernel as ns3_qemu.kernel wants it."""
-    if re.fullmatch(r"\d+\.\d+", kernel) and not Path(kernel).exists():
-        kernel = f"debian:{kernel}"
-    if kernel.startswith(("debian:", "file:")):
-        if modules is not None:
-            message = "--modules goes with a bzImage only"
-            raise typer.BadParameter(message)
-        return kernel
-    path = Path(kernel).expanduser().absolute()
-    return f"file:{path}" + (f",modules={modules.expanduser().absolute()}" if modules else "")
 
 
 def _print_table(table: Table) -> None:
@@ -187,15 +124,15 @@ def _options(
 
 @app.command()
 def setup(
-    kernel: _Kernel = DEFAULT_KERNEL,
-    modules: _Modules = None,
-    package: _Package = None,
+    kernel: Kernel = DEFAULT_KERNEL,
+    modules: Modules = None,
+    package: Package = None,
     refresh: _Refresh = False,
 ) -> None:
     """Fetch and build what a simulation needs: QEMU, a kernel, an image; packages for others."""
     cache = Cache()
     steps = Steps(cache.logs, verbose=True)
-    image.ensure_spec(cache, steps, ImageSpec(_kernel_spec(kernel, modules)), refresh=refresh)
+    image.ensure_spec(cache, steps, ImageSpec(kernel_spec(kernel, modules)), refresh=refresh)
     headers.ensure(cache, steps)
     for each in package or ():
         name, _, version = each.partition("=")
@@ -203,11 +140,11 @@ def setup(
 
 
 @app.command("doctor")
-def _doctor(kernel: _Kernel = DEFAULT_KERNEL, modules: _Modules = None) -> None:
+def _doctor(kernel: Kernel = DEFAULT_KERNEL, modules: Modules = None) -> None:
     """Say which parts are there, and what to do about those that are not."""
     table = Table("part", "", "what is there", "what to do", box=None, pad_edge=False)
     complete = True
-    for finding in doctor.examine(Cache(), ImageSpec(_kernel_spec(kernel, modules))):
+    for finding in doctor.examine(Cache(), ImageSpec(kernel_spec(kernel, modules))):
         state = "[green]ok[/]" if finding.ok else "[red]missing[/]"
         table.add_row(finding.part, state, finding.detail, finding.advice)
         complete = complete and finding.ok
@@ -221,23 +158,48 @@ def demo(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the results go.")] = Path(
         "out/demo"
     ),
-    kernel: _Kernel = DEFAULT_KERNEL,
-    modules: _Modules = None,
+    kernel: Kernel = DEFAULT_KERNEL,
+    modules: Modules = None,
+    pause_at: PauseAt = None,
+    record: Record = None,
+    replay: Replay = None,
 ) -> None:
     """Two Linux kernels talk TCP through ns-3."""
     from . import demo as run  # it loads ns-3, which takes seconds
 
-    run.run(out, _kernel_spec(kernel, modules))
+    run.run(out, kernel_spec(kernel, modules), _plan(out, pause_at, record, replay))
+
+
+def _plan(out: Path, pause_at: str | None, record: Path | None, replay: Path | None) -> Any:
+    """Return when a simulation is to stop, or None."""
+    if pause_at and replay:
+        message = "--pause-at and --replay exclude each other"
+        raise typer.BadParameter(message)
+    if not pause_at and not replay:
+        if record:
+            message = "--record goes with --pause-at"
+            raise typer.BadParameter(message)
+        return None
+    from . import pause
+    from .simulated_time import to_time
+
+    if replay:
+        return pause.Plan(stops=pause.read(replay))
+    try:
+        time = to_time(pause_at)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--pause-at") from None
+    return pause.Plan(time=time, record=record or out / "pause.toml", directory=out)
 
 
 @app.command("shell")
 def _shell(
-    kernel: _Kernel = DEFAULT_KERNEL,
-    modules: _Modules = None,
-    add: _Add = None,
-    package: _Package = None,
-    rootfs: _Rootfs = None,
-    disk: _Disk = None,
+    kernel: Kernel = DEFAULT_KERNEL,
+    modules: Modules = None,
+    add: Add = None,
+    package: Package = None,
+    rootfs: Rootfs = None,
+    disk: Disk = None,
     memory: Annotated[int | None, of_image("memory_mib")] = ImageSpec.memory_mib,
     cpu: Annotated[str, of_image("cpu")] = ImageSpec.cpu,
 ) -> None:
@@ -247,9 +209,9 @@ def _shell(
     """
     from . import shell
 
-    wanted = image.Image(_kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory, cpu=cpu)
+    wanted = image.Image(kernel_spec(kernel, modules), rootfs=rootfs, memory_mib=memory, cpu=cpu)
     add_disks(wanted, disk)
-    raise typer.Exit(shell.run(wanted, _add_files(wanted, add, package)))
+    raise typer.Exit(shell.run(wanted, add_files(wanted, add, package)))
 
 
 @app.command()
@@ -272,6 +234,9 @@ def scenario(
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    pause_at: PauseAt = None,
+    record: Record = None,
+    replay: Replay = None,
 ) -> None:
     """Run a scenario: one TCP connection over one bottleneck."""
     from . import runner
@@ -287,7 +252,7 @@ def scenario(
     wanted = read(file, [*(settings or ()), *changes])
     packets = read_packets(_packet_file(reference)) if reference else None
     console = Console(highlight=False, quiet=quiet)
-    run = runner.run(wanted, out, console)
+    run = runner.run(wanted, out, console, _plan(out, pause_at, record, replay))
     if packets is not None:
         console.print(compare(run.results.sender.packets, packets).describe())
 
@@ -305,8 +270,8 @@ def _packet_file(reference: Path) -> Path:
 
 @images.command()
 def build(
-    kernel: _Kernel = DEFAULT_KERNEL,
-    modules: _Modules = None,
+    kernel: Kernel = DEFAULT_KERNEL,
+    modules: Modules = None,
     memory: Annotated[int | None, of_image("memory_mib")] = ImageSpec.memory_mib,
     nic: Annotated[str, of_image("nic")] = ImageSpec.nic,
     relay: Annotated[str, of_image("relay")] = ImageSpec.relay,
@@ -314,10 +279,10 @@ def build(
     cpu: Annotated[str, of_image("cpu")] = ImageSpec.cpu,
     date: Annotated[str | None, of_image("date")] = ImageSpec.date,
     append: Annotated[list[str] | None, of_image("cmdline_extra")] = None,
-    add: _Add = None,
-    package: _Package = None,
-    rootfs: _Rootfs = None,
-    disk: _Disk = None,
+    add: Add = None,
+    package: Package = None,
+    rootfs: Rootfs = None,
+    disk: Disk = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -332,7 +297,7 @@ def build(
     """Build an image, with all that it needs, and print its directory."""
     cache = Cache()
     wanted = image.Image(
-        _kernel_spec(kernel, modules),
+        kernel_spec(kernel, modules),
         rootfs=rootfs,
         memory_mib=memory,
         cmdline_extra=append or (),
@@ -342,7 +307,7 @@ def build(
         cpu=cpu,
         date=date,
     )
-    _add_files(wanted, add, package, refresh=refresh)
+    add_files(wanted, add, package, refresh=refresh)
     add_disks(wanted, disk)
     typer.echo(wanted.build_in(cache, Steps(cache.logs), refresh=refresh, name=name))
 
@@ -428,7 +393,7 @@ def _check(
             help="Its configuration; else the one that it carries (IKCONFIG), or one beside it.",
         ),
     ] = None,
-    modules: _Modules = None,
+    modules: Modules = None,
     like: Annotated[
         str | None,
         typer.Option("--like", metavar="nsc", help="What it must not differ from, either."),
@@ -439,7 +404,7 @@ def _check(
         message = f"there is {', '.join(LIKES)}"
         raise typer.BadParameter(message, param_hint="--like")
     cache = Cache()
-    found = kernel.ensure(cache, Steps(cache.logs), _kernel_spec(name, modules))
+    found = kernel.ensure(cache, Steps(cache.logs), kernel_spec(name, modules))
     report = kernel_check.check(found, config)
     typer.echo(f"Linux {report.release}, configuration: {report.config.source}")
     table = Table("for", "", "asked for", "found", "why", box=None, pad_edge=False)
@@ -462,8 +427,15 @@ def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
-    # Validation and measurements load what takes a second, which these do without.
-    if sys.argv[1:2] not in (["setup"], ["doctor"], ["image"], ["kernel"]):
+    # Each loads what takes a while, which the others do without; validation and measurements take
+    # a second.
+    wanted = sys.argv[1] if sys.argv[1:] else ""
+    if wanted not in ("setup", "doctor", "image", "kernel"):
+        from .exec.cli import exec_
+
+        # What follows the command's name is the command's.
+        app.command("exec", context_settings={"allow_interspersed_args": False})(exec_)
+    if wanted not in ("setup", "doctor", "image", "kernel", "exec"):
         from .bench.cli import bench
         from .selftest.cli import selftest
         from .validation.cli import validate

@@ -12,6 +12,9 @@ from pathlib import Path
 class Ns3QemuError(Exception):
     """Base of all errors that this package raises on purpose."""
 
+    status = 1
+    """What the command line ends with."""
+
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message)
         self.advice = advice
@@ -40,6 +43,10 @@ class StepError(Ns3QemuError):
         self.log = log
 
 
+class CacheError(Ns3QemuError):
+    """The cache cannot be written."""
+
+
 class AptError(Ns3QemuError):
     """The machine's package sources do not give what is needed."""
 
@@ -61,6 +68,10 @@ class VmError(Ns3QemuError):
 
     The text says why, with the guest's last console lines.
     """
+
+
+class MonitorError(Ns3QemuError):
+    """A machine's monitor does not answer, or is asked for what it does not do."""
 
 
 class ScenarioError(Ns3QemuError):

@@ -3,15 +3,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from . import bottleneck
+from . import bottleneck, simulation
 from .results import RunReport, RunResults, analyse, run_table, write_results
 from .results.files import sha256
 from .scenario import Scenario
+
+if TYPE_CHECKING:
+    from .pause import Plan
 
 # What analyse() and write_results() make of a run's files.
 _RESULTS = ("goodput.csv", "drops.csv", "sender_packets.csv.gz", "summary.json", "cwnd.png")
@@ -32,10 +36,11 @@ class _SpeedColumn(ProgressColumn):
         return Text(f"{task.speed:.1f} x real time" if task.speed else "")
 
 
-def run(scenario: Scenario, out: Path, console: Console) -> Run:
+def run(scenario: Scenario, out: Path, console: Console, pause: "Plan | None" = None) -> Run:
     """Run a scenario, and write its results into the directory `out`, which is made if need be.
 
-    `console`: progress and the final table go there; a quiet one shows nothing.
+    `console`: progress and the final table go there; a quiet one shows nothing. `pause`: when it is
+    to stop.
     """
     out.mkdir(parents=True, exist_ok=True)
     # What an earlier run left must not be taken for this one's if this one fails.
@@ -43,7 +48,7 @@ def run(scenario: Scenario, out: Path, console: Console) -> Run:
         (out / name).unlink(missing_ok=True)
 
     console.print(f"Simulating {scenario.name}: {_describe(scenario)}")
-    outcome = _simulate(scenario, out, console)
+    outcome = _simulate(scenario, out, console, pause)
     for host, parameters in outcome.skipped.items():
         if parameters:
             console.print(f"The {host}'s kernel has no {', '.join(parameters)}: left out")
@@ -83,7 +88,9 @@ def _describe(scenario: Scenario) -> str:
     )
 
 
-def _simulate(scenario: Scenario, out: Path, console: Console) -> bottleneck.Outcome:
+def _simulate(
+    scenario: Scenario, out: Path, console: Console, pause: "Plan | None"
+) -> bottleneck.Outcome:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -98,8 +105,12 @@ def _simulate(scenario: Scenario, out: Path, console: Console) -> bottleneck.Out
         bar.refresh()
 
         def on_progress(simulated: float) -> None:
-            bar.update(task, description="simulating", completed=simulated, refresh=True)
+            turn = simulation.turn()
+            description = f"waiting for {turn}" if turn else "simulating"
+            bar.update(task, description=description, completed=simulated, refresh=True)
 
-        outcome = bottleneck.simulate(scenario, out, on_progress)
+        if pause is not None:
+            pause.suspend, pause.resume = bar.stop, bar.start
+        outcome = bottleneck.simulate(scenario, out, on_progress, pause)
         bar.update(task, completed=total, refresh=True)
     return outcome

@@ -115,17 +115,23 @@ class Steps:
     """Where steps are shown and logged."""
 
     def __init__(
-        self, logs: Path, console: Console | None = None, *, verbose: bool = False
+        self,
+        logs: Path,
+        console: Console | None = None,
+        *,
+        verbose: bool = False,
+        quiet: bool = False,
     ) -> None:
-        """`verbose`: also say what is there already."""
+        """`verbose`: also say what is there already. `quiet`: say nothing but remarks."""
         self.console = console or Console(stderr=True, highlight=False)
+        self._progress = Console(quiet=True) if quiet else self.console
         self._logs = logs
         self._verbose = verbose
 
     def ready(self, title: str, detail: object = "") -> None:
         """Say that a step's result is there already."""
         if self._verbose:
-            self.console.print(
+            self._progress.print(
                 f"==> {title}: ready {detail}".rstrip(), markup=False, soft_wrap=True
             )
 
@@ -135,7 +141,7 @@ class Steps:
 
     def waiting(self, title: str) -> Callable[[], None]:
         """Return what says that another process is at this step (for Cache.produce)."""
-        return lambda: self.console.print(
+        return lambda: self._progress.print(
             f"==> {title}: another process is at it, waiting ...", markup=False, soft_wrap=True
         )
 
@@ -161,11 +167,11 @@ class Steps:
             shown = [line[:_TAIL_COLUMNS] for line in lines]
             raise StepError(title, cause, path, shown, what_to_do) from error
         seconds = time.monotonic() - started
-        self.console.print(f"==> {title}: done in {seconds:.0f} s", markup=False, soft_wrap=True)
+        self._progress.print(f"==> {title}: done in {seconds:.0f} s", markup=False, soft_wrap=True)
 
     @contextlib.contextmanager
     def _display(self, title: str, log: Path) -> Iterator[Callable[[float, str], None]]:
-        if not self.console.is_terminal:
+        if not self._progress.is_terminal:
             yield self._plain(title, log)
             return
         with Progress(
@@ -175,7 +181,7 @@ class Steps:
             TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("[dim]{task.fields[detail]}"),
-            console=self.console,
+            console=self._progress,
             transient=True,
         ) as progress:
             task = progress.add_task(escape(title), total=None, detail="")
@@ -186,7 +192,7 @@ class Steps:
             yield update
 
     def _plain(self, title: str, log: Path) -> Callable[[float, str], None]:
-        self.console.print(f"==> {title} (log: {log}) ...", markup=False, soft_wrap=True)
+        self._progress.print(f"==> {title} (log: {log}) ...", markup=False, soft_wrap=True)
         last = time.monotonic()
 
         def update(fraction: float, detail: str) -> None:
@@ -194,6 +200,6 @@ class Steps:
             if time.monotonic() - last >= _PLAIN_INTERVAL:
                 last = time.monotonic()
                 line = f"    {fraction:4.0%} {detail}".rstrip()
-                self.console.print(line, markup=False, soft_wrap=True)
+                self._progress.print(line, markup=False, soft_wrap=True)
 
         return update

@@ -5,7 +5,9 @@
  */
 #include "qemu/osdep.h"
 #include "block/aio.h"
+#include "exec/cpu-common.h"
 #include "exec/cputlb.h"
+#include "exec/target_page.h"
 #include "exec/tb-flush.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
@@ -19,6 +21,7 @@
 #include "system/cpus.h"
 #include "system/runstate.h"
 #include "system/sim-clock.h"
+#include "system/sim-copy.h"
 #include "system/sim-link.h"
 #include "system/sim-save.h"
 
@@ -47,6 +50,10 @@ static struct {
     /* The machine is being saved: the turn is the main loop's, which answers. */
     bool saving;
     bool announced;
+    /* This process is a copy of the machine: it has no main loop. */
+    bool copy;
+
+    SimLinkAnswer last; /* as the simulator has been told */
 
     /* Several turns, one after the other. */
     bool ahead;
@@ -134,6 +141,56 @@ static void skip_idle_time(void)
     qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL);
 }
 
+/* -- a look at the guest ------------------------------------------------------------------------ */
+
+/*
+ * Read what a look is for. Memory only, so that it has no effect, and by a walk through the guest's
+ * page tables that leaves no trace in them.
+ */
+static uint32_t look_at(CPUState *cpu, uint64_t address, uint8_t *data, uint32_t length)
+{
+    uint32_t found = 0;
+
+    while (found < length) {
+        vaddr at = address + found;
+        uint32_t offset = at & ~TARGET_PAGE_MASK;
+        uint32_t part = MIN(length - found, TARGET_PAGE_SIZE - offset);
+        hwaddr page = cpu_get_phys_page_debug(cpu, at & TARGET_PAGE_MASK);
+
+        if (page == -1 || cpu_physical_memory_is_io(page)) {
+            break;
+        }
+        cpu_physical_memory_read(page + offset, data + found, part);
+        found += part;
+    }
+    return found;
+}
+
+/*
+ * The simulator waits for long and wants to know for what. Between two translated blocks, where the
+ * guest is whole; which ones makes no difference to it.
+ */
+static void show_guest(void)
+{
+    uint32_t number;
+    SimLinkLook *look = sim_link_look(sim.link, &number);
+
+    if (look) {
+        look->pc = first_cpu->cc->get_pc(first_cpu);
+        look->instructions = instructions();
+        look->found = look_at(first_cpu, look->address, look->data,
+                              MIN(look->length, SIM_LINK_LOOK_MAX));
+        sim_link_looked(look, number);
+    }
+}
+
+static void on_look(int number)
+{
+    if (first_cpu) {
+        cpu_exit(first_cpu); /* leave the translated code; sim_clock_before_run() comes next */
+    }
+}
+
 /* -- turns -------------------------------------------------------------------------------------- */
 
 static bool stopping(void)
@@ -163,6 +220,7 @@ static void answer(uint32_t what, int64_t deadline)
     };
 
     sim_link_answer(sim.link, &a);
+    sim.last = a;
     sim.waiting = true;
 }
 
@@ -185,6 +243,24 @@ static void protocol_error(const char *what)
     fault(SIM_LINK_FAULT_PROTOCOL);
     sim.waiting = true;
     qemu_system_shutdown_request_with_code(SHUTDOWN_CAUSE_HOST_ERROR, 1);
+}
+
+/*
+ * A copy has nobody who would stop the machine, switch it off or reset it: it ends there. To be asked
+ * where the guest is idle, or would run.
+ */
+static void end_copy_if_stopped(void)
+{
+    bool reset = qemu_reset_requested_get() != SHUTDOWN_CAUSE_NONE;
+
+    if (!sim.copy || (!reset && !stopping() &&
+                      qemu_shutdown_requested_get() == SHUTDOWN_CAUSE_NONE)) {
+        return;
+    }
+    if (!sim.waiting) {
+        fault(reset ? SIM_LINK_FAULT_RESET : SIM_LINK_FAULT_POWEROFF);
+    }
+    _exit(0);
 }
 
 static void lock_clock(void)
@@ -333,6 +409,39 @@ static void save_machine(void)
     sim_save(path, saved);
 }
 
+/* What has become of the copy is all that this changes: the next turn is still to come. */
+static void copy_machine(const SimLinkCommand *command)
+{
+    SimLinkAnswer a = sim.last;
+    SimCopyResult result = SIM_COPY_MADE;
+
+    a.answer = SIM_LINK_COPIED;
+    a.fault = 0;
+    sim.waiting = true;
+    if (sim.copy) {
+        protocol_error("a copy cannot be copied");
+        return;
+    }
+    switch (command->flags) {
+    case SIM_LINK_COPY_MAKE:
+        result = sim_copy_make(sim.link);
+        if (result == SIM_COPY_IS_IT) {
+            sim.copy = true;
+            return;
+        }
+        a.fault = result == SIM_COPY_FAILED ? errno : 0;
+        break;
+    case SIM_LINK_COPY_END:
+        sim_copy_end();
+        a.fault = ESRCH;
+        break;
+    default:
+        a.fault = sim_copy_runs() ? 0 : ESRCH;
+        break;
+    }
+    sim_link_answer(sim.link, &a);
+}
+
 /*
  * Take the next turn and begin it. False if somebody needs this thread before it comes; then
  * sim.waiting stays set.
@@ -369,7 +478,13 @@ static bool take_turn(void)
     case SIM_LINK_SAVE:
         save_machine();
         break;
+    case SIM_LINK_COPY:
+        copy_machine(&command);
+        break;
     case SIM_LINK_QUIT:
+        if (sim.copy) {
+            _exit(0);
+        }
         /* There is no answer, and no further turn. */
         sim.waiting = true;
         qemu_system_shutdown_request(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
@@ -413,17 +528,20 @@ void sim_clock_before_run(void)
     if (!sim_clock_enabled() || stopping() || sim.saving) {
         return;
     }
+    show_guest();
     if (!sim.said_hello) {
         sim.said_hello = true;
+        sim_link_close_sandbox(sim.link);
         answer(SIM_LINK_HELLO, SIM_LINK_NO_DEADLINE);
     } else if (!sim.waiting && turn_used_up() && !all_cpu_threads_idle()) {
         int64_t wanted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + busy_step();
 
         end_turn(SIM_LINK_BUSY, MIN(wanted, next_timer()));
     }
-    if (sim.waiting) {
-        take_turn();
+    /* Several times: to be copied is no turn, in which the guest would go on. */
+    while (sim.waiting && take_turn()) {
     }
+    end_copy_if_stopped();
 }
 
 static void set_drained(void *opaque)
@@ -440,6 +558,10 @@ static void drain_bottom_halves(void)
     AioContext *ctx = qemu_get_aio_context();
 
     while (aio_compute_timeout(ctx) == 0 && !stopping()) {
+        if (sim.copy) {
+            sim_copy_run_bottom_halves();
+            continue;
+        }
         aio_bh_schedule_oneshot(ctx, set_drained, NULL);
         bql_unlock();
         /* The main loop may be about to stop this very thread: look up from time to time. */
@@ -454,6 +576,7 @@ bool sim_clock_idle(void)
         return false;
     }
     drain_bottom_halves();
+    end_copy_if_stopped();
     if (stopping()) {
         return false;
     }
@@ -485,6 +608,12 @@ void sim_clock_kick(void)
     if (sim_clock_enabled() && qatomic_read(&sim.waiting)) {
         sim_link_wake(sim.link);
     }
+}
+
+bool sim_clock_rests(bool running, RunState state)
+{
+    return sim_clock_locked() && (running || state == RUN_STATE_PAUSED || state == RUN_STATE_DEBUG ||
+                                  state == RUN_STATE_SAVE_VM);
 }
 
 /* -- beginning and end -------------------------------------------------------------------------- */
@@ -519,11 +648,14 @@ static void sim_clock_shutdown(Notifier *notifier, void *data)
 
 bool sim_clock_attach(SimLink *link, Error **errp)
 {
+    struct sigaction look = { .sa_handler = on_look, .sa_flags = SA_RESTART };
+
     if (icount_enabled() != ICOUNT_PRECISE) {
         error_setg(errp, "a machine with a sim-link needs TCG and -icount shift=N");
         return false;
     }
     sim.link = link;
+    sigaction(SIM_LINK_LOOK_SIGNAL, &look, NULL);
     sim.limits = sim_link_limits(link);
     qemu_sem_init(&sim.drained, 0);
     sim.shutdown.notify = sim_clock_shutdown;

@@ -10,6 +10,7 @@
 #include "hw/core/cpu.h"
 #include "monitor/monitor.h"
 #include "qapi/error.h"
+#include "qapi/qapi-types-misc.h"
 #include "qapi/visitor.h"
 #include "qemu/atomic.h"
 #include "qemu/error-report.h"
@@ -19,6 +20,7 @@
 #include "qom/object_interfaces.h"
 #include "system/cpus.h"
 #include "system/sim-link.h"
+#include "system/sim-sandbox.h"
 
 #define SIM_LINK_CHANNELS 64
 
@@ -36,9 +38,15 @@ struct SimLink {
 
     char *fd_name;
     char *state_path;
+    bool sandbox;
+    bool monitor;
+    bool copies;
+    uint64_t features; /* that the process has, or has not */
     uint64_t spin_ns;
     SimLinkLimits limits;
 
+    int fd;
+    bool copied; /* this process is the copy */
     SimLinkHeader *header;
     size_t region_size;
     uint8_t *inbox;
@@ -160,7 +168,8 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     h->outboxLength = link->out_used;
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
-                      SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK |
+                      SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY |
+                      SIM_LINK_FEATURE_LOOK | link->features |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -216,6 +225,19 @@ void sim_link_wake(SimLink *link)
     futex_wake(&link->header->turn);
 }
 
+SimLinkLook *sim_link_look(SimLink *link, uint32_t *number)
+{
+    SimLinkLook *look = (SimLinkLook *)((uint8_t *)link->header + SIM_LINK_LOOK_OFFSET);
+
+    *number = qatomic_load_acquire(&look->asked);
+    return *number != look->answered ? look : NULL;
+}
+
+void sim_link_looked(SimLinkLook *look, uint32_t number)
+{
+    qatomic_store_release(&look->answered, number);
+}
+
 bool sim_link_command(SimLink *link, SimLinkCommand *command)
 {
     const SimLinkHeader *h = link->header;
@@ -227,6 +249,21 @@ bool sim_link_command(SimLink *link, SimLinkCommand *command)
     link->in_at = 0;
     link->in_length = qatomic_read(&h->inboxLength);
     return link->in_length <= link->box_size;
+}
+
+bool sim_link_can_copy(SimLink *link)
+{
+    struct stat st;
+
+    return link->copies && fstat(link->fd, &st) == 0 && st.st_size >= 2 * (off_t)link->region_size;
+}
+
+bool sim_link_become_copy(SimLink *link)
+{
+    link->copied = true;
+    link->our_turn = false;
+    return mmap(link->header, link->region_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                link->fd, link->region_size) != MAP_FAILED;
 }
 
 /* -- records ------------------------------------------------------------------------------------ */
@@ -241,6 +278,9 @@ static void sim_link_flush_part(SimLink *link)
     sim_link_wait(link, NULL);
     command = qatomic_read(&link->header->command);
     if (command == SIM_LINK_QUIT) {
+        if (link->copied) {
+            _exit(0);
+        }
         exit(0);
     }
     if (command != SIM_LINK_CONTINUE) {
@@ -352,7 +392,42 @@ void sim_link_put_turn_end(SimLink *link, const SimLinkTurnEnd *end)
     sim_link_put_record(link, SIM_LINK_TURN_END, 0, &iov, 1);
 }
 
+void sim_link_close_sandbox(SimLink *link)
+{
+    unsigned uses = (link->state_path ? SIM_SANDBOX_SAVES : 0) |
+                    (link->monitor ? SIM_SANDBOX_MONITORS : 0) |
+                    (link->copies ? SIM_SANDBOX_COPIES : 0);
+
+    if (!link->sandbox) {
+        return;
+    }
+    if (sim_sandbox_close(uses, &link->header->refused)) {
+        link->features |= SIM_LINK_FEATURE_FILTER;
+    } else {
+        error_report("sim-link: no filter of system calls: %s", strerror(errno));
+    }
+}
+
 /* -- the object --------------------------------------------------------------------------------- */
+
+/* Files are opened before the sandbox is closed: migration takes it from a set of descriptors. */
+static void sim_link_open_state(SimLink *link, Error **errp)
+{
+    int fd = qemu_create(link->state_path, O_WRONLY | O_TRUNC, 0600, errp);
+    AddfdInfo *info;
+
+    if (fd < 0) {
+        return;
+    }
+    info = monitor_fdset_add_fd(fd, false, 0, NULL, errp);
+    if (!info) {
+        close(fd);
+        return;
+    }
+    g_free(link->state_path);
+    link->state_path = g_strdup_printf("/dev/fdset/%" PRId64, info->fdset_id);
+    qapi_free_AddfdInfo(info);
+}
 
 static void sim_link_complete(UserCreatable *uc, Error **errp)
 {
@@ -382,7 +457,9 @@ static void sim_link_complete(UserCreatable *uc, Error **errp)
         error_setg_errno(errp, errno, "sim-link: cannot map file descriptor %d", fd);
         return;
     }
-    close(fd);
+    /* Kept for the copy's region. */
+    qemu_set_cloexec(fd);
+    link->fd = fd;
     link->header = h;
     link->region_size = st.st_size;
     link->box_size = h->boxSize;
@@ -401,6 +478,9 @@ static void sim_link_complete(UserCreatable *uc, Error **errp)
     link->outbox = link->inbox + link->box_size;
     /* The first turn is the VM's. */
     link->our_turn = true;
+    if (link->state_path) {
+        sim_link_open_state(link, errp);
+    }
 }
 
 static char *sim_link_get_fd(Object *obj, Error **errp)
@@ -433,6 +513,36 @@ static void sim_link_set_state(Object *obj, const char *value, Error **errp)
     link->state_path = g_strdup(value);
 }
 
+static bool sim_link_get_sandbox(Object *obj, Error **errp)
+{
+    return SIM_LINK(obj)->sandbox;
+}
+
+static void sim_link_set_sandbox(Object *obj, bool value, Error **errp)
+{
+    SIM_LINK(obj)->sandbox = value;
+}
+
+static bool sim_link_get_monitor(Object *obj, Error **errp)
+{
+    return SIM_LINK(obj)->monitor;
+}
+
+static void sim_link_set_monitor(Object *obj, bool value, Error **errp)
+{
+    SIM_LINK(obj)->monitor = value;
+}
+
+static bool sim_link_get_copies(Object *obj, Error **errp)
+{
+    return SIM_LINK(obj)->copies;
+}
+
+static void sim_link_set_copies(Object *obj, bool value, Error **errp)
+{
+    SIM_LINK(obj)->copies = value;
+}
+
 static void sim_link_get_number(Object *obj, Visitor *v, const char *name, void *opaque, Error **errp)
 {
     uint64_t value = *(uint64_t *)((char *)obj + (uintptr_t)opaque);
@@ -458,6 +568,7 @@ static void sim_link_init(Object *obj)
 {
     SimLink *link = SIM_LINK(obj);
 
+    link->fd = -1;
     link->limits = (SimLinkLimits) {
         .boot_slice = 100 * 1000 * 1000,
         .busy_instructions = 50 * 1000 * 1000,
@@ -465,6 +576,7 @@ static void sim_link_init(Object *obj)
         .busy_step = 100 * 1000,
         .tsc_step = 1000,
     };
+    link->sandbox = true;
 }
 
 static void sim_link_finalize(Object *obj)
@@ -473,6 +585,9 @@ static void sim_link_finalize(Object *obj)
 
     if (link->header) {
         munmap(link->header, link->region_size);
+    }
+    if (link->fd >= 0) {
+        close(link->fd);
     }
     g_free(link->fd_name);
     g_free(link->state_path);
@@ -495,6 +610,9 @@ static void sim_link_class_init(ObjectClass *oc, void *data)
     USER_CREATABLE_CLASS(oc)->complete = sim_link_complete;
     object_class_property_add_str(oc, "fd", sim_link_get_fd, sim_link_set_fd);
     object_class_property_add_str(oc, "state", sim_link_get_state, sim_link_set_state);
+    object_class_property_add_bool(oc, "sandbox", sim_link_get_sandbox, sim_link_set_sandbox);
+    object_class_property_add_bool(oc, "monitor", sim_link_get_monitor, sim_link_set_monitor);
+    object_class_property_add_bool(oc, "copies", sim_link_get_copies, sim_link_set_copies);
     for (int i = 0; i < ARRAY_SIZE(numbers); i++) {
         object_class_property_add(oc, numbers[i].name, "uint64", sim_link_get_number,
                                   sim_link_set_number, NULL, (void *)numbers[i].offset);

@@ -10,6 +10,8 @@
 #ifndef SYSTEM_SIM_CLOCK_H
 #define SYSTEM_SIM_CLOCK_H
 
+#include "qapi/qapi-types-run-state.h"
+
 typedef struct SimLink SimLink;
 
 typedef enum SimClockMode {
@@ -64,5 +66,12 @@ bool sim_clock_idle(void);
 
 /* Someone needs the vCPU thread's attention while it may be waiting for its turn. Any thread. */
 void sim_clock_kick(void);
+
+/*
+ * The vCPU was stopped, or goes on, for somebody who looks: a debugger, or a dump. Devices need not be
+ * told. They act in turns only, and what they do at a stop (drop the frames that wait) would change
+ * what the guest sees. @running and @state as of a VMChangeStateHandler.
+ */
+bool sim_clock_rests(bool running, RunState state);
 
 #endif

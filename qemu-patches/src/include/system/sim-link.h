@@ -44,6 +44,10 @@ const SimLinkLimits *sim_link_limits(SimLink *link);
 /* The file that the machine's state is saved into, or NULL. */
 const char *sim_link_state_path(SimLink *link);
 
+/* The machine is there, with all that it needs of the host: nothing more will be had. Before the
+ * hello, and before the guest's first instruction. */
+void sim_link_close_sandbox(SimLink *link);
+
 /*
  * Register a backend as NIC, serial port or disk number @index: @type is SIM_LINK_FRAME, _SERIAL or
  * _DISK. It gets all records that are for such a channel.
@@ -72,6 +76,15 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer);
 bool sim_link_wait(SimLink *link, bool (*interrupted)(void));
 /* Wake a sim_link_wait() so that it asks @interrupted. Any thread. */
 void sim_link_wake(SimLink *link);
+
+/* A look that the simulator has asked for and not had, or NULL. It may be for any address. */
+SimLinkLook *sim_link_look(SimLink *link, uint32_t *number);
+/* It has been filled in. */
+void sim_link_looked(SimLinkLook *look, uint32_t number);
+/* Is there a region for a copy of this machine? */
+bool sim_link_can_copy(SimLink *link);
+/* In a copy: from now on the link is that of the copy. */
+bool sim_link_become_copy(SimLink *link);
 
 /* Read the command of the turn just taken; false if it is not one. */
 bool sim_link_command(SimLink *link, SimLinkCommand *command);
