@@ -13,6 +13,7 @@
 #include "ns3/vm-error.h"
 
 #include <cstring>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
