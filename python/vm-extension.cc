@@ -306,6 +306,7 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t diskRate,
                          std::string keepDisks,
                          int64_t watchdog,
+                         uint64_t turnsAtOnce,
                          std::string monitor,
                          std::string gdb,
                          bool copies,
@@ -330,6 +331,7 @@ PYBIND11_MODULE(_vm, m)
                  config.diskTiming = {diskLatency, diskRate};
                  config.keepDisks = std::move(keepDisks);
                  config.watchdog = watchdog;
+                 config.turnsAtOnce = turnsAtOnce;
                  config.sandbox = sandbox;
                  return std::make_unique<PyVm>(std::move(config));
              }),
@@ -350,10 +352,19 @@ PYBIND11_MODULE(_vm, m)
              py::arg("disk_rate") = 0,
              py::arg("keep_disks") = "",
              py::arg("watchdog") = VmConfig{}.watchdog,
+             py::arg("turns_at_once") = 0,
              py::arg("monitor") = "",
              py::arg("gdb") = "",
              py::arg("copies") = false,
              py::arg("sandbox") = VmConfig{}.sandbox)
+        .def(
+            "set_watchdog",
+            [](PyVm& vm, int64_t watchdog, bool fails) {
+                vm.Driver().SetWatchdog(watchdog, fails);
+            },
+            py::arg("watchdog"),
+            py::kw_only(),
+            py::arg("fails") = false)
         .def(
             "copy",
             [](PyVm& vm, int64_t time) { return vm.Driver().Copy(time); },

@@ -19,7 +19,7 @@ import pytest
 from conftest import bzimage
 from ns3_qemu import cpu, dates, image, kernel, toolchain
 from ns3_qemu.cache import Cache
-from ns3_qemu.errors import ImageError
+from ns3_qemu.errors import ImageError, StepError
 from ns3_qemu.image_spec import ImageSpec
 from ns3_qemu.packages import Contents
 from ns3_qemu.steps import Steps
@@ -88,6 +88,22 @@ def test_an_image_has_all_that_a_machine_needs(cache: Cache, steps: Steps, parts
     assert members["dev/console"].device == (5, 1)
     assert {"dev", "etc", "proc", "root", "run", "sys", "tmp"} <= set(members)
     assert members["etc/ns3-qemu/modules"].data == b""
+
+
+def test_a_kernel_that_is_not_what_was_fetched_is_refused(
+    cache: Cache, steps: Steps, parts: Parts, debian_kernel: kernel.Kernel, tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged"
+    content = bytearray(debian_kernel.bzimage.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        kernel_of_cache = replace(debian_kernel, bzimage=damaged)
+        patch.setattr(kernel, "ensure", lambda *_args, **_options: kernel_of_cache)
+        with pytest.raises(StepError, match="has changed since it was fetched") as failed:
+            image.ensure_spec(cache, steps, parts.spec)
+    assert f"Remove {tmp_path}" in failed.value.advice
+    assert not cache.images.exists() or not any(cache.images.iterdir())
 
 
 def test_what_packages_would_have_run_is_said_once(

@@ -194,8 +194,10 @@ def test_a_long_turn_says_what_it_is_waited_for(vm_image: Path):
         # It has perhaps said hello before it was stopped.
         booting = "(QEMU to start|its kernel to boot and to start the relay)"
         for report in (
-            rf".*, at boot after \d+ instructions\. It is waited for {booting}\. Its console",
-            r".* instructions\. It is waited for its CPU to come to rest\.",
+            rf".*, at boot after \d+ instructions\. It is waited for {booting}\. .* is stopped: .*"
+            r" Its console",
+            r".* instructions\. It is waited for its CPU to come to rest\."
+            r" The turn began with a timer of the guest's\. QEMU \(process \d+\) is stopped: SIGCONT lets it go on\.",
         ):
             pid = int(next(line for line in lines if line.strip().isdigit()))
             assert any(re.match(report, line) for line in lines)

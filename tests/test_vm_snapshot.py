@@ -24,7 +24,7 @@ from vm_tools import (
     watched,
 )
 
-FILES = {"console", "manifest", "ram", "relay", "state"}
+FILES = {"checked", "console", "manifest", "ram", "relay", "state"}
 
 
 def start(machine: VmImage, store: Path, **configuration: Any) -> Vm:
@@ -160,6 +160,48 @@ def test_a_damaged_snapshot_is_made_again(vm_machine: VmImage, snapshot: Path, n
     vm = start(vm_machine, snapshot.parent)
     vm.end()
     assert (snapshot / name).stat().st_size == whole
+
+
+def test_a_bit_that_has_flipped_in_its_memory_is_noticed(
+    vm_machine: VmImage, snapshot: Path, capfd: pytest.CaptureFixture[str]
+):
+    memory = snapshot / "ram"
+    with memory.open("r+b") as file:
+        file.seek(20 << 20)
+        (byte,) = file.read(1)
+        file.seek(20 << 20)
+        file.write(bytes([byte ^ 1]))
+    start(vm_machine, snapshot.parent).end()
+    assert f"The saved machine in {snapshot} is not as it was saved" in capfd.readouterr().err
+    whole = memory.stat().st_ino
+    start(vm_machine, snapshot.parent).end()
+    assert memory.stat().st_ino == whole
+
+
+def test_a_memory_file_that_becomes_shorter_in_a_run_is_named(vm_machine: VmImage, snapshot: Path):
+    vm = start(vm_machine, snapshot.parent)
+    os.truncate(snapshot / "ram", 0)
+    with pytest.raises(VmError, match=r"signal 7 \(Bus error\): a file .* has become shorter"):
+        vm.run_until(60 * SECOND)
+    start(vm_machine, snapshot.parent).end()  # from another, which has been made
+
+
+def test_zeros_of_its_memory_take_no_room(snapshot: Path):
+    memory = (snapshot / "ram").stat()
+    assert memory.st_blocks * 512 < memory.st_size * 9 // 10
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_file_system_without_room_is_named(vm_machine: VmImage, tmp_path: Path):
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32M", "none", tmp_path]
+    if subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        with pytest.raises(VmError, match=r"cannot write .*ram: No space left on device"):
+            start(vm_machine, tmp_path)
+        assert saved(tmp_path) == []
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
 
 
 SCRIPT = """

@@ -23,8 +23,14 @@
 #include "ns3/simulator.h"
 #include "ns3/string.h"
 #include "ns3/tcp-l4-protocol.h"
+#include "ns3/vm-error.h"
 
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <memory>
 #include <stdexcept>
+#include <unistd.h>
 
 namespace ns3
 {
@@ -53,6 +59,54 @@ TraceTcp(Ptr<TcpInfoWriter> writer, Ptr<Node> node)
     factory->GetSocket(0)->TraceConnectWithoutContext(
         "TcpInfo",
         MakeBoundCallback(&WriteGuestTcpInfo, writer));
+}
+
+/* A capture, whose every failure is told: once. */
+struct CaptureFile
+{
+    std::string name;
+    Ptr<PcapFileWrapper> file;
+    bool failed{false};
+
+    void Check()
+    {
+        if (file->Fail() && !failed)
+        {
+            failed = true;
+            throw ns3qemu::VmError("cannot write the capture '" + name + "'" +
+                                   (errno != 0 ? std::string(": ") + std::strerror(errno) : "") +
+                                   ". What it holds ends before the simulation does");
+        }
+    }
+};
+
+/* PcapHelper aborts if it cannot. */
+void
+CheckWritable(const std::string& name)
+{
+    const int file = open(name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0)
+    {
+        throw ns3qemu::VmError("cannot write the capture '" + name + "': " + std::strerror(errno));
+    }
+    close(file);
+}
+
+/* As PcapHelper's, which looks at nothing. */
+void
+Capture(std::shared_ptr<CaptureFile> capture, Ptr<const Packet> frame)
+{
+    errno = 0;
+    capture->file->Write(Simulator::Now(), frame);
+    capture->Check();
+}
+
+void
+CloseCapture(std::shared_ptr<CaptureFile> capture)
+{
+    errno = 0;
+    capture->file->Close();
+    capture->Check();
 }
 
 /* At the application's start, after the event in which it opens its socket. */
@@ -243,8 +297,13 @@ QemuHelper::EnablePcapInternal(std::string prefix,
     {
         return; // EnablePcapAll comes by a NIC and by the device that it is joined to
     }
-    const auto file = helper.CreateFile(filename, std::ios::out, PcapHelper::DLT_EN10MB);
-    helper.HookDefaultSink<QemuNetDevice>(nic, promiscuous ? "PromiscSniffer" : "Sniffer", file);
+    CheckWritable(filename);
+    auto capture = std::make_shared<CaptureFile>();
+    capture->name = filename;
+    capture->file = helper.CreateFile(filename, std::ios::out, PcapHelper::DLT_EN10MB);
+    nic->TraceConnectWithoutContext(promiscuous ? "PromiscSniffer" : "Sniffer",
+                                    MakeBoundCallback(&Capture, capture));
+    Simulator::ScheduleDestroy(&CloseCapture, capture);
 }
 
 /* InternetStackHelper's own do it, with the trace sources that a machine's Ipv4 and Ipv6 have; but

@@ -4,6 +4,7 @@
 #include "run-monitor.h"
 
 #include "distributed-run.h"
+#include "virtual-machine.h"
 
 #include "ns3/fatal-impl.h"
 #include "ns3/global-value.h"
@@ -21,6 +22,7 @@
 #include <ctime>
 #include <exception>
 #include <iostream>
+#include <new>
 #include <sstream>
 #include <stdexcept>
 
@@ -65,6 +67,19 @@ constexpr time_t PATIENCE_S = 3;
 RunMonitor::Progress g_progress;
 Clock::duration g_interval{};
 Clock::time_point g_nextReport{};
+
+const VirtualMachine* g_turn = nullptr; // the machine that has its turn
+
+void
+ReportProgress()
+{
+    const auto now = Clock::now();
+    if (g_progress && now >= g_nextReport)
+    {
+        g_nextReport = now + g_interval;
+        g_progress(Simulator::Now().GetSeconds());
+    }
+}
 
 /** @return what is known of a signal, or nullptr */
 WatchedSignal*
@@ -178,6 +193,10 @@ Terminate()
         {
             Say(said);
         }
+        catch (const std::bad_alloc&)
+        {
+            Say(std::runtime_error("this process has no memory for more: is `ulimit -v` set?"));
+        }
         catch (...)
         {
         }
@@ -280,15 +299,19 @@ RunMonitor::Poll()
         return;
     }
     g_stopped = false; // it goes on, by another Simulator::Run
-    if (g_progress)
-    {
-        const auto now = Clock::now();
-        if (now >= g_nextReport)
-        {
-            g_nextReport = now + g_interval;
-            g_progress(Simulator::Now().GetSeconds());
-        }
-    }
+    ReportProgress();
+}
+
+void
+RunMonitor::SetTurn(const VirtualMachine* machine)
+{
+    g_turn = machine;
+}
+
+std::string
+RunMonitor::GetTurn()
+{
+    return g_turn ? g_turn->GetName() : "";
 }
 
 void
@@ -297,6 +320,11 @@ RunMonitor::CheckInterrupt()
     if (g_interrupted)
     {
         throw std::runtime_error("interrupted");
+    }
+    /* Not before simulated time 0, when all machines boot and none has a turn of the run's. */
+    if (g_turn && Simulator::Now().IsStrictlyPositive())
+    {
+        ReportProgress();
     }
 }
 

@@ -10,6 +10,8 @@
 namespace ns3
 {
 
+class VirtualMachine;
+
 /**
  * @ingroup qemu
  * @brief What people expect of a long run: Ctrl-C, progress, and a diagnosis when a VM fails.
@@ -31,10 +33,14 @@ class RunMonitor
 
     /**
      * Report progress.
-     * @param progress called from within the event loop, or empty for no reports
+     * @param progress called from within the event loop, or empty for no reports; it may be in the
+     *        midst of a machine's turn (see GetTurn()), so it is to look and not to touch
      * @param interval the least wall time in s between two calls
      */
     static void SetProgress(Progress progress, double interval = 0.1);
+
+    /** @return the name of the machine that has its turn and is waited for, or empty */
+    static std::string GetTurn();
 
     /** @return whether a signal ended the run */
     static bool WasInterrupted();
@@ -53,7 +59,9 @@ class RunMonitor
     static void ReleaseInterrupts();
     /** Between turns: report progress, stop the simulation if it was interrupted. */
     static void Poll();
-    /** While a VM keeps its turn: throws if the run was interrupted. */
+    /** A machine's turn begins; nullptr: it is over. */
+    static void SetTurn(const VirtualMachine* machine);
+    /** While a VM keeps its turn: report progress; throws if the run was interrupted. */
     static void CheckInterrupt();
     /** A VM has failed: end the run. */
     [[noreturn]] static void Fail(const std::string& diagnosis);

@@ -144,11 +144,23 @@ VirtualMachine::GetTypeId()
                           MakeTimeAccessor(&VirtualMachine::m_spin),
                           MakeTimeChecker(Seconds(0)))
             .AddAttribute("Watchdog",
-                          "A turn that lasts longer than this wall time is reported. It changes "
-                          "nothing in the simulation.",
+                          "A turn that lasts longer than this wall time is reported, with where "
+                          "the guest is. It changes nothing in the simulation. 0: it is not.",
                           TimeValue(Seconds(30)),
                           MakeTimeAccessor(&VirtualMachine::m_watchdog),
-                          MakeTimeChecker(MilliSeconds(1)))
+                          MakeTimeChecker(Seconds(0)))
+            .AddAttribute("WatchdogFails",
+                          "Whether such a turn ends the run, as a failure of the machine.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&VirtualMachine::m_watchdogFails),
+                          MakeBooleanChecker())
+            .AddAttribute("TurnsAtOnce",
+                          "More turns of the machine at one simulated time end the run, as a "
+                          "failure of the machine: frames that go round in a loop without a delay "
+                          "would never let simulated time go on. 0: they do not.",
+                          UintegerValue(1'000'000),
+                          MakeUintegerAccessor(&VirtualMachine::m_turnsAtOnce),
+                          MakeUintegerChecker<uint64_t>())
             .AddAttribute("Monitor",
                           "Path of a UNIX socket for QEMU's monitor (QMP), which is there from the "
                           "machine's time 0 on; %n stands for the machine's name. Empty: none. "
@@ -246,6 +258,8 @@ VirtualMachine::ApplyAttributes() const
     config.sandbox = m_sandbox;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
+    config.watchdogFails = m_watchdogFails;
+    config.turnsAtOnce = m_turnsAtOnce;
     config.monitor = InsertName(m_monitor);
     config.gdb = InsertName(m_gdb);
     // For the symbols, which are had from a copy.

@@ -624,6 +624,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
 {
     NS_ASSERT_MSG(!m_inTurn, "a VM got a turn within its turn");
     m_inTurn = true;
+    RunMonitor::SetTurn(this);
     m_framesSent = 0;
     const uint64_t before = m_driver->GetInstructions();
     std::exception_ptr refusal;
@@ -646,12 +647,12 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     }
     catch (const ns3qemu::VmError& error)
     {
-        m_inTurn = false;
+        LeaveTurn();
         Fail(error.what());
     }
     catch (...)
     {
-        m_inTurn = false;
+        LeaveTurn();
         if (!RunMonitor::WasInterrupted())
         {
             /* An error of the script's, perhaps of its interpreter's: nobody else is told now. */
@@ -661,7 +662,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
         BeInterrupted("was interrupted in the midst of a turn");
         return;
     }
-    m_inTurn = false;
+    LeaveTurn();
     ScheduleDeadline();
     NotifyCredit();
     const uint32_t frames = m_framesSent;
@@ -674,6 +675,13 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     {
         std::rethrow_exception(refusal);
     }
+}
+
+void
+VirtualMachine::LeaveTurn()
+{
+    m_inTurn = false;
+    RunMonitor::SetTurn(nullptr);
 }
 
 void

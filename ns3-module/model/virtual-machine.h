@@ -375,6 +375,7 @@ class VirtualMachine : public GuestAccess
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
     void TakeTurn(TurnCause cause, F&& turn);
+    void LeaveTurn();
     void ScheduleDeadline();
     void Configure(const std::function<void(ns3qemu::RelayClient&)>& request);
     Ptr<QemuNetDevice> FindJoined(Ptr<NetDevice> device) const;
@@ -392,6 +393,8 @@ class VirtualMachine : public GuestAccess
     bool m_sandbox;
     Time m_spin;
     Time m_watchdog;
+    bool m_watchdogFails;
+    uint64_t m_turnsAtOnce;
     std::string m_monitor;
     std::string m_gdb;
     bool m_copies;

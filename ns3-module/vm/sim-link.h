@@ -21,6 +21,11 @@
  *     name in the word (release order) and, if that has said that it sleeps, waking its futex.
  *     There are no other locks.
  *
+ * A look
+ *     The one exception: a simulator that has waited for long for the end of a turn may look at the
+ *     guest. It fills in SimLinkLook and sends the VM's process SIM_LINK_LOOK_SIGNAL. The VM
+ *     answers where its guest next leaves the translated code, and goes on as if nothing had been.
+ *
  * A conversation
  *     The VM has the first turn: it answers SIM_LINK_HELLO and what it offers. From then on the
  *     simulator commands and the VM answers, one for one:
@@ -165,14 +170,15 @@ enum
 };
 
 /* Feature bits of the hello. */
-#define SIM_LINK_FEATURE_BOOT UINT64_C(1)    /* SIM_LINK_BOOT is understood */
-#define SIM_LINK_FEATURE_CREDIT UINT64_C(2)  /* SIM_LINK_CREDIT is understood */
-#define SIM_LINK_FEATURE_CARRIER UINT64_C(4) /* SIM_LINK_CARRIER is understood */
-#define SIM_LINK_FEATURE_SAVE UINT64_C(8)    /* SIM_LINK_SAVE is, and there is a file for it */
-#define SIM_LINK_FEATURE_AHEAD UINT64_C(16)  /* SIM_LINK_AHEAD is understood */
-#define SIM_LINK_FEATURE_DISK UINT64_C(32)   /* SIM_LINK_DISK is understood */
-#define SIM_LINK_FEATURE_COPY UINT64_C(64)   /* SIM_LINK_COPY is understood */
+#define SIM_LINK_FEATURE_BOOT UINT64_C(1)     /* SIM_LINK_BOOT is understood */
+#define SIM_LINK_FEATURE_CREDIT UINT64_C(2)   /* SIM_LINK_CREDIT is understood */
+#define SIM_LINK_FEATURE_CARRIER UINT64_C(4)  /* SIM_LINK_CARRIER is understood */
+#define SIM_LINK_FEATURE_SAVE UINT64_C(8)     /* SIM_LINK_SAVE is, and there is a file for it */
+#define SIM_LINK_FEATURE_AHEAD UINT64_C(16)   /* SIM_LINK_AHEAD is understood */
+#define SIM_LINK_FEATURE_DISK UINT64_C(32)    /* SIM_LINK_DISK is understood */
+#define SIM_LINK_FEATURE_COPY UINT64_C(64)    /* SIM_LINK_COPY is understood */
 #define SIM_LINK_FEATURE_FILTER UINT64_C(128) /* system calls are filtered from now on */
+#define SIM_LINK_FEATURE_LOOK UINT64_C(256)   /* SimLinkLook is understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -297,6 +303,28 @@ typedef struct SimLinkHeader
     uint8_t pad3[12];
 } SimLinkHeader;
 
+/* SIGUSR2. Only for a VM whose hello has SIM_LINK_FEATURE_LOOK: others are killed by it. */
+#define SIM_LINK_LOOK_SIGNAL 12
+
+#define SIM_LINK_LOOK_OFFSET UINT32_C(256)
+#define SIM_LINK_LOOK_MAX UINT32_C(2048)
+
+typedef struct SimLinkLook
+{
+    /* Written by the simulator. */
+    uint64_t address; /* virtual address in the guest of what it wants to see */
+    uint32_t length;  /* how much of it, in bytes, at most SIM_LINK_LOOK_MAX */
+    uint32_t asked;   /* last: one more than before */
+    /* Written by the VM. */
+    uint64_t pc;           /* the guest's program counter */
+    uint64_t instructions; /* executed since the machine was booted */
+    uint32_t found;        /* bytes of `data`: fewer than `length` if memory ends there */
+    uint32_t answered;     /* last: `asked` */
+    uint8_t data[2048];
+} SimLinkLook;
+
+static_assert(sizeof(SimLinkLook) == 2088, "part of the protocol");
+static_assert(SIM_LINK_LOOK_OFFSET + sizeof(SimLinkLook) <= SIM_LINK_HEADER_SIZE, "room for it");
 static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");

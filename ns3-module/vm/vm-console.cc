@@ -25,6 +25,10 @@ constexpr std::array<const char*, 3> SHORTAGES = {"Out of memory",
                                                   "page allocation failure",
                                                   "TCP: out of memory"};
 
+/* What kernels say of a fault of their own, after which they may go on. */
+constexpr std::array<const char*, 4> FAULTS =
+    {"BUG: ", "Oops: ", "general protection fault", "kernel BUG at"};
+
 /* What a kernel says before it panics, and what to do about it. Old ones (2.6.26) have in 32 bits
  * how many ticks of the HPET a nanosecond has, shifted by 32, and divide by it: with 1 ns that is
  * 0. */
@@ -60,6 +64,7 @@ VmConsole::SetHandler(Handler handler)
 void
 VmConsole::OpenLog(const std::string& path)
 {
+    m_path = path;
     m_log.open(path, std::ios::binary | std::ios::trunc);
     if (!m_log)
     {
@@ -85,6 +90,10 @@ VmConsole::EndLine()
     if (m_shortage.empty() && std::any_of(SHORTAGES.begin(), SHORTAGES.end(), isIn))
     {
         m_shortage = m_line;
+    }
+    if (m_fault.empty() && std::any_of(FAULTS.begin(), FAULTS.end(), isIn))
+    {
+        m_fault = m_line;
     }
     m_tail.push_back(m_line);
     m_line.clear();
@@ -119,6 +128,11 @@ VmConsole::Write(const uint8_t* data, size_t length)
             m_line += c;
         }
     }
+    if (m_log.is_open() && !m_log)
+    {
+        m_log.close();
+        throw VmError("cannot write the console log '" + m_path + "': " + std::strerror(errno));
+    }
 }
 
 std::vector<std::string>
@@ -147,6 +161,12 @@ const std::string&
 VmConsole::GetPanic() const
 {
     return m_panic;
+}
+
+const std::string&
+VmConsole::GetFault() const
+{
+    return m_fault;
 }
 
 const std::string&

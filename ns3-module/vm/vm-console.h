@@ -34,7 +34,10 @@ class VmConsole
     void OpenLog(const std::string& path);
     void CloseLog();
 
-    /** The guest has written something. */
+    /**
+     * The guest has written something.
+     * @throw VmError if the log does not take it; what follows is not logged
+     */
     void Write(const uint8_t* data, size_t length);
 
     /** @return its last lines, with nothing that a terminal would act on */
@@ -45,16 +48,20 @@ class VmConsole
     const std::string& GetPanic() const;
     /** @return the first line in which its kernel has said that memory is short; or empty */
     const std::string& GetShortage() const;
+    /** @return the first line in which its kernel has said that it has a fault; or empty */
+    const std::string& GetFault() const;
 
   private:
     void EndLine();
 
     Handler m_handler;
     std::ofstream m_log;
+    std::string m_path; // of the log
     std::deque<std::string> m_tail;
     std::string m_line;
     std::string m_panic;
     std::string m_shortage;
+    std::string m_fault;
 };
 
 } // namespace ns3qemu

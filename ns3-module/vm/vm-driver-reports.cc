@@ -52,6 +52,13 @@ VmDriver::ReportOpenSandbox()
 }
 
 void
+VmDriver::SetWatchdog(int64_t watchdog, bool fails)
+{
+    m_config.watchdog = watchdog;
+    m_config.watchdogFails = fails;
+}
+
+void
 VmDriver::WatchTurn(int64_t elapsed)
 {
     if (!m_process->IsAlive())
@@ -62,35 +69,80 @@ VmDriver::WatchTurn(int64_t elapsed)
     {
         m_interrupt();
     }
+    if (m_config.watchdog == 0)
+    {
+        return;
+    }
     if (m_nextReport == 0 || elapsed < m_nextReport - m_config.watchdog)
     {
         m_nextReport = m_config.watchdog;
+        m_turnBeginCpu = m_process->GetCpuTime();
     }
     /* A debugger may have stopped it: for how long is somebody's own business. */
-    if (elapsed >= m_nextReport && m_reporter && !m_gdb)
+    if (elapsed >= m_nextReport && !m_gdb)
     {
         m_nextReport += m_config.watchdog;
-        std::string wait = "its CPU to come to rest";
-        if (m_answer.kind == 0)
+        const std::string text = DescribeLongTurn(elapsed);
+        if (m_config.watchdogFails)
         {
-            wait = "QEMU to start";
+            Fail("it " + text);
         }
-        else if (m_state == State::BOOTING)
+        if (m_reporter)
         {
-            wait = "its kernel to boot and to start the relay";
+            m_reporter("VM '" + m_config.name + "' " + text + m_console.DescribeTail());
         }
-        else if (m_state == State::FORWARD)
-        {
-            wait = "its clock to reach the uptime of " + FormatSeconds(m_config.uptime) +
-                   " with which the simulation begins";
-        }
-        const std::string tail = m_console.DescribeTail();
-        m_reporter("VM '" + m_config.name + "' has kept its turn for " +
-                   std::to_string(elapsed / 1'000'000'000) + " s of wall time, at " +
-                   (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") +
-                   " after " + std::to_string(m_answer.instructions) +
-                   " instructions. It is waited for " + wait + "." +
-                   (tail.empty() ? " Its console is empty." : tail));
+    }
+}
+
+std::string
+VmDriver::DescribeLongTurn(int64_t elapsed)
+{
+    std::string wait = "its CPU to come to rest";
+    if (m_answer.kind == 0)
+    {
+        wait = "QEMU to start";
+    }
+    else if (m_state == State::BOOTING)
+    {
+        wait = "its kernel to boot and to start the relay";
+    }
+    else if (m_state == State::FORWARD)
+    {
+        wait = "its clock to reach the uptime of " + FormatSeconds(m_config.uptime) +
+               " with which the simulation begins";
+    }
+    std::string text = "has kept its turn for " + std::to_string(elapsed / 1'000'000'000) +
+                       " s of wall time, at " +
+                       (IsInSimulation() ? "simulated time " + FormatSeconds(GetTime()) : "boot") +
+                       " after " + std::to_string(m_answer.instructions) +
+                       " instructions. It is waited for " + wait + ". The turn began with " +
+                       m_occasion;
+    if (m_frames > 0)
+    {
+        text += ", " + std::to_string(m_frames) + (m_frames == 1 ? " frame" : " frames");
+    }
+    text += ". " + DescribeQemu() + DescribeGuest();
+    return text + (m_console.DescribeTail().empty() ? " Its console is empty." : "");
+}
+
+/* By their number, which is the same on each host: wall time would not be. */
+void
+VmDriver::CheckTurnsAtOnce()
+{
+    if (m_vmTime != m_turnsNowAt)
+    {
+        m_turnsNowAt = m_vmTime;
+        m_turnsNow = 0;
+    }
+    m_turnsNow++;
+    if (IsInSimulation() && m_config.turnsAtOnce != 0 && m_turnsNow > m_config.turnsAtOnce)
+    {
+        Fail("it has had " + std::to_string(m_config.turnsAtOnce) +
+             " turns at this one simulated time, the last with " +
+             (m_frames > 0 ? std::to_string(m_frames) + " frame(s)" : m_occasion) +
+             ". Do frames go round in a loop of links without a delay, or does a script ask it "
+             "for something again and again? If it is meant so, raise the attribute TurnsAtOnce "
+             "of ns3::VirtualMachine");
     }
 }
 
@@ -107,6 +159,19 @@ VmDriver::ReportShortage()
                    std::to_string(m_config.image.memoryMib) +
                    " MiB: give its image more (memory_mib=..., --memory). Its kernel says:\n  | " +
                    m_console.GetShortage());
+    }
+}
+
+void
+VmDriver::ReportFault()
+{
+    if (m_reporter)
+    {
+        m_reporter("The kernel of VM '" + m_config.name + "' has a fault " +
+                   (IsInSimulation() ? "at simulated time " + FormatSeconds(GetTime())
+                                     : "while it boots") +
+                   "; what it does from then on may be wrong. It says:\n  | " +
+                   m_console.GetFault());
     }
 }
 

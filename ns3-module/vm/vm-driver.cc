@@ -139,7 +139,8 @@ VmDriver::Start()
                 maker.SetReporter(m_reporter);
                 maker.BootAndSave(*snapshot, directory);
             },
-            m_interrupt);
+            m_interrupt,
+            m_reporter);
         command = snapshot->BuildRestoreCommand();
         m_snapshot = std::move(snapshot);
     }
@@ -164,23 +165,31 @@ VmDriver::StartProcess(const std::vector<std::string>& command,
                          PrepareDisks(),
                          m_config.sandbox,
                          m_config.copies};
-    m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
-    m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
-    std::vector<int> descriptors{m_link->GetFileDescriptor()};
-    options.monitor = Inherit(m_monitor, m_config.monitor, descriptors);
-    options.gdb = Inherit(m_gdb, m_config.gdb, descriptors);
-    std::optional<std::vector<std::string>> writable;
-    if (m_config.sandbox)
+    try
     {
-        writable = options.diskCopies;
-        if (!directory.empty())
+        m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
+        m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
+        std::vector<int> descriptors{m_link->GetFileDescriptor()};
+        options.monitor = Inherit(m_monitor, m_config.monitor, descriptors);
+        options.gdb = Inherit(m_gdb, m_config.gdb, descriptors);
+        std::optional<std::vector<std::string>> writable;
+        if (m_config.sandbox)
         {
-            writable->push_back(directory);
+            writable = options.diskCopies;
+            if (!directory.empty())
+            {
+                writable->push_back(directory);
+            }
         }
+        m_process =
+            std::make_unique<VmProcess>(AddOwnOptions(command, options), descriptors, writable);
     }
-    m_process =
-        std::make_unique<VmProcess>(AddOwnOptions(command, options), descriptors, writable);
+    catch (const VmError& error)
+    {
+        throw VmError("VM '" + m_config.name + "': " + error.what());
+    }
     m_state = State::BOOTING;
+    m_occasion = "its start";
 }
 
 void
@@ -284,6 +293,7 @@ VmDriver::TakeHello()
     {
         Fail("this QEMU is older than the simulator: build it anew with `ns3-qemu setup`");
     }
+    m_canLook = (m_answer.features & SIM_LINK_FEATURE_LOOK) != 0;
     if (m_config.sandbox && !(m_answer.features & SIM_LINK_FEATURE_FILTER))
     {
         ReportOpenSandbox();
@@ -378,6 +388,7 @@ VmDriver::FinishBoot()
     Identify();
     m_state = State::RUNNING;
     m_turns = 0;
+    m_turnsNow = 0;
     Publish();
 }
 
@@ -485,7 +496,9 @@ VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
     CheckNotAhead();
     m_vmTime = vmTime;
     m_turns++;
+    CheckTurnsAtOnce();
     GiveAndTake(SIM_LINK_RUN, vmTime, flags);
+    m_frames = 0;
     CheckTurnEnd(vmTime, flags);
     Consume();
 }
@@ -513,6 +526,7 @@ VmDriver::Run(int64_t time, bool timers)
     }
     else
     {
+        m_occasion = timers ? "a timer of the guest's" : "what has come for it";
         RunTurn(time + m_base, flags);
     }
     m_relay.DispatchEvents();
@@ -549,6 +563,7 @@ VmDriver::GoAhead(int64_t horizon, uint32_t turns)
     }
     m_state = State::GOING;
     m_horizon = horizon + m_base;
+    m_occasion = "turns that it has ahead of the simulation";
     m_link->Give(SIM_LINK_AHEAD, m_horizon, turns);
 }
 
@@ -678,6 +693,7 @@ VmDriver::RunAhead(int64_t vmTime, uint32_t flags)
     m_vmTime = vmTime;
     m_turns++;
     m_turnsAhead++;
+    CheckTurnsAtOnce();
     ReadAhead();
     CheckTurnEnd(vmTime, flags);
     CheckAheadOver();
@@ -705,6 +721,7 @@ VmDriver::SendToRelay(Span<const ByteSpan> message)
 {
     CheckRunning();
     CheckNotAhead();
+    m_occasion = "a request of the simulation's";
     PieceReader bytes(message);
     do
     {
@@ -768,6 +785,7 @@ VmDriver::QueueFrame(unsigned nic, const uint8_t* data, size_t length)
         return;
     }
     AddRecord([&]() { return m_link->AddFrame(nic, data, length); });
+    m_frames++;
 }
 
 void
@@ -902,6 +920,11 @@ VmDriver::WriteConsole(const uint8_t* data, size_t length)
     {
         m_shortageReported = true;
         ReportShortage();
+    }
+    if (!m_faultReported && !m_console.GetFault().empty())
+    {
+        m_faultReported = true;
+        ReportFault();
     }
 }
 

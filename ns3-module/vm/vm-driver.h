@@ -7,6 +7,7 @@
 #ifndef NS3_QEMU_VM_DRIVER_H
 #define NS3_QEMU_VM_DRIVER_H
 
+#include "guest-symbols.h"
 #include "listening-socket.h"
 #include "relay-client.h"
 #include "tick-finder.h"
@@ -23,6 +24,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,7 +44,11 @@ struct VmConfig
     int64_t tickPhase{-1}; //!< ns after a full ms at which the guest's timer ticks; < 0: wherever
     int64_t bootLimit{120'000'000'000}; //!< ns of guest time that booting may take
     int64_t spin{0};                    //!< ns of wall time to poll, on both sides, before sleeping
-    int64_t watchdog{30'000'000'000};   //!< ns of wall time after which a long turn is reported
+    int64_t watchdog{30'000'000'000};   //!< ns of wall time after which a long turn is reported;
+                                        //!< 0: never
+    bool watchdogFails{false};          //!< such a turn is a failure of the VM
+    uint64_t turnsAtOnce{0};            //!< more turns at one simulated time are a failure of the
+                                        //!< VM; 0: they are not
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
     bool sandbox{true}; //!< whether QEMU may do no more than turns need, see the manual
@@ -110,6 +116,12 @@ class VmDriver : private VmOutput
     void SetConsoleHandler(ConsoleHandler handler);
     void SetInterrupt(Interrupt interrupt);
     void SetReporter(Reporter reporter);
+    /**
+     * From the next turn on, other values of VmConfig's.
+     * @param watchdog as VmConfig::watchdog
+     * @param fails as VmConfig::watchdogFails
+     */
+    void SetWatchdog(int64_t watchdog, bool fails);
 
     /**
      * Called when the guest has booted, some time before simulated time 0: for requests whose
@@ -283,6 +295,13 @@ class VmDriver : private VmOutput
     void Take();
     void CheckFrame(size_t length) const;
     void WatchTurn(int64_t elapsed);
+    void CheckTurnsAtOnce();
+    std::string DescribeLongTurn(int64_t elapsed);
+    std::string DescribeGuest();
+    std::string DescribeQemu() const;
+    std::optional<VmLook> Look(uint64_t address, uint32_t length);
+    const GuestSymbols& GetSymbols();
+    std::string FindProgram(const GuestSymbols& symbols);
     std::string DescribeEnd() const;
     void ReportOpenSandbox();
     void RunUntil(int64_t vmTime);
@@ -291,6 +310,7 @@ class VmDriver : private VmOutput
     void Consume();
     void WriteConsole(const uint8_t* data, size_t length);
     void ReportShortage();
+    void ReportFault();
     [[noreturn]] void Fail(const std::string& reason);
     void SetEnded();
     int Inherit(std::unique_ptr<ListeningSocket>& socket,
@@ -357,8 +377,16 @@ class VmDriver : private VmOutput
     TickFinder m_ticks;  // from the timers before simulated time 0
     size_t m_relayChunk; // bytes that the relay's port takes at once
     int64_t m_nextReport{0};
+    std::string m_occasion;    // what has begun the turn
+    uint64_t m_frames{0};      // queued for it
+    int64_t m_turnBeginCpu{0}; // ns of CPU time that QEMU had had when the wait became long
+    uint64_t m_turnsNow{0};    // at this simulated time
+    int64_t m_turnsNowAt{-1};  // VM time
+    bool m_canLook{false};     // QEMU answers to looks
+    std::unique_ptr<GuestSymbols> m_symbols;
     VmConsole m_console;
     bool m_shortageReported{false};
+    bool m_faultReported{false};
     std::vector<std::unique_ptr<DiskCopy>> m_diskCopies; // null for those that are not kept
     std::unique_ptr<ListeningSocket> m_monitor;
     std::unique_ptr<ListeningSocket> m_gdb;

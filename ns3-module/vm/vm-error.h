@@ -6,7 +6,10 @@
 #ifndef NS3_QEMU_VM_ERROR_H
 #define NS3_QEMU_VM_ERROR_H
 
+#include <cerrno>
+#include <cstring>
 #include <stdexcept>
+#include <string>
 
 namespace ns3qemu
 {
@@ -17,6 +20,24 @@ class VmError : public std::runtime_error
   public:
     using std::runtime_error::runtime_error;
 };
+
+/** @return what an errno of this host means, and what to do about it if it is a limit */
+inline std::string
+DescribeErrno(int error)
+{
+    const std::string text = std::strerror(error);
+    switch (error)
+    {
+    case EMFILE:
+        return text + "; raise `ulimit -n`";
+    case EAGAIN:
+        return text + "; there are too many processes: raise `ulimit -u`";
+    case ENOMEM:
+        return text + "; is `ulimit -v` set?";
+    default:
+        return text;
+    }
+}
 
 } // namespace ns3qemu
 

@@ -41,7 +41,7 @@ WallClock()
 [[noreturn]] void
 ThrowErrno(const std::string& what)
 {
-    throw VmError(what + ": " + std::strerror(errno));
+    throw VmError(what + ": " + DescribeErrno(errno));
 }
 
 SimLinkRecord
@@ -570,6 +570,38 @@ bool
 VmLink::HasEnded() const
 {
     return HasTurn();
+}
+
+void
+VmLink::AskForLook(uint64_t address, uint32_t length)
+{
+    auto* look = GetLookArea();
+    look->address = address;
+    look->length = std::min(length, SIM_LINK_LOOK_MAX);
+    __atomic_store_n(&look->asked, ++m_looks, __ATOMIC_RELEASE);
+}
+
+std::optional<VmLook>
+VmLink::GetLook() const
+{
+    const auto* look = GetLookArea();
+    if (__atomic_load_n(&look->answered, __ATOMIC_ACQUIRE) != m_looks)
+    {
+        return std::nullopt;
+    }
+    VmLook result;
+    result.pc = look->pc;
+    result.instructions = look->instructions;
+    const uint32_t found = __atomic_load_n(&look->found, __ATOMIC_RELAXED);
+    result.data.assign(look->data, look->data + std::min(found, SIM_LINK_LOOK_MAX));
+    return result;
+}
+
+SimLinkLook*
+VmLink::GetLookArea() const
+{
+    return reinterpret_cast<SimLinkLook*>(reinterpret_cast<uint8_t*>(m_header) +
+                                          SIM_LINK_LOOK_OFFSET);
 }
 
 bool

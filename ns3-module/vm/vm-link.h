@@ -52,6 +52,14 @@ class VmOutput
     }
 };
 
+/** What a look at a VM that has the turn has shown. */
+struct VmLook
+{
+    uint64_t pc{0};            //!< the guest's program counter
+    uint64_t instructions{0};  //!< executed since the machine was booted
+    std::vector<uint8_t> data; //!< its memory where it was asked for, as far as there is any
+};
+
 /** How a VM's turn ended. */
 struct VmAnswer
 {
@@ -227,6 +235,15 @@ class VmLink
     bool HasEnded() const;
 
     /**
+     * Ask for a look at a VM that has the turn; then its process must get SIM_LINK_LOOK_SIGNAL.
+     * @param address virtual address in the guest
+     * @param length how many bytes of its memory, at most SIM_LINK_LOOK_MAX
+     */
+    void AskForLook(uint64_t address, uint32_t length);
+    /** @return what the last one has shown, or nothing if the VM has not answered yet */
+    std::optional<VmLook> GetLook() const;
+
+    /**
      * Take the turns of SIM_LINK_AHEAD that the VM has had.
      * @param turns they are appended to it
      * @param wait whether to wait until it has had them all
@@ -245,6 +262,7 @@ class VmLink
     VmAnswer ReadAnswer() const;
     void ReadOutbox(uint32_t length, VmOutput& output) const;
     bool HasTurn() const;
+    SimLinkLook* GetLookArea() const;
 
     int m_fd{-1};
     uint32_t m_boxSize;
@@ -253,11 +271,12 @@ class VmLink
     uint8_t* m_inbox{nullptr};
     uint8_t* m_outbox{nullptr};
     uint32_t m_inboxLength{0};
-    bool m_given{false}; // the turn is the VM's, and its end has not been taken
+    bool m_given{false};        // the turn is the VM's, and its end has not been taken
     uint64_t m_outputLength{0}; // bytes of the parts of a turn that goes on
     Watch m_watch;
     int64_t m_turnBegin{0}; // wall time of the VM's turn, in ns; 0: nobody has looked yet
     int64_t m_lastWatch{0};
+    uint32_t m_looks{0}; // that have been asked for
 };
 
 } // namespace ns3qemu

@@ -10,9 +10,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
+#include <fstream>
 #include <poll.h>
 #include <pthread.h>
+#include <string_view>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -34,11 +37,19 @@ constexpr off_t MESSAGES_MAX = 4096;
 constexpr int FREE_FD = 10;
 
 /*
+ * QEMU computes FSIN, FCOS, FSINCOS and FPTAN with the host's libm, which takes other code, with
+ * other last bits, where the CPU has FMA. All VMs get what every CPU can do, so that a guest's
+ * results are the same on another machine. It is not what a turn's time goes into.
+ */
+constexpr char TUNABLES[] = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4";
+
+/*
  * In the child, between fork and exec: only calls that are safe there. Reports by its exit status,
  * the reason goes to the output that the parent keeps.
  */
 [[noreturn]] void
 RunChild(char* const* argv,
+         char* const* environment,
          int* descriptors,
          int count,
          int outputFd,
@@ -92,11 +103,47 @@ RunChild(char* const* argv,
     }
     /* Nothing else is inherited; the copies above are closed here, too. */
     syscall(SYS_close_range, VmProcess::LINK_FD + count, ~0U, 0);
-    execv(argv[0], argv);
+    execve(argv[0], argv, environment);
     const char* reason = std::strerror(errno);
     (void)!write(STDERR_FILENO, "cannot be executed: ", 20);
     (void)!write(STDERR_FILENO, reason, std::strlen(reason));
     _exit(127);
+}
+
+/* @return what it is usually, if somebody else can do something about it */
+std::string
+GetUsualCause(int number)
+{
+    switch (number)
+    {
+    case SIGBUS:
+        return ": a file that it has in its memory (of its image, or a disk that is kept) has "
+               "become shorter, cannot be read, or is on a file system that is full";
+    case SIGKILL:
+        return ", by somebody, or by the host's kernel for want of memory";
+    case SIGXFSZ:
+        return ": a file would have exceeded `ulimit -f`";
+    default:
+        return "";
+    }
+}
+
+/* What a VM's process has for an environment: this one's, with the above. */
+std::vector<char*>
+GetEnvironment()
+{
+    const std::string_view name(TUNABLES, std::strchr(TUNABLES, '=') + 1 - TUNABLES);
+    std::vector<char*> environment;
+    for (char** variable = environ; *variable; variable++)
+    {
+        if (std::string_view(*variable).substr(0, name.size()) != name)
+        {
+            environment.push_back(*variable);
+        }
+    }
+    environment.push_back(const_cast<char*>(TUNABLES));
+    environment.push_back(nullptr);
+    return environment;
 }
 
 /* How many forks lie between this process and the one that was executed. */
@@ -131,19 +178,21 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments,
     m_outputFd = memfd_create("vm-output", MFD_CLOEXEC);
     if (m_outputFd < 0)
     {
-        throw VmError(std::string("cannot start a VM: ") + std::strerror(errno));
+        throw VmError("cannot start QEMU: " + DescribeErrno(errno));
     }
     std::optional<ProcessRules> rules;
     if (writable)
     {
         rules.emplace(*writable);
     }
+    const auto environment = GetEnvironment();
     const pid_t parent = getpid();
     m_forks = GetForks();
     m_pid = fork();
     if (m_pid == 0)
     {
         RunChild(argv.data(),
+                 environment.data(),
                  numbers.data(),
                  static_cast<int>(numbers.size()),
                  m_outputFd,
@@ -156,14 +205,14 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments,
     }
     if (m_pid < 0 || m_pidFd < 0)
     {
-        const std::string reason = std::strerror(errno);
+        const std::string reason = DescribeErrno(errno);
         if (m_pid > 0)
         {
             kill(m_pid, SIGKILL);
             waitpid(m_pid, nullptr, 0);
         }
         close(m_outputFd);
-        throw VmError("cannot start a VM: " + reason);
+        throw VmError("cannot start QEMU: " + reason);
     }
 }
 
@@ -230,6 +279,35 @@ VmProcess::End(int grace)
     }
 }
 
+void
+VmProcess::Signal(int number) const
+{
+    syscall(SYS_pidfd_send_signal, m_pidFd, number, nullptr, 0);
+}
+
+char
+VmProcess::GetState() const
+{
+    std::ifstream file("/proc/" + std::to_string(m_pid) + "/stat");
+    std::string line;
+    std::getline(file, line);
+    /* After the program's name, which may hold anything. */
+    const size_t name = line.rfind(") ");
+    return name == std::string::npos || name + 2 >= line.size() ? '?' : line[name + 2];
+}
+
+int64_t
+VmProcess::GetCpuTime() const
+{
+    clockid_t clock;
+    timespec used{};
+    if (clock_getcpuclockid(m_pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
+    {
+        return 0;
+    }
+    return static_cast<int64_t>(used.tv_sec) * 1'000'000'000 + used.tv_nsec;
+}
+
 std::string
 VmProcess::DescribeExit()
 {
@@ -239,8 +317,9 @@ VmProcess::DescribeExit()
     }
     if (WIFSIGNALED(m_status))
     {
-        return "was killed by signal " + std::to_string(WTERMSIG(m_status)) + " (" +
-               strsignal(WTERMSIG(m_status)) + ")";
+        const int number = WTERMSIG(m_status);
+        return "was killed by signal " + std::to_string(number) + " (" + strsignal(number) + ")" +
+               GetUsualCause(number);
     }
     return "exited with status " + std::to_string(WEXITSTATUS(m_status));
 }

@@ -6,6 +6,7 @@
 #ifndef NS3_QEMU_VM_PROCESS_H
 #define NS3_QEMU_VM_PROCESS_H
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -60,6 +61,13 @@ class VmProcess
      * @param grace how long to wait, in ms of wall time
      */
     void End(int grace);
+
+    /** Send the process a signal. */
+    void Signal(int number) const;
+    /** @return its state as in /proc: 'R', 'S', 'T' (stopped), ..., or '?' */
+    char GetState() const;
+    /** @return ns of CPU time that it has had */
+    int64_t GetCpuTime() const;
 
     /** @return how the process ended, for people: "exited with status 1", "was killed by signal 9"
      */

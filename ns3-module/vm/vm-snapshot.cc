@@ -3,6 +3,7 @@
  */
 #include "vm-snapshot.h"
 
+#include "file-content.h"
 #include "fnv-hash.h"
 #include "vm-command.h"
 #include "vm-error.h"
@@ -15,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <poll.h>
+#include <set>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -27,16 +29,16 @@ namespace
 namespace fs = std::filesystem;
 
 /* Increase it when a snapshot's files change their meaning. */
-constexpr uint64_t FORMAT = 1;
+constexpr uint64_t FORMAT = 2;
 
 /* How often a wait for somebody else's snapshot is looked at, in ms. */
 constexpr int WAIT_INTERVAL = 50;
 
 std::string
-Print(const FnvHash& hash)
+Print(uint64_t hash)
 {
     char text[20];
-    std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(hash.Get()));
+    std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(hash));
     return text;
 }
 
@@ -132,12 +134,12 @@ VmSnapshot::VmSnapshot(std::string store,
             key.Add(word.c_str(), word.size() + 1);
         }
     }
-    m_key = Print(key);
+    m_key = Print(key.Get());
     m_directory = m_store + "/" + m_key;
 }
 
 std::string
-VmSnapshot::Describe(const std::string& directory) const
+VmSnapshot::Describe(const std::string& directory, const std::string& memory) const
 {
     std::string text = "format " + std::to_string(FORMAT) + "\nmachine " + m_key + "\n";
     for (const char* name : {"state", "relay", "console"})
@@ -145,11 +147,43 @@ VmSnapshot::Describe(const std::string& directory) const
         const auto content = ReadAll(directory + "/" + name);
         FnvHash sum;
         sum.Add(content.data(), content.size());
-        text += std::string(name) + " " + std::to_string(content.size()) + " " + Print(sum) + "\n";
+        text += std::string(name) + " " + std::to_string(content.size()) + " " + Print(sum.Get()) +
+                "\n";
     }
-    /* As long as the machine has memory; to read all of it would take longer than a restart. */
-    text += "ram " + std::to_string(fs::file_size(directory + "/ram")) + "\n";
-    return text;
+    return text + "ram " + std::to_string(fs::file_size(directory + "/ram")) + " " + memory + "\n";
+}
+
+/*
+ * Whether its memory is as it was. To read it takes longer than a machine's start, so it is read
+ * again only if it may have changed: after a boot of the host, or if its file's inode, size or
+ * times are others than when it was read last.
+ */
+bool
+VmSnapshot::HasMemory(const std::string& sum) const
+{
+    static std::set<std::string> seen; // where there is no writing
+    const std::string path = m_directory + "/ram";
+    const std::string note = DescribeFile(path) + " " + sum + "\n";
+    std::ifstream file(m_directory + "/checked");
+    const std::string noted{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (noted == note || seen.count(note) != 0)
+    {
+        return true;
+    }
+    if (Print(SumFile(path)) != sum)
+    {
+        return false;
+    }
+    seen.insert(note);
+    const std::string part = m_directory + "/.checked." + std::to_string(getpid());
+    std::ofstream next(part, std::ios::trunc);
+    next << note;
+    next.close();
+    if (!next || std::rename(part.c_str(), (m_directory + "/checked").c_str()) != 0)
+    {
+        unlink(part.c_str()); // it is read again next time
+    }
+    return true;
 }
 
 bool
@@ -157,8 +191,15 @@ VmSnapshot::IsWhole() const
 {
     try
     {
-        const auto manifest = ReadAll(m_directory + "/manifest");
-        return std::string(manifest.begin(), manifest.end()) == Describe(m_directory);
+        const auto bytes = ReadAll(m_directory + "/manifest");
+        const std::string manifest(bytes.begin(), bytes.end());
+        const size_t last = manifest.rfind(' ');
+        if (last == std::string::npos)
+        {
+            return false;
+        }
+        const std::string sum = manifest.substr(last + 1, manifest.size() - last - 2);
+        return manifest == Describe(m_directory, sum) && HasMemory(sum);
     }
     catch (const std::exception&)
     {
@@ -168,7 +209,8 @@ VmSnapshot::IsWhole() const
 
 void
 VmSnapshot::Ensure(const std::function<void(const std::string& directory)>& make,
-                   const std::function<void()>& wait)
+                   const std::function<void()>& wait,
+                   const std::function<void(const std::string&)>& report)
 {
     if (IsWhole())
     {
@@ -198,6 +240,12 @@ VmSnapshot::Ensure(const std::function<void(const std::string& directory)>& make
         return; // somebody else has made it
     }
     /* Whatever is half made was left by somebody who has ended, for we have the lock. */
+    if (report && fs::exists(m_directory, error))
+    {
+        report("The saved machine in " + m_directory +
+               " is not as it was saved; it is made anew. What was simulated with it since it has "
+               "changed may be wrong.");
+    }
     const std::string work = m_store + "/." + m_key + ".new";
     fs::remove_all(work, error);
     fs::remove_all(m_directory, error);
@@ -207,8 +255,11 @@ VmSnapshot::Ensure(const std::function<void(const std::string& directory)>& make
     }
     try
     {
+        /* QEMU writes it by way of its memory: without room for it, it would be killed. */
+        ReserveFile(work + "/ram", uint64_t{m_memory} << 20);
         make(work);
-        const std::string manifest = Describe(work);
+        DigHoles(work + "/ram");
+        const std::string manifest = Describe(work, Print(SumFile(work + "/ram")));
         WriteAll(work + "/manifest", manifest.data(), manifest.size());
         for (const char* name : {"ram", "state", "relay", "console", "manifest"})
         {
@@ -221,6 +272,7 @@ VmSnapshot::Ensure(const std::function<void(const std::string& directory)>& make
         fs::remove_all(work, error);
         throw;
     }
+    IsWhole(); // so that nobody reads its memory again
 }
 
 std::vector<std::string>

@@ -22,6 +22,7 @@ namespace ns3qemu
  *     relay     what its relay has said by then
  *     console   what its console has printed by then
  *     manifest  sizes and checksums of the above
+ *     checked   what the file `ram` looked like from outside when its checksum was last right
  *
  * Several simulations may ask for the same one at once: one makes it, the others wait for that.
  */
@@ -44,10 +45,12 @@ class VmSnapshot
      * Make it, unless it is there.
      * @param make gets a directory in which the files are to be, all but the manifest
      * @param wait called now and then while somebody else makes it; may throw to end the wait
+     * @param report told if there is one that has been damaged
      * @throw VmError if the directory cannot be written
      */
     void Ensure(const std::function<void(const std::string& directory)>& make,
-                const std::function<void()>& wait);
+                const std::function<void()>& wait,
+                const std::function<void(const std::string&)>& report);
 
     /** @return QEMU's command for a machine that is going to be saved into a directory */
     std::vector<std::string> BuildSaveCommand(const std::string& directory) const;
@@ -68,7 +71,8 @@ class VmSnapshot
 
   private:
     bool IsWhole() const;
-    std::string Describe(const std::string& directory) const;
+    bool HasMemory(const std::string& sum) const;
+    std::string Describe(const std::string& directory, const std::string& memory) const;
     std::vector<std::string> BuildMemoryOptions(const std::string& directory, bool save) const;
 
     std::string m_store;

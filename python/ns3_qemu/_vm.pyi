@@ -81,6 +81,7 @@ class Vm:
         disk_rate: int = 0,
         keep_disks: str = "",
         watchdog: int = ...,
+        turns_at_once: int = 0,
         monitor: str = "",
         gdb: str = "",
         copies: bool = False,
@@ -97,10 +98,14 @@ class Vm:
         rings. `snapshots`: directory of saved machines to start from; "": it boots.
         `disk_latency`: ns that each request to a disk takes; `disk_rate`: bit/s at which its data
         is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps. `watchdog`: ns
-        of wall time after which a long turn is told on standard error. `monitor`, `gdb`: paths of
+        of wall time after which a long turn is told on standard error, 0: never. `turns_at_once`:
+        more turns at one simulated time are a failure; 0: they are not. `monitor`, `gdb`: paths of
         sockets for QEMU's monitor and a debugger, which are there from time 0 on. `copies`: whether
         `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need.
         """
+
+    def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:
+        """From the next turn on: another `watchdog`; `fails`: a long turn is a failure."""
 
     def copy(self, time: int) -> VmCopy:
         """Make a copy of the machine as it is at `time`, to look at; there is one at a time."""

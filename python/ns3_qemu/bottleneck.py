@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import image, kernel, simulation
 from .cache import Cache
+from .errors import VmError
 from .scenario import NATIVE, Link, Scenario, byte_count, time_ns
 from .steps import Steps
 
@@ -81,9 +82,11 @@ def simulate(
         network = _Network(ns, scenario, out)
         if pause is not None:
             pause.arm()
-        return network.run(progress)
+        outcome = network.run(progress)
+        network.close_captures()
+        return outcome
     finally:
-        ns.Simulator.Destroy()
+        simulation.destroy()
 
 
 class _Network:
@@ -91,6 +94,7 @@ class _Network:
         self._ns = ns
         self._scenario = scenario
         self._out = out
+        self._captures: dict[str, Any] = {}
         # Times in the captures to the nanosecond, which is ns-3's own resolution.
         ns.Config.SetDefault("ns3::PcapFileWrapper::NanosecMode", ns.BooleanValue(True))
 
@@ -236,9 +240,19 @@ class _Network:
         ns = self._ns
         pcap = ns.PcapHelper()
         path = str(self._out / name)
+        Path(path).write_bytes(b"")  # ns-3 aborts if it cannot
         file = pcap.CreateFile(path, cppyy.gbl.std.ios.out, ns.PcapHelper.DLT_PPP)
+        self._captures[path] = file
         pcap.HookDefaultSink[source_type](source, trace, file)
         return file
+
+    def close_captures(self) -> None:
+        """Raise VmError if one of the captures could not be written."""
+        for path, file in self._captures.items():
+            file.Close()
+            if file.Fail():
+                message = f"cannot write the capture {path}"
+                raise VmError(message, "Is its file system full?")
 
     def _add_loss(self, device: Any) -> None:
         ns, loss = self._ns, self._scenario.loss

@@ -23,6 +23,7 @@ at once, and what a killed one left in `work/` is removed by the next.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -30,6 +31,21 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
+
+from .errors import CacheError
+
+# What a file system says that takes no more, whatever is to be written.
+_REFUSALS = {
+    errno.ENOSPC: "Make room on its file system: `ns3-qemu image prune` removes old images.",
+    errno.EDQUOT: "Make room: `ns3-qemu image prune` removes old images.",
+    errno.EFBIG: "Raise `ulimit -f`.",
+    errno.EROFS: "",
+    errno.EACCES: "",
+    errno.EPERM: "",
+    errno.ENOTDIR: "",
+    errno.EMFILE: "Raise `ulimit -n`.",
+}
+_ELSEWHERE = "Set NS3_QEMU_HOME to a directory that can be written, or make this one so."
 
 
 def default_root() -> Path:
@@ -114,12 +130,27 @@ class Cache:
             final.rename(directory / final.name)
 
     @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say it in one sentence if the cache cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            advice = _REFUSALS.get(error.errno or 0)
+            if advice is None:
+                raise
+            where = error.filename or self.root
+            message = f"cannot write to the cache: {where}: {error.strerror}"
+            raise CacheError(message, advice or _ELSEWHERE) from error
+
+    @contextlib.contextmanager
     def _scratch(self, name: str) -> Iterator[Path]:
         """Give an empty directory to who holds the lock `name`."""
-        self._work.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=self._work))
+        with self._writing():
+            self._work.mkdir(parents=True, exist_ok=True)
+            directory = Path(tempfile.mkdtemp(prefix=f"{name}@", dir=self._work))
         try:
-            yield directory
+            with self._writing():
+                yield directory
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -131,8 +162,9 @@ class Cache:
                     shutil.rmtree(left_over, ignore_errors=True)
 
     def _open_lock(self, name: str) -> TextIO:
-        self._locks.mkdir(parents=True, exist_ok=True)
-        return (self._locks / name).open("w")
+        with self._writing():
+            self._locks.mkdir(parents=True, exist_ok=True)
+            return (self._locks / name).open("w")
 
     @staticmethod
     def _take(file: TextIO) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command `ns3-qemu`."""
 
+import errno
 import signal
 import sys
 import types
@@ -46,12 +47,36 @@ class _Group(TyperGroup):
         except Ns3QemuError as error:
             if ctx.params.get("debug"):
                 raise
-            console = Console(stderr=True, highlight=False, soft_wrap=True)
-            console.print("\n[bold red]error:[/] ", end="")
-            console.print(error.message, markup=False)
-            if error.advice:
-                console.print(f"What to do: {error.advice}", markup=False)
+            _show_error(error.message, error.advice)
             raise typer.Exit(error.status) from error
+        except OSError as error:
+            # A file that cannot be read or written; anything else is a defect, and shown as one.
+            if ctx.params.get("debug") or error.errno == errno.EPIPE or not error.strerror:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            _show_error(f"{where}{error.strerror}", _ADVICE.get(error.errno or 0, ""))
+            raise typer.Exit(1) from error
+        except MemoryError as error:
+            _show_error("there is no memory for more", "Is `ulimit -v` set?")
+            raise typer.Exit(1) from error
+
+
+_ADVICE = {
+    errno.EMFILE: "Raise `ulimit -n`.",
+    errno.ENFILE: "This host has too many open files.",
+    errno.ENOMEM: "There is no memory for more: is `ulimit -v` set?",
+    errno.EAGAIN: "There are too many processes: raise `ulimit -u`.",
+    errno.ENOSPC: "Make room on its file system.",
+    errno.EFBIG: "Raise `ulimit -f`.",
+}
+
+
+def _show_error(message: str, advice: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("\n[bold red]error:[/] ", end="")
+    console.print(message, markup=False)
+    if advice:
+        console.print(f"What to do: {advice}", markup=False)
 
 
 app = typer.Typer(
@@ -412,8 +437,10 @@ def main() -> None:
         app.command("exec", context_settings={"allow_interspersed_args": False})(exec_)
     if wanted not in ("setup", "doctor", "image", "kernel", "exec"):
         from .bench.cli import bench
+        from .selftest.cli import selftest
         from .validation.cli import validate
 
         app.command()(bench)
+        app.command()(selftest)
         app.command()(validate)
     app()

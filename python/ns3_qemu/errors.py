@@ -43,6 +43,10 @@ class StepError(Ns3QemuError):
         self.log = log
 
 
+class CacheError(Ns3QemuError):
+    """The cache cannot be written."""
+
+
 class AptError(Ns3QemuError):
     """The machine's package sources do not give what is needed."""
 

@@ -483,10 +483,17 @@ class _Plan:
             archive=archive,
         ).key()
 
+    def _check_kernel(self, copy: Path) -> None:
+        """Raise ImageError if the kernel is not the one that was fetched: the image says it is."""
+        if hashlib.sha256(copy.read_bytes()).hexdigest() != self.manifest.kernel_sha256:
+            message = f"the kernel {self._bzimage} has changed since it was fetched"
+            raise ImageError(message, f"Remove {self._bzimage.parent}, then it is fetched anew.")
+
     def build(self, result: Path, final: Path, steps: Steps) -> None:
         """Write the image into `result`, which is going to be `final`."""
         with steps.step("image", f"Building the image {final.name}: {self.manifest.kernel_name}"):
             shutil.copyfile(self._bzimage, result / "kernel")
+            self._check_kernel(result / "kernel")
             with (result / "initramfs").open("wb") as file:
                 file.writelines(cpio.blocks(self._entries))
             boot = ("-kernel", str(final / "kernel"), "-initrd", str(final / "initramfs"))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from . import bottleneck
+from . import bottleneck, simulation
 from .results import RunReport, RunResults, analyse, run_table, write_results
 from .results.files import sha256
 from .scenario import Scenario
@@ -105,7 +105,9 @@ def _simulate(
         bar.refresh()
 
         def on_progress(simulated: float) -> None:
-            bar.update(task, description="simulating", completed=simulated, refresh=True)
+            turn = simulation.turn()
+            description = f"waiting for {turn}" if turn else "simulating"
+            bar.update(task, description=description, completed=simulated, refresh=True)
 
         if pause is not None:
             pause.suspend, pause.resume = bar.stop, bar.start

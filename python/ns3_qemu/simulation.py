@@ -3,9 +3,12 @@
 
 import atexit
 import contextlib
+import fcntl
 import os
+import stat
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -184,12 +187,21 @@ def guard(function: Callable[..., object]) -> Callable[..., None]:
     return guarded
 
 
+def turn() -> str:
+    """Return the name of the machine that keeps its turn for long just now, or "".
+
+    To be asked within `progress` of `Run`.
+    """
+    return str(load().RunMonitor.GetTurn())
+
+
 def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
     progress: Callable[[float], object] | None = None, interval: float = 0.1
 ) -> None:
     """Run the simulation; the same as `ns.Simulator.Run()`, with errors and progress in Python.
 
-    `progress` gets the simulated time in seconds, at most once in `interval` seconds of wall time.
+    `progress` gets the simulated time in seconds, at most once in `interval` seconds of wall time,
+    also in the midst of a machine's turn that takes long. It is to look, and not to touch.
     It may be called again after a run that has been stopped, and goes on from there.
 
     Raises VmError with a diagnosis if a machine fails, KeyboardInterrupt on Ctrl-C, and what a
@@ -206,18 +218,81 @@ def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
         function()
     # Kept until the end: C++ holds on to it without telling Python that it does.
     report = guard(progress) if progress else ns.RunMonitor.Progress()
-    ns.RunMonitor.SetProgress(report, interval)
+    _set_progress(report, interval)
     ns.RunMonitor.ForgetInterrupt()
     _running = True
     try:
-        ns.Simulator.Run()
+        try:
+            ns.Simulator.Run()
+        finally:
+            # Ctrl-C during the run is raised here, where Python runs again, and not in the midst of
+            # a call of C++.
+            time.sleep(0)
     except cppyy.gbl.std.exception as error:
-        # cppyy puts the C++ function and the exception's type before what the exception says.
-        raise VmError(str(error).partition(": ")[2]) from None
+        raise VmError(_said(error)) from None
     finally:
         _running = False
-        ns.RunMonitor.SetProgress(ns.RunMonitor.Progress(), interval)
+        _set_progress(ns.RunMonitor.Progress(), interval)
         failures = _failures.copy()
         _failures.clear()
     if failures:
         raise failures[0]
+    _check_room()
+
+
+def destroy() -> None:
+    """Destroy the simulation, as `ns.Simulator.Destroy()`.
+
+    Raises VmError if what has been recorded could not be written.
+    """
+    ns = load()
+    import cppyy
+
+    try:
+        ns.Simulator.Destroy()
+    except cppyy.gbl.std.exception as error:
+        raise VmError(_said(error)) from None
+
+
+def _said(error: BaseException) -> str:
+    """Return what an exception of C++ says: before it, cppyy puts function and type."""
+    return str(error).partition(": ")[2]
+
+
+def _set_progress(report: object, interval: float) -> None:
+    """Say to whom the run reports.
+
+    While it turns a function of Python into one of C++, cppyy takes whatever a signal's handler
+    raises for a sign that it cannot be done.
+    """
+    monitor = load().RunMonitor
+    try:
+        monitor.SetProgress(report, interval)
+    except TypeError:
+        monitor.SetProgress(report, interval)
+        raise KeyboardInterrupt from None
+
+
+_ROOM = 1 << 16
+"""Bytes: more than a capture's stream of ns-3 holds back."""
+
+
+def _check_room() -> None:
+    """Raise VmError if a file that this process writes is on a file system that is full.
+
+    ns-3 does not look whether its captures and traces are written: they would just end early.
+    """
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            number = int(link.name)
+            status = os.fstat(number)
+            writes = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+            if not (writes and stat.S_ISREG(status.st_mode) and status.st_nlink):
+                continue
+            room = os.fstatvfs(number)
+            if room.f_blocks and room.f_bavail * room.f_frsize < _ROOM:
+                message = (
+                    f"the file system of {link.readlink()} is full: what this run has recorded"
+                    " there may end before the simulation did"
+                )
+                raise VmError(message, "Make room there, and run it again.")

@@ -5,7 +5,9 @@
  */
 #include "qemu/osdep.h"
 #include "block/aio.h"
+#include "exec/cpu-common.h"
 #include "exec/cputlb.h"
+#include "exec/target_page.h"
 #include "exec/tb-flush.h"
 #include "hw/core/cpu.h"
 #include "qapi/error.h"
@@ -137,6 +139,56 @@ static void skip_idle_time(void)
     qatomic_set_i64(&timers_state.qemu_icount_bias, timers_state.qemu_icount_bias + delta);
     seqlock_write_unlock(&timers_state.vm_clock_seqlock, &timers_state.vm_clock_lock);
     qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL);
+}
+
+/* -- a look at the guest ------------------------------------------------------------------------ */
+
+/*
+ * Read what a look is for. Memory only, so that it has no effect, and by a walk through the guest's
+ * page tables that leaves no trace in them.
+ */
+static uint32_t look_at(CPUState *cpu, uint64_t address, uint8_t *data, uint32_t length)
+{
+    uint32_t found = 0;
+
+    while (found < length) {
+        vaddr at = address + found;
+        uint32_t offset = at & ~TARGET_PAGE_MASK;
+        uint32_t part = MIN(length - found, TARGET_PAGE_SIZE - offset);
+        hwaddr page = cpu_get_phys_page_debug(cpu, at & TARGET_PAGE_MASK);
+
+        if (page == -1 || cpu_physical_memory_is_io(page)) {
+            break;
+        }
+        cpu_physical_memory_read(page + offset, data + found, part);
+        found += part;
+    }
+    return found;
+}
+
+/*
+ * The simulator waits for long and wants to know for what. Between two translated blocks, where the
+ * guest is whole; which ones makes no difference to it.
+ */
+static void show_guest(void)
+{
+    uint32_t number;
+    SimLinkLook *look = sim_link_look(sim.link, &number);
+
+    if (look) {
+        look->pc = first_cpu->cc->get_pc(first_cpu);
+        look->instructions = instructions();
+        look->found = look_at(first_cpu, look->address, look->data,
+                              MIN(look->length, SIM_LINK_LOOK_MAX));
+        sim_link_looked(look, number);
+    }
+}
+
+static void on_look(int number)
+{
+    if (first_cpu) {
+        cpu_exit(first_cpu); /* leave the translated code; sim_clock_before_run() comes next */
+    }
 }
 
 /* -- turns -------------------------------------------------------------------------------------- */
@@ -476,6 +528,7 @@ void sim_clock_before_run(void)
     if (!sim_clock_enabled() || stopping() || sim.saving) {
         return;
     }
+    show_guest();
     if (!sim.said_hello) {
         sim.said_hello = true;
         sim_link_close_sandbox(sim.link);
@@ -595,11 +648,14 @@ static void sim_clock_shutdown(Notifier *notifier, void *data)
 
 bool sim_clock_attach(SimLink *link, Error **errp)
 {
+    struct sigaction look = { .sa_handler = on_look, .sa_flags = SA_RESTART };
+
     if (icount_enabled() != ICOUNT_PRECISE) {
         error_setg(errp, "a machine with a sim-link needs TCG and -icount shift=N");
         return false;
     }
     sim.link = link;
+    sigaction(SIM_LINK_LOOK_SIGNAL, &look, NULL);
     sim.limits = sim_link_limits(link);
     qemu_sem_init(&sim.drained, 0);
     sim.shutdown.notify = sim_clock_shutdown;

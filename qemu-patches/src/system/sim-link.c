@@ -169,7 +169,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
                       SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY |
-                      link->features |
+                      SIM_LINK_FEATURE_LOOK | link->features |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -223,6 +223,19 @@ bool sim_link_wait(SimLink *link, bool (*interrupted)(void))
 void sim_link_wake(SimLink *link)
 {
     futex_wake(&link->header->turn);
+}
+
+SimLinkLook *sim_link_look(SimLink *link, uint32_t *number)
+{
+    SimLinkLook *look = (SimLinkLook *)((uint8_t *)link->header + SIM_LINK_LOOK_OFFSET);
+
+    *number = qatomic_load_acquire(&look->asked);
+    return *number != look->answered ? look : NULL;
+}
+
+void sim_link_looked(SimLinkLook *look, uint32_t number)
+{
+    qatomic_store_release(&look->answered, number);
 }
 
 bool sim_link_command(SimLink *link, SimLinkCommand *command)

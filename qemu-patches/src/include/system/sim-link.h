@@ -77,6 +77,10 @@ bool sim_link_wait(SimLink *link, bool (*interrupted)(void));
 /* Wake a sim_link_wait() so that it asks @interrupted. Any thread. */
 void sim_link_wake(SimLink *link);
 
+/* A look that the simulator has asked for and not had, or NULL. It may be for any address. */
+SimLinkLook *sim_link_look(SimLink *link, uint32_t *number);
+/* It has been filled in. */
+void sim_link_looked(SimLinkLook *look, uint32_t number);
 /* Is there a region for a copy of this machine? */
 bool sim_link_can_copy(SimLink *link);
 /* In a copy: from now on the link is that of the copy. */

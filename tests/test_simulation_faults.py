@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What goes wrong around a run: it is told, in one sentence, and the run ends or goes on."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulation_tools import run_script
+
+SOURCE = Path(__file__).parent / "data" / "misdeeds.c"
+
+# Each simulation in a process of its own, whose parent has loaded ns-3.
+SCRIPT = r"""
+import multiprocessing, os, resource, signal
+from ns3_qemu import simulation
+
+fork = multiprocessing.get_context("fork")
+
+
+def said(run):
+    try:
+        run()
+    except BaseException as error:
+        return [type(error).__name__, str(error), ns.Simulator.Now().GetSeconds()]
+    return ["", "", ns.Simulator.Now().GetSeconds()]
+
+
+def no_delay():
+    "Two machines on a cable without any, and what never ends on it."
+    nodes = ns.NodeContainer()
+    nodes.Create(2)
+    devices = ns.SimpleNetDeviceHelper().Install(nodes)
+    qemu = helper()
+    qemu.SetAttribute("TurnsAtOnce", ns.UintegerValue(2000))
+    for i, address in enumerate((CLIENT, SERVER)):
+        vm = machine(qemu, nodes.Get(i), devices.Get(i), address)
+        vm.WriteFile("/misdeeds", Path("misdeeds").read_bytes(), 0o755)
+    ns3_qemu.Program(nodes.Get(1), ["/misdeeds", "play"])
+    ns3_qemu.Program(nodes.Get(0), ["/misdeeds", "play", SERVER], start=1)
+    ns.Simulator.Stop(ns.Seconds(5))
+    return said(ns3_qemu.Run)
+
+
+def one_machine(**attributes):
+    nodes, devices = point_to_point()
+    qemu = helper()
+    for name, value in attributes.items():
+        qemu.SetAttribute(name, value)
+    vm = machine(qemu, nodes.Get(0), devices.Get(0), CLIENT)
+    native(nodes.Get(1), devices.Get(1), SERVER)
+    ns.Simulator.Stop(ns.Seconds(5))
+    return qemu, vm, nodes, devices
+
+
+def waited_for():
+    "QEMU is stopped in its turn; who is told of progress lets it go on."
+    _, vm, nodes, _ = one_machine()
+    turns = set()
+
+    def on_progress(time):
+        if turn := simulation.turn():
+            turns.add((turn, time))
+            os.kill(vm.GetPid(), signal.SIGCONT)
+
+    ns3_qemu.at(1, lambda: os.kill(vm.GetPid(), signal.SIGSTOP))
+    return [said(lambda: ns3_qemu.Run(on_progress, interval=0)), sorted(turns)]
+
+
+def too_long():
+    _, vm, _, _ = one_machine(Watchdog=ns.TimeValue(ns.MilliSeconds(1)),
+                              WatchdogFails=ns.BooleanValue(True))
+    ns3_qemu.at(1, lambda: os.kill(vm.GetPid(), signal.SIGSTOP))
+    return said(ns3_qemu.Run)
+
+
+def full(name):
+    "A file cannot grow: as on a file system that is full."
+    qemu, vm, nodes, devices = one_machine(ConsoleLog=ns.StringValue("console.log"))
+    if name == "capture":
+        qemu.EnablePcap("capture.pcap", devices.Get(0), False, True)
+        ns.PingHelper(ns.Ipv4Address(SERVER).ConvertTo()).Install(nodes.Get(0))
+    else:
+        ns3_qemu.at(1, lambda: vm.WriteFile("/dev/kmsg", "<0>Something."))
+    ns3_qemu.at(0.5, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100)))
+    ran = said(ns3_qemu.Run)
+    return [ran, said(simulation.destroy)]
+
+
+def interrupted_at_boot():
+    "Ctrl-C, as soon as there is a QEMU."
+    one_machine(Snapshot=ns.BooleanValue(False))
+    main = os.getpid()
+    if os.fork() == 0:
+        children = Path(f"/proc/{main}/task/{main}/children")
+        while not any(
+            b"qemu-system" in Path(f"/proc/{child}/cmdline").read_bytes()
+            for child in children.read_text().split()
+        ):
+            os.sched_yield()
+        os.kill(main, signal.SIGINT)
+        os._exit(0)
+    ran = said(ns3_qemu.Run)
+    ns.Simulator.Destroy()
+    return ran
+
+
+def unwritable():
+    qemu, vm, nodes, devices = one_machine()
+    return said(lambda: qemu.EnablePcap("no/such/directory", devices.Get(0), False, True))
+
+
+def descriptors():
+    one_machine()
+    number = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
+    return said(ns3_qemu.Run)
+
+
+for function, *arguments in (
+    (no_delay,), (waited_for,), (too_long,), (full, "capture"), (full, "console"),
+    (interrupted_at_boot,), (unwritable,), (descriptors,),
+):
+    with fork.Pool(1) as pool:
+        RESULT[" ".join((function.__name__, *arguments))] = pool.apply(function, arguments)
+finish()
+"""
+
+
+@pytest.fixture(scope="module")
+def result(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    directory = tmp_path_factory.mktemp("faults")
+    program = directory / "misdeeds"
+    subprocess.run(["musl-gcc", "-static", "-Os", "-o", program, SOURCE], check=True)
+    done = run_script(SCRIPT, vm_image, directory)
+    assert done.status == 0, done.errors
+    return done.result
+
+
+def test_frames_that_go_round_without_a_delay_end_the_run(result: dict[str, Any]):
+    kind, text, now = result["no_delay"]
+    assert (kind, now) == ("VmError", 1)
+    assert "it has had 2000 turns at this one simulated time, the last with 1 frame(s)" in text
+    assert "TurnsAtOnce" in text
+
+
+def test_progress_tells_which_machine_keeps_its_turn(result: dict[str, Any]):
+    ran, turns = result["waited_for"]
+    assert ran == ["", "", 5]
+    ((name, time), *_) = turns
+    assert name == "node0"
+    assert time >= 1
+
+
+def test_a_long_turn_ends_the_run_if_it_is_to(result: dict[str, Any]):
+    kind, text, now = result["too_long"]
+    assert kind == "VmError"
+    assert 1 <= now < 5
+    assert "VM 'node0' failed at simulated time" in text
+    assert "is stopped: SIGCONT lets it go on." in text
+
+
+@pytest.mark.parametrize("what", ["capture", "console"])
+def test_a_file_that_does_not_grow_ends_the_run(result: dict[str, Any], what: str):
+    ran, destroyed = result[f"full {what}"]
+    names = {"capture": "the capture 'capture.pcap'", "console": "the console log 'console.log'"}
+    kind, text, _ = ran if what == "console" else destroyed
+    assert kind == "VmError"
+    assert f"cannot write {names[what]}: File too large" in text
+
+
+def test_ctrl_c_while_machines_boot_is_ctrl_c(result: dict[str, Any]):
+    assert result["interrupted_at_boot"] == ["KeyboardInterrupt", "", 0]
+
+
+def test_a_capture_that_cannot_be_made_is_named(result: dict[str, Any]):
+    _, text, _ = result["unwritable"]
+    assert "cannot write the capture 'no/such/directory': No such file or directory" in text
+
+
+def test_a_machine_for_which_there_is_no_descriptor_is_named(result: dict[str, Any]):
+    kind, text, now = result["descriptors"]
+    assert (kind, now) == ("VmError", 0)
+    assert "VM 'node0'" in text
+    assert "Too many open files; raise `ulimit -n`" in text
