@@ -81,10 +81,9 @@ class GuestTcpInfoTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ(info.cwnd, 30, "tcpi_snd_cwnd");
         NS_TEST_ASSERT_MSG_EQ(info.totalRetrans, 7, "tcpi_total_retrans");
         raw.resize(103);
-        NS_TEST_ASSERT_MSG_EQ(
-            Thrown<VmError>([&]() { GuestTcpInfo::Parse(raw); }).empty(),
-            false,
-            "one byte too few");
+        NS_TEST_ASSERT_MSG_EQ(Thrown<VmError>([&]() { GuestTcpInfo::Parse(raw); }).empty(),
+                              false,
+                              "one byte too few");
     }
 };
 
