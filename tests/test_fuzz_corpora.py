@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the fuzz targets begin with, and what they have found, is read without a sanitizer's word."""
+"""What the fuzz targets begin with, and what they found, is read without complaint."""
 
 import subprocess
 from pathlib import Path

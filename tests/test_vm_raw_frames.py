@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Frames that a guest's program makes, past all protocols: they leave as they are, or not at all."""
+"""Frames that a guest's program makes, past all protocols: they leave as they are or not."""
 
 import subprocess
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_a_raw_frame_leaves_as_it_is_or_not_at_all(
     vm.run_until(vm.time + 2 * SECOND)
     assert vm.take_exits() == [(process, 0, 0)]
     taken = int(b"".join(data for _, stream, data in vm.take_output() if stream == 1))
-    # A kernel takes none that is no frame, nor one that is longer than the MTU, but for a tag's 4 bytes.
+    # A kernel takes none without a header, nor one longer than the MTU, but for a tag's 4 bytes.
     sendable = [
         frame
         for frame in made(first, last)

@@ -69,7 +69,6 @@ def attempt(double: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> At
         ("fork", "57 (fork)"),
         ("clone", "56 (clone)"),
         ("make a thread", "56 (clone)"),
-        ("remove a file", "87 (unlink)"),
         ("trace the simulator", "101 (ptrace)"),
         ("kill the simulator", "62 (kill)"),
         ("kill its thread", "234 (tgkill)"),
@@ -101,6 +100,7 @@ def test_a_forbidden_system_call_ends_qemu_and_is_named(attempt: Attempt, what: 
         ("read a file", "EACCES"),
         ("write a file", "EACCES"),
         ("make a file", "EACCES"),
+        ("remove a file", "EACCES"),
         ("its own memory", "EACCES"),
         ("clone3", "ENOSYS"),
     ],
@@ -186,7 +186,7 @@ def test_a_machine_has_what_turns_need_and_no_more(boot: Callable[..., Vm]):
 def test_a_machine_holds_only_files_of_its_image_and_what_is_its_own(boot: Callable[..., Vm]):
     vm = boot()
     for entry in Path(f"/proc/{vm.pid}/fd").iterdir():
-        target = os.readlink(entry)
+        target = str(entry.readlink())
         if re.match(r"/memfd:|anon_inode:|/dev/null$", target):
             continue
         flags = int(
@@ -201,11 +201,10 @@ def test_a_machine_holds_only_files_of_its_image_and_what_is_its_own(boot: Calla
         assert flags & os.O_ACCMODE == os.O_RDONLY, target
 
 
-def test_a_machine_that_is_saved_is_in_a_sandbox_too(
-    vm_machine: VmImage, tmp_path: Path, boot: Callable[..., Vm]
-):
+def test_a_machine_can_be_saved_and_end_in_its_sandbox(vm_machine: VmImage, tmp_path: Path):
     vm = Vm(vm_machine, snapshots=str(tmp_path / "snapshots"))
     vm.finish_boot()
     assert status(Path(f"/proc/{vm.pid}"))["Seccomp"] == "2"
     vm.run_until(1_000_000_000)
     vm.end()
+    assert vm.exit == "exited with status 0"

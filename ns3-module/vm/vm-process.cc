@@ -15,6 +15,7 @@
 #include <fstream>
 #include <poll.h>
 #include <pthread.h>
+#include <string_view>
 #include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -36,11 +37,19 @@ constexpr off_t MESSAGES_MAX = 4096;
 constexpr int FREE_FD = 10;
 
 /*
+ * QEMU computes FSIN, FCOS, FSINCOS and FPTAN with the host's libm, which takes other code, with
+ * other last bits, where the CPU has FMA. All VMs get what every CPU can do, so that a guest's
+ * results are the same on another machine. It is not what a turn's time goes into.
+ */
+constexpr char TUNABLES[] = "GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-FMA4";
+
+/*
  * In the child, between fork and exec: only calls that are safe there. Reports by its exit status,
  * the reason goes to the output that the parent keeps.
  */
 [[noreturn]] void
 RunChild(char* const* argv,
+         char* const* environment,
          int* descriptors,
          int count,
          int outputFd,
@@ -94,7 +103,7 @@ RunChild(char* const* argv,
     }
     /* Nothing else is inherited; the copies above are closed here, too. */
     syscall(SYS_close_range, VmProcess::LINK_FD + count, ~0U, 0);
-    execv(argv[0], argv);
+    execve(argv[0], argv, environment);
     const char* reason = std::strerror(errno);
     (void)!write(STDERR_FILENO, "cannot be executed: ", 20);
     (void)!write(STDERR_FILENO, reason, std::strlen(reason));
@@ -117,6 +126,24 @@ GetUsualCause(int number)
     default:
         return "";
     }
+}
+
+/* What a VM's process has for an environment: this one's, with the above. */
+std::vector<char*>
+GetEnvironment()
+{
+    const std::string_view name(TUNABLES, std::strchr(TUNABLES, '=') + 1 - TUNABLES);
+    std::vector<char*> environment;
+    for (char** variable = environ; *variable; variable++)
+    {
+        if (std::string_view(*variable).substr(0, name.size()) != name)
+        {
+            environment.push_back(*variable);
+        }
+    }
+    environment.push_back(const_cast<char*>(TUNABLES));
+    environment.push_back(nullptr);
+    return environment;
 }
 
 /* How many forks lie between this process and the one that was executed. */
@@ -158,12 +185,14 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments,
     {
         rules.emplace(*writable);
     }
+    const auto environment = GetEnvironment();
     const pid_t parent = getpid();
     m_forks = GetForks();
     m_pid = fork();
     if (m_pid == 0)
     {
         RunChild(argv.data(),
+                 environment.data(),
                  numbers.data(),
                  static_cast<int>(numbers.size()),
                  m_outputFd,

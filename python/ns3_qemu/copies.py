@@ -85,7 +85,7 @@ class Copy:
     def close(self) -> None:
         """End the copy."""
         if self._copy is not None:
-            self._copy.reset()  # the pointer of C++
+            self._copy.__smartptr__().reset()  # C++ lets go of it now, Python sometime
             self._copy = None
 
     def __enter__(self) -> Self:

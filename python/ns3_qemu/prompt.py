@@ -284,15 +284,15 @@ def _child() -> Iterator[bool]:
         raise OSError(message)
 
 
-def _captures() -> dict[int, Path]:
-    """Return the captures that this process writes, by their file descriptors."""
+def _open_files() -> dict[int, Path]:
+    """Return what this process has open besides its standard streams, by file descriptors."""
     found = {}
     for link in Path("/proc/self/fd").iterdir():
         try:
             path = link.readlink()
         except OSError:
             continue  # it was that of the directory itself
-        if path.suffix == ".pcap" and path.is_file():
+        if int(link.name) > 2:
             found[int(link.name)] = path
     return found
 
@@ -303,15 +303,20 @@ def _write_captures(directory: Path) -> list[Path]:
     ns-3 keeps the last packets of a capture in memory. A child process has them, too: there they
     go into a copy of the file.
     """
-    files = {fd: (path, directory / path.name) for fd, path in _captures().items()}
+    files = {
+        fd: (path, directory / path.name)
+        for fd, path in _open_files().items()
+        if path.suffix == ".pcap" and path.is_file()
+    }
     if not files:
         return []
     ns = load()
     with _child() as is_child:
         if is_child:
             null = os.open(os.devnull, os.O_WRONLY)
-            for stream in (1, 2):
-                os.dup2(null, stream)
+            # What other files have in memory is not to be written twice.
+            for fd in (1, 2, *(_open_files().keys() - {null})):
+                os.dup2(null, fd)
             for fd, (path, target) in files.items():
                 shutil.copyfile(path, target)
                 os.dup2(os.open(target, os.O_WRONLY | os.O_APPEND), fd)

@@ -154,9 +154,9 @@ def _key(version: str, digest: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def find(cache: Cache) -> Qemu | None:
-    """Return the newest QEMU in the cache that is built with the present patches."""
-    digest = Patches.find().digest()
+def find(cache: Cache, patches: Patches | None = None) -> Qemu | None:
+    """Return the newest QEMU in the cache that is built with the present patches, or with these."""
+    digest = (patches or Patches.find()).digest()
     manifests = {}
     for file in cache.qemu.glob("*/manifest.json"):
         manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
@@ -165,14 +165,16 @@ def find(cache: Cache) -> Qemu | None:
     return manifests[apt.newest(manifests)] if manifests else None
 
 
-def ensure(cache: Cache, steps: Steps, *, refresh: bool = False) -> Qemu:
-    """Return the patched QEMU, and build it if it is not in the cache.
+def ensure(
+    cache: Cache, steps: Steps, *, refresh: bool = False, patches: Patches | None = None
+) -> Qemu:
+    """Return the patched QEMU, and build it if it is not in the cache. `patches`: other ones.
 
     Raises StepError (which step, its log, what to do) or ToolchainError.
     """
-    qemu = None if refresh else find(cache)
+    patches = patches or Patches.find()
+    qemu = None if refresh else find(cache, patches)
     if qemu is None:
-        patches = Patches.find()
         download = _ensure_download(cache, steps, refresh=refresh)
         manifest = msgspec.json.decode((download / "manifest.json").read_bytes(), type=_Download)
         directory = cache.qemu / _key(manifest.version, patches.digest())

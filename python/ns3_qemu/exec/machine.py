@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import VmError
 from . import fetch, tap, toolbox
-from .errors import ExecError
+from .errors import FAILED, ExecError
 
 if TYPE_CHECKING:
     from .._vm import Vm
@@ -101,7 +102,8 @@ def run(
     """Run a command in a machine of an image, and end the machine.
 
     `show` gets what it writes, when it does: (1 or 2, data). `progress` gets the simulated time, in
-    ns, now and then. Raises VmError if the machine fails, or ExecError.
+    ns, now and then. Raises VmError if the machine cannot be had, or ExecError; one that fails
+    later is an outcome.
     """
     from .._vm import Vm, read_image
 
@@ -141,25 +143,35 @@ class _Run:
         self._outcome = Outcome(vm.relay.release)
         self._tests = tap.Reader()
         self._console = bytearray()
+        self._process = 0
 
     def run(self) -> Outcome:
-        self._call([toolbox.BUSYBOX, "sh", "-c", toolbox.INSTALL])
         outcome = self._outcome
-        outcome.status = self._execute()
-        outcome.time = self._vm.time
+        try:
+            self._call([toolbox.BUSYBOX, "sh", "-c", toolbox.INSTALL])
+            outcome.status = self._execute()
+            outcome.time = self._vm.time
+            self._fetch()
+        except VmError as error:
+            # What it has said until then is of use, and so are runs on other kernels.
+            self._take_output()
+            outcome.status = FAILED
+            outcome.remarks.append(str(error))
         outcome.tests = self._tests.end()
         if outcome.tests.failed and outcome.status == 0:
             outcome.status = TEST_FAILED
-        for path in self._command.get:
-            try:
-                outcome.files.update(fetch.unpack(path, self._call(fetch.command(path))))
-            except ExecError as error:
-                outcome.remarks.append(f"{path} cannot be brought back: {error.message}")
-                outcome.status = outcome.status or 1
         self._listen()
         outcome.console = bytes(self._console)
         self._look_for_faults()
         return outcome
+
+    def _fetch(self) -> None:
+        for path in self._command.get:
+            try:
+                self._outcome.files.update(fetch.unpack(path, self._call(fetch.command(path))))
+            except ExecError as error:
+                self._outcome.remarks.append(f"{path} cannot be brought back: {error.message}")
+                self._outcome.status = self._outcome.status or 1
 
     def _execute(self) -> int:
         """Run the command to its end; return its status."""
@@ -173,14 +185,13 @@ class _Run:
             )
         except OSError as error:
             return self._not_started(error)
+        self._process = process
         with contextlib.suppress(OSError):  # it has ended already, and reads nothing
             if command.input:
                 vm.relay.write_process(process, command.input)
             vm.relay.close_process_input(process)
         while True:
-            for number, stream, data in vm.take_output():
-                if number == process:
-                    self._take(stream, data)
+            self._take_output()
             for number, code, sign in vm.take_exits():
                 if number == process:
                     return 128 + sign if sign else code
@@ -193,6 +204,11 @@ class _Run:
             vm.run_until_heard(command.time_limit, _TURNS)
             self._listen()
             self._progress(vm.time)
+
+    def _take_output(self) -> None:
+        for process, stream, data in self._vm.take_output():
+            if process == self._process:
+                self._take(stream, data)
 
     def _take(self, stream: int, data: bytes) -> None:
         if stream == OUT:

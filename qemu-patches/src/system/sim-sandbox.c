@@ -156,8 +156,8 @@ static const Rule rules[] = {
 };
 
 /*
- * Libraries and messages try these, and go on without: glibc the number of CPUs, QEMU the name of
- * who sends it a signal. glibc knows then to use clone() in place of the call whose arguments a
+ * Libraries and QEMU try these, and go on without: for the number of CPUs, for the name of who sends
+ * a signal, to remove a socket in the end. glibc knows then to use clone() in place of the call whose arguments a
  * filter cannot see.
  */
 static const struct {
@@ -166,7 +166,7 @@ static const struct {
 } failing[] = {
     { SYS_openat, EACCES },     { SYS_open, EACCES },       { SYS_newfstatat, EACCES },
     { SYS_stat, EACCES },       { SYS_access, EACCES },     { SYS_readlink, EACCES },
-    { SYS_clone3, ENOSYS },
+    { SYS_unlink, EACCES },     { SYS_unlinkat, EACCES },   { SYS_clone3, ENOSYS },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
