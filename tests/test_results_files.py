@@ -80,8 +80,9 @@ def test_a_damaged_compressed_list_is_refused(tmp_path):
         files.read_packets(path)
 
 
-def test_what_is_no_summary_is_refused(tmp_path):
-    (tmp_path / "summary.json").write_text('{"name": 1}')
+@pytest.mark.parametrize("content", [b'{"name": 1}', b'{"name": "\xf2"}', b""])
+def test_what_is_no_summary_is_refused(tmp_path, content: bytes):
+    (tmp_path / "summary.json").write_bytes(content)
     with pytest.raises(ResultError, match="no summary of a run"):
         files.read_summary(tmp_path / "summary.json")
 

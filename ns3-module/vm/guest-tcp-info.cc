@@ -3,8 +3,9 @@
  */
 #include "guest-tcp-info.h"
 
+#include "vm-error.h"
+
 #include <cstring>
-#include <stdexcept>
 #include <string>
 
 namespace ns3qemu
@@ -15,8 +16,7 @@ GuestTcpInfo::Parse(const std::vector<uint8_t>& raw)
 {
     if (raw.size() < SIZE)
     {
-        throw std::invalid_argument("struct tcp_info has only " + std::to_string(raw.size()) +
-                                    " bytes");
+        throw VmError("the guest's struct tcp_info has only " + std::to_string(raw.size()) + " bytes");
     }
     const auto word = [&raw](size_t offset) {
         uint32_t value;

@@ -38,7 +38,7 @@ struct GuestTcpInfo
 
     /**
      * @param raw what getsockopt(IPPROTO_TCP, TCP_INFO) gave in the guest
-     * @throw std::invalid_argument if it is too short
+     * @throw VmError if it is too short
      */
     static GuestTcpInfo Parse(const std::vector<uint8_t>& raw);
 };

@@ -85,7 +85,7 @@ def read_summary(path: Path) -> Summary:
     """Read a summary.json that `write_summary` wrote."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Summary)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         message = f"{path}: no summary of a run: {error}"
         raise ResultError(message) from None
 
@@ -109,7 +109,7 @@ def read_handshake(path: Path, start_ns: int) -> Handshake:
     """
     try:
         header = msgspec.json.decode(path.read_bytes(), type=_Header)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         message = f"{path}: no summary of a run: {error}"
         raise ResultError(message) from None
     return Handshake(
