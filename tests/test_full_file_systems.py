@@ -43,7 +43,7 @@ def write_much(result: Path, _work: Path) -> None:
 
 def test_a_cache_without_room_keeps_nothing(mount: Callable[..., Path]):
     cache = Cache(mount("size=64k"))
-    with pytest.raises(CacheError, match="cannot write to the cache: .*No space left") as failed:
+    with pytest.raises(CacheError, match=r"cannot write to the cache: .*No space left") as failed:
         cache.produce(cache.images / "image", write_much)
     assert "image prune" in failed.value.advice
     assert not cache.images.exists()

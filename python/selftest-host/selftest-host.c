@@ -199,6 +199,14 @@ sigaction(int number, const struct sigaction* restrict action, struct sigaction*
     return NextSigaction(number, g_masked && number == SIGSEGV ? NULL : action, before);
 }
 
+EXPORT sighandler_t
+signal(int number, sighandler_t handler)
+{
+    const struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    struct sigaction before = {.sa_handler = SIG_DFL};
+    return sigaction(number, &action, &before) == 0 ? before.sa_handler : SIG_ERR;
+}
+
 /** @return whether CPUID shows another CPU: 1, or 0. */
 EXPORT int
 ns3_qemu_selftest_cpu(void)

@@ -69,8 +69,11 @@ def _witness(order: Order, qemu_preloaded: bool | None) -> dict[str, Any]:
 
 
 def _is_preloaded(run: Run) -> bool | None:
-    """Say whether the machines are shown what this process is shown; None if there is none."""
-    maps = [Path(f"/proc/{machine.GetPid()}/maps").read_text() for machine in run.machines]
+    """Say whether the machines are shown what this process is shown; None if it is not known."""
+    try:
+        maps = [Path(f"/proc/{machine.GetPid()}/maps").read_text() for machine in run.machines]
+    except PermissionError:  # they are another user's by then
+        return None
     return all("libns3-qemu-selftest-host.so" in text for text in maps) if maps else None
 
 

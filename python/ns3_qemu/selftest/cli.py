@@ -77,11 +77,13 @@ def selftest(
 ) -> None:
     """Try on this machine what is promised.
 
+    All of it is 360 runs, each of 2 to 5 s of CPU time. Ctrl-C shows what there is by then.
+
     The last line of --reproducibility is the same on another machine if all results are.
     """
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     work = Path(tempfile.mkdtemp(prefix="ns3-qemu-selftest-"))
-    failed = False
+    failed = interrupted = False
     try:
         always = repeats or (1 if circumstance else 10)
         everywhere = circumstances(always, work)
@@ -102,13 +104,14 @@ def selftest(
             jobs=jobs or len(os.sched_getaffinity(0)),
         )
         failed = _carry_out(suite, console)
+        interrupted = suite.interrupted
         if json is not None:
             report.write(json, suite)
     finally:
         if not failed:
             shutil.rmtree(work)
-    if failed:
-        raise typer.Exit(1)
+    if failed or interrupted:
+        raise typer.Exit(1 if failed else 130)
 
 
 def _chosen(option: str, names: list[str] | None, there: Sequence[_T]) -> list[_T]:
@@ -152,7 +155,9 @@ def _carry_out(suite: Suite, console: Console) -> bool:
         where = f"{problem.configuration}, {problem.circumstance}"
         console.print(f"[bold red]error:[/] {where}: ", end="")
         console.print(problem.text, markup=False, soft_wrap=True)
-    if not suite.problems:
+    if suite.interrupted:
+        console.print("[bold]Interrupted: the rest was not tried.[/]")
+    elif not suite.problems:
         console.print(report.line(suite), markup=False, soft_wrap=True)
     return bool(suite.problems)
 

@@ -75,6 +75,7 @@ class Suite:
     problems: list[Problem] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     """Why, by the name of a configuration or circumstance."""
+    interrupted: bool = False
     images: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
     """Of images, by name."""
@@ -105,7 +106,7 @@ class Suite:
         self.circumstances = [c for c in self.circumstances if c.name not in self.left_out]
 
     def run(self) -> None:
-        """Make all runs. Ctrl-C ends it; what there is by then is kept."""
+        """Make all runs. Ctrl-C or SIGTERM ends it, with what there is by then."""
         plain, *others = self.circumstances
         another = Circumstance(OTHER_RUN, "", settings={"run": 2})
         groups = [
@@ -116,11 +117,13 @@ class Suite:
         with ThreadPoolExecutor(self.jobs) as pool:
             try:
                 list(pool.map(self._runs_in, groups))
-            except BaseException:
+            except BaseException as error:
                 self._over.set()
                 for process in list(self._running):
                     process.kill()
-                raise
+                if not isinstance(error, KeyboardInterrupt | SystemExit):
+                    raise
+                self.interrupted = True
 
     def _runs_in(self, together: Sequence[Circumstance]) -> None:
         """Make the runs of circumstances that have a process in common, that of the first."""
@@ -192,6 +195,8 @@ class Suite:
             stops = self._carry_out(process, order, stopped=circumstance.stopped)
             outcome = _outcome(configuration, circumstance, place, stops)
         except _FailedError as error:
+            if self._over.is_set():
+                return
             tail = _tail(place / "errors") or _tail(where / "process.log")
             outcome = Outcome(
                 configuration=configuration.name,

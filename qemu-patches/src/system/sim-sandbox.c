@@ -112,10 +112,12 @@ static const Rule rules[] = {
     { SYS_fcntl, 0, EQUAL, 1, 3 /* F_GETFL */ },
     { SYS_fcntl, 0, EQUAL, 1, 4 /* F_SETFL */ },
 
-    /* Saving: migration has threads, and a copy of the descriptor of its file. */
+    /* Threads: a migration's, a monitor's, and the one of QEMU's RCU that a copy begins with. */
     { SYS_clone, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS | SIM_SANDBOX_COPIES, WITH, 0, THREAD },
-    { SYS_set_robust_list, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
     { SYS_rseq, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS | SIM_SANDBOX_COPIES },
+
+    /* Saving: a copy of the descriptor of its file. */
+    { SYS_set_robust_list, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
     { SYS_prctl, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS, EQUAL, 0, PR_SET_NAME },
     { SYS_fcntl, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS, EQUAL, 1, 1030 /* F_DUPFD_CLOEXEC */ },
     { SYS_dup, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
