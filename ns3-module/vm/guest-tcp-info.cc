@@ -16,7 +16,8 @@ GuestTcpInfo::Parse(const std::vector<uint8_t>& raw)
 {
     if (raw.size() < SIZE)
     {
-        throw VmError("the guest's struct tcp_info has only " + std::to_string(raw.size()) + " bytes");
+        throw VmError("the guest's struct tcp_info has only " + std::to_string(raw.size()) +
+                      " bytes");
     }
     const auto word = [&raw](size_t offset) {
         uint32_t value;
