@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What goes wrong around a run: it is told, in one sentence, and the run ends or goes on."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulation_tools import run_script
+
+SOURCE = Path(__file__).parent / "data" / "misdeeds.c"
 
 # Each simulation in a process of its own, whose parent has loaded ns-3.
 SCRIPT = r"""
@@ -49,8 +52,32 @@ def waited_for():
     return [said(lambda: ns3_qemu.Run(on_progress, interval=0)), sorted(turns)]
 
 
-def full():
+def no_delay():
+    "Two machines on a cable without any, and what never ends on it."
+    nodes = ns.NodeContainer()
+    nodes.Create(2)
+    devices = ns.SimpleNetDeviceHelper().Install(nodes)
+    qemu = helper()
+    qemu.SetAttribute("TurnsAtOnce", ns.UintegerValue(300))
+    for i, address in enumerate((CLIENT, SERVER)):
+        vm = machine(qemu, nodes.Get(i), devices.Get(i), address)
+        vm.WriteFile("/misdeeds", Path("misdeeds").read_bytes(), 0o755)
+    ns3_qemu.Program(nodes.Get(1), ["/misdeeds", "play"])
+    ns3_qemu.Program(nodes.Get(0), ["/misdeeds", "play", SERVER], start=1)
+    ns.Simulator.Stop(ns.Seconds(5))
+    return said(ns3_qemu.Run)
+
+
+def full_console():
     "A file cannot grow: as on a file system that is full."
+    _, vm, nodes, _ = one_machine(ConsoleLog=ns.StringValue("console.log"))
+    ns3_qemu.at(0.5, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50)))
+    ns3_qemu.Program(nodes.Get(0), ["/misdeeds", "complain"], start=1)
+    vm.WriteFile("/misdeeds", Path("misdeeds").read_bytes(), 0o755)
+    return said(ns3_qemu.Run)
+
+
+def full_capture():
     qemu, vm, nodes, devices = one_machine()
     qemu.EnablePcap("capture.pcap", devices.Get(0), False, True)
     ns.PingHelper(ns.Ipv4Address(SERVER).ConvertTo()).Install(nodes.Get(0))
@@ -89,21 +116,31 @@ def descriptors():
     return said(ns3_qemu.Run)
 
 
-for function, *arguments in (
-    (waited_for,), (full,),
-    (interrupted_at_boot,), (unwritable,), (descriptors,),
+for function in (
+    no_delay, waited_for, full_console, full_capture,
+    interrupted_at_boot, unwritable, descriptors,
 ):
     with fork.Pool(1) as pool:
-        RESULT[" ".join((function.__name__, *arguments))] = pool.apply(function, arguments)
+        RESULT[function.__name__] = pool.apply(function)
 finish()
 """
 
 
 @pytest.fixture(scope="module")
 def result(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    done = run_script(SCRIPT, vm_image, tmp_path_factory.mktemp("faults"))
+    directory = tmp_path_factory.mktemp("faults")
+    program = directory / "misdeeds"
+    subprocess.run(["musl-gcc", "-static", "-Os", "-o", program, SOURCE], check=True)
+    done = run_script(SCRIPT, vm_image, directory)
     assert done.status == 0, done.errors
     return done.result
+
+
+def test_frames_that_go_round_without_a_delay_end_the_run(result: dict[str, Any]):
+    kind, text, now = result["no_delay"]
+    assert (kind, now) == ("VmError", 1)
+    assert "it has had 300 turns at this one simulated time, the last with 1 frame(s)" in text
+    assert "TurnsAtOnce" in text
 
 
 def test_progress_tells_which_machine_keeps_its_turn(result: dict[str, Any]):
@@ -114,8 +151,14 @@ def test_progress_tells_which_machine_keeps_its_turn(result: dict[str, Any]):
     assert time >= 1
 
 
+def test_a_console_log_that_does_not_grow_ends_the_run(result: dict[str, Any]):
+    kind, text, now = result["full_console"]
+    assert (kind, now) == ("VmError", 1)
+    assert "cannot write the console log 'console.log': File too large" in text
+
+
 def test_a_capture_that_does_not_grow_is_told_at_the_latest_at_the_end(result: dict[str, Any]):
-    _, (kind, text, _) = result["full"]
+    _, (kind, text, _) = result["full_capture"]
     assert kind == "VmError"
     assert "cannot write the capture 'capture.pcap': File too large" in text
 

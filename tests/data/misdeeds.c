@@ -4,7 +4,9 @@
  * What a guest's program may do to its machine. The argument says which.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,6 +94,38 @@ static int Write(void)
     return relay < 0;
 }
 
+/* An endless game over UDP with whoever does the same; the one with a second argument begins. */
+static int Play(const char* address)
+{
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(7)};
+    struct sockaddr_in own = peer;
+    int play = socket(AF_INET, SOCK_DGRAM, 0);
+    if (bind(play, (struct sockaddr*)&own, sizeof(own)) != 0)
+    {
+        return 1;
+    }
+    ssize_t length = 18;
+    socklen_t size = sizeof(peer);
+    if (address)
+    {
+        peer.sin_addr.s_addr = inet_addr(address);
+        (void)!sendto(play, buffer, 18, 0, (struct sockaddr*)&peer, size);
+    }
+    while ((length = recvfrom(play, buffer, 18, 0, (struct sockaddr*)&peer, &size)) > 0)
+    {
+        (void)!sendto(play, buffer, (size_t)length, 0, (struct sockaddr*)&peer, size);
+    }
+    return 1;
+}
+
+/* Have the kernel write a line to its console. */
+static int Complain(void)
+{
+    static const char line[] = "<0>A line of more bytes than the log of the console may have.\n";
+    int messages = open("/dev/kmsg", O_WRONLY);
+    return write(messages, line, sizeof(line) - 1) < 0;
+}
+
 int main(int argc, char** argv)
 {
     const char* what = argc > 1 ? argv[1] : "";
@@ -119,6 +153,14 @@ int main(int argc, char** argv)
     if (!strcmp(what, "write"))
     {
         return Write();
+    }
+    if (!strcmp(what, "play"))
+    {
+        return Play(argv[2]);
+    }
+    if (!strcmp(what, "complain"))
+    {
+        return Complain();
     }
     if (!strcmp(what, "off"))
     {
