@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ns3_qemu.cache import Cache, default_root
+from ns3_qemu.cache import Cache, default_root, read_manifest
+from ns3_qemu.errors import CacheError
+from ns3_qemu.headers import Manifest
 
 
 def left_over(cache: Cache) -> list[str]:
@@ -130,3 +132,11 @@ def test_what_is_removed_is_gone(cache: Cache) -> None:
     cache.remove(final)
     assert not final.exists()
     assert left_over(cache) == []
+
+
+@pytest.mark.parametrize("text", [b"", b'{"ns3": 1}', b'{"ns3": "\xff"}', b"[" * 5000])
+def test_a_damaged_manifest_is_named(tmp_path: Path, text: bytes):
+    (tmp_path / "manifest.json").write_bytes(text)
+    with pytest.raises(CacheError, match=r"manifest.json cannot be read") as failed:
+        read_manifest(tmp_path, Manifest)
+    assert str(tmp_path) in failed.value.advice

@@ -30,9 +30,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
+
+import msgspec
 
 from .errors import CacheError
+
+_T = TypeVar("_T")
 
 # What a file system says that takes no more, whatever is to be written.
 _REFUSALS = {
@@ -56,6 +60,19 @@ def default_root() -> Path:
     xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
     base = xdg if xdg.is_absolute() else Path.home() / ".cache"
     return base / "ns3-qemu"
+
+
+def read_manifest(directory: Path, kind: type[_T]) -> _T:
+    """Return what a directory of the cache was made from: its manifest.json.
+
+    Raises CacheError if that is damaged.
+    """
+    file = directory / "manifest.json"
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
+        message = f"{file} cannot be read: {error}"
+        raise CacheError(message, f"Have it made anew: rm -r {directory}") from error
 
 
 class Cache:

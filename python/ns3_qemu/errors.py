@@ -44,7 +44,7 @@ class StepError(Ns3QemuError):
 
 
 class CacheError(Ns3QemuError):
-    """The cache cannot be written."""
+    """The cache cannot be written, or what is in it is damaged."""
 
 
 class AptError(Ns3QemuError):

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from .cache import Cache
+from .cache import Cache, read_manifest
 from .steps import Step, Steps
 
 # By this variable cppyy can be told which precompiled header to take.
@@ -158,7 +158,7 @@ def _try(step: Step, header: Path) -> None:
 def _remove_outdated(cache: Cache, present: str) -> None:
     """Remove what was made for this ns-3 as it was before, and for one that has gone."""
     for file in cache.headers.glob("*/manifest.json"):
-        ns3 = Path(msgspec.json.decode(file.read_bytes(), type=Manifest).ns3)
+        ns3 = Path(read_manifest(file.parent, Manifest).ns3)
         if file.parent.name != present and (ns3 == _ns3() or not ns3.is_dir()):
             cache.remove(file.parent)
 

@@ -35,7 +35,7 @@ import msgspec
 
 from . import cpio, cpu, dates, kernel, module_store, names, packages, pruning, toolchain
 from . import disks as disk_files
-from .cache import Cache
+from .cache import Cache, read_manifest
 from .errors import ImageError
 from .image_spec import NICS, OPTIONS, ImageSpec
 from .overlay import Overlay, digests, printable
@@ -601,7 +601,7 @@ def _own_files(relay: bytes, modules: list[kernel.Module]) -> list[cpio.Entry]:
 def images(cache: Cache) -> dict[Path, Manifest]:
     """Return all images in the cache with what they are, by directory."""
     return {
-        file.parent: msgspec.json.decode(file.read_bytes(), type=Manifest)
+        file.parent: read_manifest(file.parent, Manifest)
         for file in sorted(cache.images.glob("*/manifest.json"))
     }
 

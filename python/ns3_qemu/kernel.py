@@ -27,7 +27,7 @@ import msgspec
 from elftools.elf.elffile import ELFFile
 
 from . import apt
-from .cache import Cache
+from .cache import Cache, read_manifest
 from .errors import KernelError
 from .steps import Steps
 
@@ -168,7 +168,7 @@ def _cached(cache: Cache, rest: str) -> Kernel | None:
     wanted, flavour = _flavour(rest)
     kernels = {}
     for file in cache.kernels.glob("*/manifest.json"):
-        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+        manifest = read_manifest(file.parent, Manifest)
         if wanted in (manifest.series, manifest.suite) and flavour == manifest.flavour:
             kernels[manifest.version] = _of_directory(file.parent, manifest)
     return kernels[apt.newest(kernels)] if kernels else None
@@ -235,7 +235,7 @@ def _fetch(cache: Cache, steps: Steps, wanted: str, flavour: str) -> Kernel:
 
     directory = cache.kernels / (version if flavour == _FLAVOURS[0] else f"{version}-{flavour}")
     cache.produce(directory, build, steps.waiting(f"Kernel {version}"))
-    manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest)
+    manifest = read_manifest(directory, Manifest)
     return _of_directory(directory, manifest)
 
 

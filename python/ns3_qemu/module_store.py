@@ -30,7 +30,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from .cache import Cache
+from .cache import Cache, read_manifest
 from .kernel import Kernel, Module, builtins, files, modinfo, normal
 from .steps import Steps
 
@@ -92,7 +92,7 @@ def find(cache: Cache, kernel: Kernel) -> Store | None:
 
 
 def _of(directory: Path) -> Store:
-    manifest = msgspec.json.decode((directory / "manifest.json").read_bytes(), type=_Manifest)
+    manifest = read_manifest(directory, _Manifest)
     return Store(directory / "store", manifest.sha256)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from . import apt, keystore
-from .cache import Cache
+from .cache import Cache, read_manifest
 from .errors import ImageError
 from .maintainer import Deeds
 from .steps import Steps
@@ -163,7 +163,7 @@ def _fetch(cache: Cache, steps: Steps, suite_name: str, name: str, version: str 
 
 
 def _manifest(directory: Path) -> _Manifest:
-    return msgspec.json.decode((directory / "manifest.json").read_bytes(), type=_Manifest)
+    return read_manifest(directory, _Manifest)
 
 
 def _needed(suite: apt.Suite, name: str, version: str) -> dict[str, str]:

@@ -39,7 +39,7 @@ def ensure(cache: Cache, words: Sequence[str], build: Callable[[], Path]) -> Pat
     file = (
         cache.recipes / hashlib.sha256(msgspec.json.encode([*words, str(Path.cwd())])).hexdigest()
     )
-    with contextlib.suppress(OSError, msgspec.DecodeError):
+    with contextlib.suppress(OSError, UnicodeDecodeError, msgspec.DecodeError):
         recipe = msgspec.json.decode(file.read_bytes(), type=_Recipe)
         directory = Path(recipe.directory)
         if directory.is_dir() and all(_stamp(p) == s for p, s in recipe.inputs.items()):

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from . import apt
-from .cache import Cache
+from .cache import Cache, read_manifest
 from .errors import ToolchainError
 from .steps import CommandError, Step, Steps
 
@@ -159,7 +159,7 @@ def find(cache: Cache, patches: Patches | None = None) -> Qemu | None:
     digest = (patches or Patches.find()).digest()
     manifests = {}
     for file in cache.qemu.glob("*/manifest.json"):
-        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+        manifest = read_manifest(file.parent, Manifest)
         if file.parent.name == _key(manifest.version, digest):
             manifests[manifest.version] = Qemu(file.parent, manifest)
     return manifests[apt.newest(manifests)] if manifests else None
@@ -176,17 +176,14 @@ def ensure(
     qemu = None if refresh else find(cache, patches)
     if qemu is None:
         download = _ensure_download(cache, steps, refresh=refresh)
-        manifest = msgspec.json.decode((download / "manifest.json").read_bytes(), type=_Download)
+        manifest = read_manifest(download, _Download)
         directory = cache.qemu / _key(manifest.version, patches.digest())
         cache.produce(
             directory,
             lambda result, work: _build(result, work, download, manifest, patches, steps),
             steps.waiting("QEMU"),
         )
-        qemu = Qemu(
-            directory,
-            msgspec.json.decode((directory / "manifest.json").read_bytes(), type=Manifest),
-        )
+        qemu = Qemu(directory, read_manifest(directory, Manifest))
     steps.ready(f"QEMU {qemu.manifest.version}", qemu.directory)
     return qemu
 
@@ -196,7 +193,7 @@ def _ensure_download(cache: Cache, steps: Steps, *, refresh: bool) -> Path:
     if not refresh:
         present = {}
         for file in cache.downloads.glob("qemu-*/manifest.json"):
-            manifest = msgspec.json.decode(file.read_bytes(), type=_Download)
+            manifest = read_manifest(file.parent, _Download)
             present[manifest.version] = file.parent
         if present:
             return present[apt.newest(present)]

@@ -16,8 +16,11 @@ from pathlib import Path
 MODULES = ("ns3_qemu.errors", "ns3_qemu.scenario", "ns3_qemu.results.tcp", "ns3_qemu.results.files")
 
 
-def _file(data: bytes) -> Path:
-    path = Path(tempfile.gettempdir()) / "ns3-qemu-fuzz-input"
+_directory = tempfile.TemporaryDirectory(prefix="ns3-qemu-fuzz-")
+
+
+def _file(data: bytes, name: str = "input") -> Path:
+    path = Path(_directory.name) / name
     path.write_bytes(data)
     return path
 
@@ -57,15 +60,14 @@ def results(data: bytes) -> None:
 
 def manifest(data: bytes) -> None:
     """What the cache says of images and kernels."""
-    import msgspec
-
     from ns3_qemu import image, kernel
+    from ns3_qemu.cache import read_manifest
+    from ns3_qemu.errors import CacheError
 
-    wrong = (msgspec.MsgspecError, UnicodeDecodeError)
-    with contextlib.suppress(*wrong):  # told where the file is read
-        msgspec.json.decode(data, type=image.Manifest)
-    with contextlib.suppress(*wrong):
-        msgspec.json.decode(data, type=kernel.Manifest)
+    directory = _file(data, "manifest.json").parent
+    with contextlib.suppress(CacheError):
+        read_manifest(directory, image.Manifest)
+    read_manifest(directory, kernel.Manifest)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
