@@ -3,7 +3,6 @@
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -422,13 +421,10 @@ def both(
 
     def run(name: str, script: str) -> tuple[Run, Run]:
         if name not in runs:
-
-            def one(parallel: bool) -> Run:
-                where = tmp_path_factory.mktemp(name)
-                return Run(script, busybox_image, where, parallel=parallel)
-
-            with ThreadPoolExecutor(2) as threads:
-                serial, parallel = threads.map(one, (False, True))
+            serial, parallel = (
+                Run(script, busybox_image, tmp_path_factory.mktemp(name), parallel=wanted)
+                for wanted in (False, True)
+            )
             runs[name] = serial, parallel
         return runs[name]
 
