@@ -95,7 +95,7 @@ def main() -> None:
         import atheris
 
         target = sys.argv.pop(1)
-        with atheris.instrument_imports():
+        with atheris.instrument_imports(include=["ns3_qemu"]):
             for module in MODULES:
                 importlib.import_module(module)
         atheris.Setup(sys.argv, lambda data: run(target, data))

@@ -179,7 +179,7 @@ def _read(
 def _typed(path: Path, table: pd.DataFrame, types: dict[str, str]) -> pd.DataFrame:
     try:
         return table.astype(types)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         message = f"{path}: a value is not what its column says: {error}"
         raise ResultError(message) from None
 

@@ -8,7 +8,7 @@ it. A packet list is a pandas DataFrame, one row a packet in the capture's order
 | --- | --- | --- |
 | t_ns | int64 | simulated time at the point of capture, nanoseconds |
 | dir | str | "S>R" or "R>S" |
-| flags | str | letters of the flags that are set, in the order FSRPAUEC |
+| flags | str | letters of the flags that are set, in the order FSRPAUECN |
 | seq | int64 | relative to the initial sequence number of its own host: the SYN has 0 |
 | ack | Int64 | relative to the initial sequence number of the other host; NA without the ACK flag |
 | len | int64 | payload, bytes |
@@ -52,10 +52,11 @@ COLUMN_TYPES = {
 }
 
 _SYN, _RST, _ACK = 0x02, 0x04, 0x10
-_FLAG_LETTERS = "FSRPAUEC"
+# The last is NS of RFC 3540, and AE of RFC 9768 (AccECN).
+_FLAG_LETTERS = "FSRPAUECN"
 _FLAG_NAMES = [
     "".join(letter for bit, letter in enumerate(_FLAG_LETTERS) if flags >> bit & 1)
-    for flags in range(256)
+    for flags in range(1 << len(_FLAG_LETTERS))
 ]
 
 #: what almost every packet of a connection with timestamps carries: NOP NOP, timestamps
