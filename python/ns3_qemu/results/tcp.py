@@ -230,7 +230,7 @@ def _handshake(segments: list[Segment], flow: Flow) -> Handshake:
         direction = flow.direction(segment)
         if direction == SENT and syn is None and segment.flags & _SYN:
             syn = segment
-        elif direction == RECEIVED:
+        elif direction == RECEIVED and syn is not None:  # before that, it answers something else
             first_answer = first_answer or segment
             if segment.flags & _SYN:
                 synack = segment
