@@ -3,7 +3,7 @@
  */
 #include "file-content.h"
 
-#include "vm-error.h"
+#include "open-file.h"
 
 #include <algorithm>
 #include <array>
@@ -25,45 +25,9 @@ namespace
 constexpr size_t CHUNK = 1024 * 1024; // bytes
 constexpr size_t HOLE = 64 * 1024;    // bytes
 
-[[noreturn]] void
-Fail(const std::string& what, const std::string& path)
-{
-    throw VmError("cannot " + what + " " + path + ": " + std::strerror(errno));
-}
-
-/* A file that is closed at the end. */
-class File
-{
-  public:
-    File(const std::string& path, int flags)
-        : m_fd(open(path.c_str(), flags | O_CLOEXEC, 0644))
-    {
-        if (m_fd < 0)
-        {
-            Fail("open", path);
-        }
-    }
-
-    ~File()
-    {
-        close(m_fd);
-    }
-
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-
-    int Get() const
-    {
-        return m_fd;
-    }
-
-  private:
-    int m_fd;
-};
-
 /* Read it in chunks: what is behind the last one is zeros. */
 void
-ForEachChunk(const File& file,
+ForEachChunk(const OpenFile& file,
              const std::string& path,
              const std::function<void(off_t at, const std::vector<uint64_t>& words)>& take)
 {
@@ -78,7 +42,7 @@ ForEachChunk(const File& file,
                 pread(file.Get(), bytes + length, CHUNK - length, at + static_cast<off_t>(length));
             if (got < 0 && errno != EINTR)
             {
-                Fail("read", path);
+                FailOnFile("read", path);
             }
             if (got == 0)
             {
@@ -104,7 +68,7 @@ SumFile(const std::string& path)
     constexpr uint64_t prime = 0x100000001b3;
     std::array<uint64_t, 8> lanes{};
     lanes.fill(0xcbf29ce484222325);
-    const File file(path, O_RDONLY);
+    const OpenFile file(path, O_RDONLY);
     ForEachChunk(file, path, [&](off_t, const std::vector<uint64_t>& words) {
         for (size_t i = 0; i < words.size(); i += lanes.size())
         {
@@ -128,7 +92,7 @@ DescribeFile(const std::string& path)
     struct stat status{};
     if (stat(path.c_str(), &status) != 0)
     {
-        Fail("use", path);
+        FailOnFile("use", path);
     }
     std::string boot;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
@@ -142,18 +106,18 @@ DescribeFile(const std::string& path)
 void
 ReserveFile(const std::string& path, uint64_t size)
 {
-    const File file(path, O_RDWR | O_CREAT);
+    const OpenFile file(path, O_RDWR | O_CREAT);
     if (fallocate(file.Get(), 0, 0, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP &&
         errno != ENOSYS)
     {
-        Fail("write", path);
+        FailOnFile("write", path);
     }
 }
 
 void
 DigHoles(const std::string& path)
 {
-    const File file(path, O_RDWR);
+    const OpenFile file(path, O_RDWR);
     ForEachChunk(file, path, [&](off_t at, const std::vector<uint64_t>& words) {
         constexpr size_t part = HOLE / sizeof(uint64_t);
         for (size_t i = 0; i < words.size(); i += part)
