@@ -64,6 +64,7 @@ class HostProgram:
     def _on_exit(self, code: int, signal: int) -> None:
         self.exit_code, self.exit_ns = 128 + signal if signal else code, now_ns()
         text = f"{self.name} ends with {self.exit_code}"
+        fields: dict[str, str | int | None]
         fields = {"program": self.name, "exit_code": self.exit_code, "signal": signal}
         self._timeline.note(self._host, "program-exit", text, **fields)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -42,7 +43,7 @@ _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("``[record]``", model.Record),
 )
 
-_QUANTITIES = {
+_QUANTITIES: dict[Any, tuple[str, Callable[[Any], str]]] = {
     Time: ("time", time_text),
     Rate: ("rate", rate_text),
     Size: ("size", size_text),
@@ -51,7 +52,7 @@ _QUANTITIES = {
 }
 _PLAIN = {str: "text", int: "number", bool: "true or false"}
 _NAMED = {
-    id(model.Exit): "exit",
+    id(model.Exit): "number, list or text",
     id(model.Command): "text or list",
     id(model.Pcaps): "true, false or list",
     id(model.Attributes): "table",
