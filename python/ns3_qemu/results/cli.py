@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command `ns3-qemu diff`."""
+"""The commands `ns3-qemu diff` and `ns3-qemu report`."""
 
 from __future__ import annotations
 
@@ -69,6 +69,21 @@ def diff(
         raise failure from error
     _show(found, Console(highlight=False, soft_wrap=True))
     raise typer.Exit(_DIFFERENT if found else _SAME)
+
+
+def report(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The directory of a run of an experiment.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where it goes: RUN/report.html unless given."),
+    ] = None,
+) -> None:
+    """Write the report of an experiment: one HTML file with plots, tables, and how to repeat it."""
+    from ..report import write_report  # it loads matplotlib
+
+    typer.echo(write_report(run, out))
 
 
 def _show(found: list[FileDifference], console: Console) -> None:
