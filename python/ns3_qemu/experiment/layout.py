@@ -1,30 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The directory that an experiment leaves: what is where. Who reads a run reads it by this.
 
-============================== =====================================================================
-``experiment.toml``            the experiment as it was run: with --set, addresses and all defaults;
-                               to run this file gives the same results
-``summary.json``               key figures, see `Summary`; it is written last: without it a run has
-                               not come to its end
-``timeline.jsonl``             what happened, one JSON object a line, by time: see `TimelineEntry`
-``pcap/HOST-IFACE.pcap``       frames between a host's stack and its NIC (Ethernet), or on an ns-3
-                               router's device (as it frames them); times in ns. IFACE: eth0, eth1 ...
-``console/HOST.log``           the guest's console
-``programs/HOST-N-NAME.stdout``, ``.stderr``  what a program wrote; N counts a host's programs from 0
-``tcp_info/HOST-FLOW.csv``     of a flow of ``[[flows]]``, at its sender: each change of the kernel's
-                               struct tcp_info. Columns `TCP_INFO_COLUMNS`
-``tcp_info/HOST.csv``          of all other TCP sockets of a host (programs'), sampled; the same columns,
-                               `flow` is ``ADDRESS:PORT>ADDRESS:PORT``
-``queues/LINK-HOST.csv``       the queue of HOST's device on LINK, towards the link, sampled. Columns
-                               `QUEUE_COLUMNS`
-``throughput.csv``             payload that has arrived, for each flow and interval. `THROUGHPUT_COLUMNS`
-``routes/HOST.csv``            a guest's routes when they were asked for. Columns `ROUTE_COLUMNS`
-``topology.png``               with --plot
-============================== =====================================================================
+- ``experiment.toml``: the experiment as it was run: with --set, addresses and all defaults. To run
+  this file gives the same results.
+- ``summary.json``: key figures, see `Summary`. It is written last: without it a run has not come to
+  its end.
+- ``timeline.jsonl``: what happened, one JSON object a line, by time: see `TimelineEntry`.
+- ``pcap/HOST-IFACE.pcap``: frames between a host's stack and its NIC (Ethernet), or on an ns-3
+  router's device (as it frames them); times in ns. IFACE: eth0, eth1, ...
+- ``console/HOST.log``: the guest's console.
+- ``programs/HOST-N-NAME.stdout`` and ``.stderr``: what a program wrote. N counts a host's programs
+  from 0.
+- ``tcp_info/HOST-FLOW.csv``: of a flow of ``[flows]``, at its sender: each change of the kernel's
+  struct tcp_info. Columns `TCP_INFO_COLUMNS`.
+- ``tcp_info/HOST.csv``: of all other TCP sockets of a host (programs'), sampled. The same columns;
+  `flow` is ``ADDRESS:PORT>ADDRESS:PORT``, the host's own end first.
+- ``queues/LINK-HOST.csv``: the queue of HOST's device towards LINK, with the queue disc in front of
+  it, sampled. Columns `QUEUE_COLUMNS`.
+- ``throughput.csv``: payload that has arrived, for each flow and interval. `THROUGHPUT_COLUMNS`.
+- ``routes/HOST.csv``: a guest's routes when they were asked for. Columns `ROUTE_COLUMNS`.
+- ``inputs/``: copies of the traces of links, which experiment.toml names.
+- ``topology.png``, ``report.html``: what is made of all this for people, if it is asked for.
 
 What is not recorded is not there: no file, and no directory either. Names of hosts and links are as
-in the experiment (lower-case letters, digits, "_" and "-"). Times in CSV files are simulated seconds with nine
-decimals; each file has one header line. What a kernel does not tell is an empty field.
+in the experiment (lower-case letters, digits, "_" and "-"). Times in CSV files are simulated
+seconds with nine decimals; each file has one header line. What a kernel does not tell is an empty
+field.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ SUMMARY = "summary.json"
 TIMELINE = "timeline.jsonl"
 THROUGHPUT = "throughput.csv"
 TOPOLOGY = "topology.png"
+REPORT = "report.html"
+INPUTS = "inputs"
 
 PCAP = "pcap"
 CONSOLE = "console"
@@ -97,7 +100,7 @@ class HostSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A flow of [[flows]]."""
+    """A flow of [flows]."""
 
     name: str
     sender: str
@@ -222,4 +225,4 @@ def read_summary(directory: Path) -> Summary:
 def read_timeline(directory: Path) -> list[TimelineEntry]:
     """Read timeline.jsonl."""
     decoder = msgspec.json.Decoder(TimelineEntry)
-    return decoder.decode_lines((directory / TIMELINE).read_bytes())  # type: ignore[return-value]
+    return decoder.decode_lines((directory / TIMELINE).read_bytes())

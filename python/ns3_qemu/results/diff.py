@@ -73,6 +73,10 @@ def differences(first: Path, second: Path, options: Options | None = None) -> li
     CaptureError for what can't be compared, OSError for what can't be read.
     """
     options = options or Options()
+    for path in (first, second):
+        if not path.exists():
+            message = f"{path}: there is no such file or directory"
+            raise ResultError(message)
     if first.is_dir() != second.is_dir():
         message = f"{first} and {second}: one is a directory, the other is not"
         raise ResultError(message, "Give two directories of runs, or two files.")
@@ -130,11 +134,10 @@ def _of_directories(first: Path, second: Path, options: Options) -> Iterator[Fil
         part = part_of(name)
         if part not in options.parts:
             continue
-        missing = [
-            path for path, there in zip((first, second), files, strict=True) if name not in there
-        ]
-        if missing:
-            what = f"it is not in {printable(str(missing[0]))}"
+        if name not in files[0] & files[1]:
+            if part is Part.PICTURES:  # made of the other files, if they were asked for
+                continue
+            what = f"it is not in {printable(str(second if name in files[0] else first))}"
             yield FileDifference(name=name, part=part, what=what)
             continue
         found = _of_files(name, first / name, second / name, options)
