@@ -61,6 +61,32 @@ def experiment(
             help="Wall time that the simulation may take; then it ends with status 124.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            min=1,
+            help="Of a [matrix]: how many runs side by side; else one for each CPU.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--only", metavar="K", help="Of a [matrix]: run number K; may be given several times."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Of a [matrix]: a Dask scheduler whose workers are to run it, tcp://HOST:8786.",
+        ),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write report.html: plots and tables in one file.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Run an experiment: hosts with Linux kernels, links, programs, events, as a file says.
@@ -85,16 +111,36 @@ def experiment(
         reading.resolved(wanted)  # addresses, too
     if plot is not None or script is not None or check:
         return
-    _run(wanted, file, directory, time_limit, Console(highlight=False, quiet=quiet))
+    console = Console(highlight=False, quiet=quiet)
+    if wanted.matrix:
+        from ..campaign.cli import run_matrix  # it loads matplotlib
+
+        run_matrix(
+            reading.as_said(wanted),
+            file,
+            directory,
+            console,
+            jobs=jobs,
+            only=only or (),
+            scheduler=scheduler,
+            time_limit=time_limit,
+            report=report,
+        )
+        return
+    _run(wanted, file, directory, time_limit, console, report=report)
 
 
 def _run(
-    wanted: Experiment, file: Path, out: Path, time_limit: float | None, console: Console
+    wanted: Experiment,
+    file: Path,
+    out: Path,
+    time_limit: float | None,
+    console: Console,
+    *,
+    report: bool,
 ) -> None:
     from .run import run_experiment
 
-    if wanted.matrix:
-        console.print(f"{file} has a [matrix]: this is one run, of what the file says otherwise")
     with _progress(console, wanted.duration / 1e9) as progress:
         run_experiment(wanted, out, inputs=file.parent, progress=progress, time_limit=time_limit)
     summary = layout.read_summary(out)
@@ -104,6 +150,10 @@ def _run(
     for failure in summary.failures:
         console.print(f"[red]failed[/]: {failure}", soft_wrap=True)
     console.print(f"{summary.verdict}; results are in {out}", soft_wrap=True)
+    if report:
+        from ..report import write_report
+
+        console.print(f"the report is {write_report(out)}", soft_wrap=True)
     if summary.failures:
         raise typer.Exit(FAILED)
 

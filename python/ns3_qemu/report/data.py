@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pandas as pd
 
 from ..experiment import layout
+from ..experiment.plot import write_topology
+from ..experiment.reading import read
 from ..results import ResultError
 from ..results.files import sha256
 
@@ -86,10 +89,15 @@ class Run:
         table = _table(file, layout.THROUGHPUT_COLUMNS)
         return {str(name): flow for name, flow in table.groupby("flow", sort=True)}
 
-    def topology(self) -> bytes | None:
-        """Return the picture of the topology, if one was drawn."""
-        file = self.directory / layout.TOPOLOGY
-        return file.read_bytes() if file.is_file() else None
+    def topology(self) -> bytes:
+        """Return a picture of the topology.
+
+        Raises ExperimentError if the experiment is none that this version knows.
+        """
+        with TemporaryDirectory() as work:
+            file = Path(work) / "topology.png"
+            write_topology(read(self.directory / layout.EXPERIMENT), file)
+            return file.read_bytes()
 
     def output(self, name: str) -> Output | None:
         """Return what a program wrote into a file of the run, or None if there is none."""
@@ -110,9 +118,7 @@ class Run:
         files = sorted((self.directory / layout.PCAP).glob("*.pcap"))
         return {file.name: sha256(file) for file in files}
 
-    def _tables(
-        self, directory: str, columns: Sequence[str]
-    ) -> Iterator[tuple[str, pd.DataFrame]]:
+    def _tables(self, directory: str, columns: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
         for file in sorted((self.directory / directory).glob("*.csv")):
             yield file.stem, _table(file, columns)
 

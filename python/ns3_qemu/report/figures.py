@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,13 +13,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..experiment import layout
-from ..results.plots import DASHES, SERIES, screen_style
+from ..results.plots import DASHES, SERIES, screen_png, screen_style
 from ..results.summary import INFINITE_SSTHRESH
 
 MOST = 12
 """How many flows, or queues, a picture shows: more can't be told apart."""
 
-_WIDTH, _HEIGHT, _DPI = 11.5, 2.6, 110
+_WIDTH, _HEIGHT = 11.5, 2.6  # inches
 _TIME = "simulated time (s)"
 _GREY = "#999999"
 
@@ -43,7 +42,7 @@ class Pictures:
             thin = {"color": style["color"], "linewidth": 0.7, "linestyle": (0, (1, 1.5))}
             self._step(panel, flow["time_s"], ssthresh, thin)
 
-        return self._overlay(flows, draw, "cwnd; dotted: ssthresh\n(segments)")
+        return self._overlay(flows, draw, "cwnd (segments)")
 
     def srtt(self, flows: Flows) -> bytes:
         """Return the smoothed round-trip time."""
@@ -109,7 +108,7 @@ class Pictures:
             panel.set_ylim(len(bars) - 0.4, -0.6)
             panel.grid(visible=False, axis="y")
             self._mark_events(panel)
-            return _png(figure)
+            return screen_png(figure)
 
     def _overlay(
         self,
@@ -130,14 +129,15 @@ class Pictures:
                 panel.set_ylim(bottom=0)
             self._mark_events(panel)
             if len(series) > 1:
-                figure.legend(loc="outside right upper")
-            return _png(figure)
+                panel.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)
+            return screen_png(figure)
 
     def _figure(self, height: float) -> tuple[Figure, Axes]:
         figure = Figure(figsize=(_WIDTH, height))
-        figure.set_layout_engine("constrained")
         FigureCanvasAgg(figure)
         panel = figure.add_subplot()
+        # The same in all: what happens at the same time stands one above the other.
+        figure.subplots_adjust(0.12, 0.45 / height, 0.86, 1 - 0.1 / height)
         panel.set_xlim(0, self._end_s)
         panel.set_xlabel(_TIME)
         return figure, panel
@@ -168,10 +168,3 @@ def jain_over_time(flows: Flows) -> pd.Series[float]:
 
 def _first(series: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from list(series.items())[:MOST]
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # Without the name of the program: equal data, equal files.
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    return buffer.getvalue()

@@ -18,11 +18,11 @@ from typing import Any
 import jinja2
 
 from .. import __version__
+from ..experiment import layout
+from ..experiment.errors import ExperimentError
 from ..results.files import replace_file
 from .data import Output, Run
 from .figures import MOST, Pictures, jain_over_time
-
-NAME = "report.html"
 
 _ENTRIES = 500  # of the time-line that are shown
 
@@ -40,7 +40,7 @@ def write_report(directory: Path, out: Path | None = None) -> Path:
     `out`: the file; report.html in the directory unless it is given. Raises ResultError if the
     directory has no run that has come to its end, or a file in it is damaged.
     """
-    file = out or directory / NAME
+    file = out or directory / layout.REPORT
     replace_file(file, page(Run(directory)).encode())
     return file
 
@@ -49,12 +49,17 @@ def page(run: Run) -> str:
     """Return the report: it depends on nothing but the run's files and this program's version."""
     summary, timeline = run.summary, run.timeline()
     pictures = Pictures(summary.simulated_s, timeline)
-    topology = run.topology()
+    topology, no_topology = None, ""
+    try:
+        topology = _base64(run.topology())
+    except ExperimentError as error:
+        no_topology = str(error)
     bars = summary.programs or summary.flows
     return _template().render(
         run=summary,
         title=summary.title or "Experiment",
-        topology=_base64(topology) if topology else None,
+        topology=topology,
+        no_topology=no_topology,
         pictures={"timeline": _base64(pictures.timeline(summary)) if bars else None},
         timeline=timeline[:_ENTRIES],
         left_out=max(0, len(timeline) - _ENTRIES),
@@ -71,7 +76,7 @@ def _plots(run: Run, pictures: Pictures) -> Iterator[_Plot]:
     tcp_info, throughput, queues = run.tcp_info(), run.throughput(), run.queues()
     drawn: list[tuple[str, Mapping[str, Any], Callable[[Mapping[str, Any]], bytes]]] = [
         ("Throughput of each flow", throughput, pictures.throughput),
-        ("Congestion window", tcp_info, pictures.cwnd),
+        ("Congestion window; dotted: ssthresh", tcp_info, pictures.cwnd),
         ("Round-trip time", tcp_info, pictures.srtt),
         ("Queue length", queues, pictures.queues),
         ("Drops", {name: q for name, q in queues.items() if q["drops"].any()}, pictures.drops),

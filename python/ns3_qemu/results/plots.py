@@ -28,6 +28,7 @@ from .summary import INFINITE_SSTHRESH
 _COLUMN_WIDTH = 3.5
 _PANEL_HEIGHT = 1.9
 _DPI = 400
+_SCREEN_DPI = 110
 
 # Okabe and Ito's palette: can be told apart with any colour vision and in grey.
 BLUE, ORANGE, RED, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
@@ -225,3 +226,15 @@ def screen_style() -> Iterator[None]:
     """Set the style of figures that are looked at on a screen, in a report."""
     with matplotlib.style.context(_SCREEN_STYLE, after_reset=True):
         yield
+
+
+def screen_png(figure: Figure) -> bytes:
+    """Return a figure for a screen as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_SCREEN_DPI, metadata=_METADATA[".png"])
+    return buffer.getvalue()
+
+
+def write_screen_figure(path: Path, figure: Figure) -> None:
+    """Write a figure for a screen as PNG."""
+    replace_file(path, screen_png(figure))

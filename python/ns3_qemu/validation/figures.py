@@ -76,9 +76,7 @@ def sequence(runs: Sequence[Evidence], scenario: Scenario) -> bytes:
         panel.plot(t[first], seq[first], color=BLUE, label="sent", **dots)
         acks = (packets["dir"] == RECEIVED).to_numpy() & packets["ack"].notna().to_numpy() & shown
         highest = packets.loc[acks, "ack"].astype("int64").cummax().to_numpy() / size
-        panel.step(
-            t[acks], highest, where="post", color=GREEN, linewidth=0.9, label="acknowledged"
-        )
+        panel.step(t[acks], highest, where="post", color=GREEN, linewidth=0.9, label="acknowledged")
         repeats = data & again
         panel.plot(
             t[repeats], seq[repeats], linestyle="none", marker="+", markersize=4.5,
