@@ -12,8 +12,11 @@ import contextlib
 import importlib
 import logging
 import threading
+import uuid
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -24,7 +27,7 @@ from .job import Job
 
 _children: dict[int, Child] = {}  # by thread
 _lock = threading.Lock()
-_state = {"ends": False}
+_ended: set[str] = set()  # campaigns; a worker of a cluster may have many
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,12 @@ class Campaign:
             yield from self._run(waiting)
 
     def _run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        dask = _dask()
+        dask, name = _dask(), uuid.uuid4().hex
         with self._client() as client:
             futures = {
-                client.submit(work, msgspec.json.encode(job), pure=False, priority=-job.number): job
+                client.submit(
+                    work, msgspec.json.encode(job), name, pure=False, priority=-job.number
+                ): job
                 for job in jobs
             }
             try:
@@ -74,19 +79,17 @@ class Campaign:
             finally:
                 client.cancel(list(futures), force=True)
                 # Of this process first: its threads wait for them.
-                end_children()
+                end_children(name)
                 if self._scheduler:
-                    client.run(end_children, wait=False, on_error="ignore")
+                    client.run(end_children, name, wait=False, on_error="ignore")
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[Any]:
-        dask = _dask()
         # What it says of lost connections and late answers is no user's business here.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        _state["ends"] = False
         if self._scheduler:
             try:
-                client = dask.Client(self._scheduler, timeout="10s")
+                client = _dask().Client(self._scheduler, timeout="10s")
             except (OSError, ValueError) as error:
                 message = f"no Dask scheduler answers at {self._scheduler}: {error}"
                 raise Ns3QemuError(message, "Start one: dask scheduler") from error
@@ -95,16 +98,22 @@ class Campaign:
             return
         # Threads of this process: what needs a process of its own has one.
         with (
-            dask.LocalCluster(
-                n_workers=self._workers,
-                threads_per_worker=1,
-                processes=False,
-                memory_limit=0,
-                dashboard_address=None,
-            ) as cluster,
-            dask.Client(cluster) as client,
+            TemporaryDirectory(prefix="ns3-qemu-dask-") as scratch,
+            warnings.catch_warnings(),
         ):
-            yield client
+            warnings.filterwarnings("ignore", "Creating scratch directories")  # on a busy machine
+            with self._cluster(scratch) as cluster, _dask().Client(cluster) as client:
+                yield client
+
+    def _cluster(self, scratch: str) -> Any:
+        return _dask().LocalCluster(
+            n_workers=self._workers,
+            threads_per_worker=1,
+            processes=False,
+            memory_limit=0,
+            dashboard_address=None,
+            local_directory=scratch,
+        )
 
 
 def _dask() -> Any:
@@ -116,11 +125,11 @@ def _lost(failure: BaseException) -> str:
     return f"Dask: {type(failure).__name__}: {failure}"
 
 
-def work(encoded: bytes) -> str:
-    """Run a job in the process of this thread; return what has failed."""
+def work(encoded: bytes, campaign: str = "") -> str:
+    """Run a job of a campaign in the process of this thread; return what has failed."""
     job = msgspec.json.decode(encoded, type=Job)
     with _lock:
-        if _state["ends"]:
+        if campaign in _ended:
             return "the campaign has ended"
         child = _children.get(threading.get_ident())
         if child is None or not child.is_alive:
@@ -128,10 +137,10 @@ def work(encoded: bytes) -> str:
     return child.run(job)
 
 
-def end_children() -> None:
-    """End the processes that run jobs in this one, and let there be no more."""
+def end_children(campaign: str) -> None:
+    """End the processes that run jobs in this one, and let there be no more for a campaign."""
     with _lock:
-        _state["ends"] = True
+        _ended.add(campaign)
         for child in _children.values():
             child.end()
         _children.clear()

@@ -79,6 +79,7 @@ def _draw(panel: Axes, rows: pd.DataFrame, across: Sequence[str]) -> None:
     panel.set_xlim(-0.5, len(places) - 0.5)
     panel.set_xlabel(key)
     panel.set_ylabel(f"{rows['figure'].iloc[0]}" + (f" ({unit})" if unit else ""))
+    panel.margins(y=0.08)
     panel.set_ylim(bottom=0)
     if by:
         panel.legend(title=", ".join(by), fontsize=7, title_fontsize=7)

@@ -78,8 +78,9 @@ def _figures(run: Run) -> Iterator[_Row]:
     for queue in summary.queues:
         name = f"{queue.link}-{queue.host}"
         yield "drops", name, "packet", queue.dropped_packets
-        yield "queue, mean", name, "packet", queue.mean_packets
-        yield "queue, longest", name, "packet", queue.max_packets
+        if queue.mean_packets is not None:  # it has been sampled
+            yield "queue, mean", name, "packet", queue.mean_packets
+            yield "queue, longest", name, "packet", queue.max_packets
     yield from _of_programs(summary.programs)
 
 
