@@ -11,6 +11,9 @@ from ns3_qemu.experiment.addresses import plan
 from ns3_qemu.experiment.errors import ExperimentError
 from ns3_qemu.experiment.model import Experiment
 from ns3_qemu.experiment.reading import parse, read, resolved, to_toml
+from ns3_qemu.experiment.reference import reference
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 FILE = """
 duration = "10 s"
@@ -247,3 +250,13 @@ def test_every_key_has_a_description() -> None:
 def test_a_time_is_exact_to_the_nanosecond(text: str, ns: int, shown: str) -> None:
     assert quantities.parse_time(text) == ns
     assert quantities.time_text(ns) == shown
+
+
+def test_the_manual_has_all_keys_as_they_are() -> None:
+    manual = (Path(__file__).parents[1] / "ns3-module/doc/experiment.rst").read_text()
+    assert manual.endswith(reference()), "see the comment in it"
+
+
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_experiment_of_the_gallery_is_one(file: Path) -> None:
+    assert resolved(read(file))["title"]

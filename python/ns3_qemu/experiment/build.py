@@ -53,7 +53,7 @@ class Builder:
         self.images: dict[str, Any] = {}  # directories, by host
         self.helpers: dict[str, Any] = {}
         self.arrivals: dict[tuple[str, str], Any] = {}
-        self.cables: dict[tuple[str, str], Any] = {}
+        self.cables: dict[tuple[str, str, bool], Any] = {}
         self.discs: dict[tuple[str, str], Any] = {}
         self.programs: dict[str, list[Any]] = {}
         self.sinks: dict[str, Any] = {}
@@ -259,12 +259,13 @@ class Builder:
             self.arrivals[key] = self.named(self.library.faults.on_arrival(*arguments), hint)
         return self.arrivals[key]
 
-    def cable(self, node: str, link_name: str) -> Any:
-        """Return an end of a link, to be cut."""
-        key = (node, link_name)
+    def cable(self, node: str, link_name: str, *, silent: bool = False) -> Any:
+        """Return an end of a link, to be cut; `silent`: its machine does not notice."""
+        key = (node, link_name, silent)
         if key not in self.cables:
-            if node in self.machines:
-                arguments = {"nic": self.machines[node].GetNic(self.devices[key])}
+            if node in self.machines and not silent:
+                nic = self.machines[node].GetNic(self.devices[node, link_name])
+                arguments = {"nic": nic}
             else:
                 arguments = {"arrivals": self.arrivals_at(node, link_name)}
             made = self.library.faults.Cable(**arguments)

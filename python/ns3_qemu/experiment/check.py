@@ -7,6 +7,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
+from ..simulated_time import to_time
 from ..simulation import load
 from .errors import ExperimentError
 from .model import Experiment, Link, Loss, QueueDisc
@@ -93,7 +94,17 @@ def _check(place: str, type_name: str, values: Mapping[str, str]) -> None:
             message = f"{place}.{name}: {type_name} has no such attribute; {hint}"
             raise ExperimentError(message)
         checker = attributes[name].checker
-        if not checker.CreateValidValue(ns.StringValue(text)):
-            what = str(checker.GetUnderlyingTypeInformation() or checker.GetValueTypeName())
-            message = f"{place}.{name}: {text!r} is no value of it: {what}"
+        kind_of_value = str(checker.GetValueTypeName()).removeprefix("ns3::").removesuffix("Value")
+        if not _is_value(checker, kind_of_value, text):
+            limits = str(checker.GetUnderlyingTypeInformation())
+            message = f"{place}.{name}: {text!r} is no {kind_of_value} {limits}".rstrip()
             raise ExperimentError(message)
+
+
+def _is_value(checker: Any, kind: str, text: str) -> bool:
+    if kind == "Time":  # of which ns-3 ends the process if it cannot read one
+        try:
+            to_time(text)
+        except ValueError:
+            return False
+    return bool(checker.CreateValidValue(load().StringValue(text)))

@@ -37,7 +37,7 @@ class _Scheduler:
         link = self._b.experiment.links[self._event.link or ""]
         names = [self._event.host] if self._event.host else link.between
         return [
-            self._b.cable(name, self._event.link or "")
+            self._b.cable(name, self._event.link or "", silent=self._event.silent)
             for name in names
             if not (link.type == "wifi" and self._b.experiment.is_native(name))
         ]

@@ -108,7 +108,7 @@ class FlowSummary(msgspec.Struct, frozen=True, kw_only=True):
     receiver: str
     start_s: float
     end_s: float
-    """When it has been delivered whole, or the end of the flow or run."""
+    """When its sender knows that all has arrived, if it has a size; else its stop, or the end."""
     bytes: int
     """Of payload, delivered to the receiver's program."""
     goodput_bps: int

@@ -40,8 +40,8 @@ MiB = 1 << 20
 def refuse(place: str, message: str) -> NoReturn:
     """Raise the error that says what is wrong at a key below the table that is being checked."""
     context = {"place": place, "message": message}
-    text: LiteralString = "{message}"
-    raise PydanticCustomError("refused", text, context) from None
+    kind: LiteralString = "refused"
+    raise PydanticCustomError(kind, "{message}", context) from None
 
 
 def _name(text: str) -> str:
@@ -350,7 +350,7 @@ class Router(Host):
 
 
 class QueueDisc(Table):
-    """A queueing discipline: ns-3's own on its routers, and its counterpart in Linux on machines."""
+    """A queueing discipline: ns-3's own on its routers, its counterpart in Linux on machines."""
 
     type: str = Field(description='As ns-3 names it, "FqCoDel" for ns3::FqCoDelQueueDisc.')
     attributes: Attributes = Field({}, description="Of the queue disc.")
@@ -511,8 +511,8 @@ class Flow(Table):
 
 # What each event needs, and what else it takes.
 _EVENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "link-down": (("link",), ("host",)),
-    "link-up": (("link",), ("host",)),
+    "link-down": (("link",), ("host", "silent")),
+    "link-up": (("link",), ("host", "silent")),
     "crash": (("host",), ()),
     "restart": (("host",), ()),
     "partition": (("groups",), ()),
@@ -534,6 +534,9 @@ class Event(Table):
     link: Name | None = Field(None, description="Which link.")
     host: Name | None = Field(None, description="Which host or router.")
     groups: list[list[Name]] = Field([], description="Hosts that reach each other only in a group.")
+    silent: bool = Field(
+        False, description="Whether machines keep their carrier while a link loses everything."
+    )
     rate: Rate | None = Field(None, description="The new rate (point-to-point).")
     delay: Time | None = Field(None, description="The new delay, of both directions.")
     sysctls: Sysctls = Field({}, description="Kernel parameters and their new values.")
@@ -543,7 +546,7 @@ class Event(Table):
         if self.do not in _EVENTS:
             refuse("do", f"there is no event {self.do!r}; there are {', '.join(_EVENTS)}")
         needed, taken = _EVENTS[self.do]
-        for key in ("link", "host", "groups", "rate", "delay", "sysctls"):
+        for key in ("link", "host", "groups", "silent", "rate", "delay", "sysctls"):
             said = bool(getattr(self, key)) or (key == "delay" and self.delay is not None)
             if key in needed and not said:
                 refuse(key, f"is missing: {self.do} needs it")
@@ -673,6 +676,8 @@ class Experiment(Table):
                 refuse(f"{place}.host", f"{event.host} is not on {event.link}")
             if event.do == "change" and link.type != "point-to-point":
                 refuse(f"{place}.link", f"{event.link} is no point-to-point link")
+            if link.type == "wifi" and event.silent:
+                refuse(f"{place}.silent", "Wi-Fi has a carrier or none")
             if link.type == "wifi" and event.do != "change":
                 for name in [event.host] if event.host else link.between[1:]:
                     if self.is_native(name):

@@ -68,7 +68,8 @@ def _flows(builder: Builder) -> list[layout.FlowSummary]:
     for name, flow in builder.experiment.flows.items():
         info, size = builder.flow_infos[name], int(builder.sinks[name].GetTotalRx())
         stop = min(end_ns, flow.stop or end_ns)
-        end = info.delivered_ns if flow.size is not None and info.delivered_ns else stop
+        whole = flow.size is not None and size >= flow.size and info.idle_ns is not None
+        end = info.idle_ns if whole else stop
         duration = end - flow.start
         machine = builder.machines[flow.sender]
         control = flow.congestion_control or str(

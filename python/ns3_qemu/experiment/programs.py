@@ -62,11 +62,11 @@ class HostProgram:
         self._timeline.note(self._host, kind, line, program=self.name)
 
     def _on_exit(self, code: int, signal: int) -> None:
-        self.exit_code, self.exit_ns = code, now_ns()
-        text = f"{self.name} ends with {code}"
-        self._timeline.note(
-            self._host, "program-exit", text, program=self.name, exit_code=code, signal=signal
-        )
+        self.exit_code, self.exit_ns = 128 + signal if signal else code, now_ns()
+        text = f"{self.name} ends with {self.exit_code}"
+        fields: dict[str, str | int | None]
+        fields = {"program": self.name, "exit_code": self.exit_code, "signal": signal}
+        self._timeline.note(self._host, "program-exit", text, **fields)
 
     @property
     def running(self) -> bool:

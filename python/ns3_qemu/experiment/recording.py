@@ -16,9 +16,6 @@ from ..simulation import load
 from . import layout, sockets
 from .timeline import now_ns
 
-# Of linux/tcp_states.h: FIN_WAIT2 and TIME_WAIT.
-_DELIVERED = (5, 6)
-
 
 def make_directories(out: str | Path) -> None:
     """Make the directory of a run, and those in it."""
@@ -84,14 +81,16 @@ class FlowTcpInfo(_Table):
         self._flow = flow
         self._last: tuple[object, ...] = ()
         self.total_retrans: int | None = None
-        self.delivered_ns: int | None = None
-        """When the sender has learned that all has arrived, its FIN included."""
+        self.idle_ns: int | None = None
+        """Since when the sender knows that all has arrived that it has sent."""
         trace(source, "TcpInfo", self._note)
 
     def _note(self, info: Any) -> None:
         self.total_retrans = int(info.totalRetrans)
-        if self.delivered_ns is None and int(info.state) in _DELIVERED:
-            self.delivered_ns = now_ns()
+        if int(info.unacked):
+            self.idle_ns = None
+        elif self.idle_ns is None:
+            self.idle_ns = now_ns()
         values = (
             int(info.state),
             int(info.caState),
