@@ -50,10 +50,7 @@ def run_matrix(
     if unknown is not None:
         message = f"--only {unknown}: there are runs 1 to {len(wanted)}"
         raise ExperimentError(message)
-    plain = {key: value for key, value in table.items() if key != "matrix"}
-    # All are checked before the first is run.
-    for point in wanted:
-        reading.parse(plain, point.settings, where=f"{file}: matrix, run {point.number}")
+    plain = check_matrix(table, file)
     out.mkdir(parents=True, exist_ok=True)
     console.print("Looking for images, building those that are missing ...")
     every = [
@@ -66,6 +63,15 @@ def run_matrix(
     whole = [outcome.job for outcome in outcomes if not outcome.error]
     _write(whole, out, console, report=report)
     _tell(outcomes, whole, out, console)
+
+
+def check_matrix(table: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Raise ExperimentError for a point that can't be run; return the table without its matrix."""
+    plain = {key: value for key, value in table.items() if key != "matrix"}
+    for point in points(table["matrix"]):
+        where = f"{file}: matrix, run {point.number}"
+        reading.resolved(reading.parse(plain, point.settings, where=where))
+    return plain
 
 
 def _check_extra() -> None:

@@ -109,6 +109,10 @@ def experiment(
             script.write_text(text)
     if check:
         reading.resolved(wanted)  # addresses, too
+        if wanted.matrix:
+            from ..campaign.cli import check_matrix
+
+            check_matrix(reading.as_said(wanted), file)
     if plot is not None or script is not None or check:
         return
     console = Console(highlight=False, quiet=quiet)
