@@ -92,8 +92,11 @@ def _of_programs(programs: Sequence[layout.ProgramSummary]) -> Iterator[_Row]:
 
 
 def _mean(samples: pd.DataFrame, column: str, end_s: float) -> float | None:
-    """Return the mean over time of what holds from each sample to the next, the last to the end."""
-    known = samples[samples[column].notna() & (samples["time_s"] <= end_s)]
+    """Return the mean over time of what holds from each sample to the next, the last to the end.
+
+    Samples without a value, or with 0, are before the first measurement.
+    """
+    known = samples[(samples[column] > 0) & (samples["time_s"] <= end_s)]
     lasts = np.diff(np.append(known["time_s"].to_numpy(), end_s))
     if not lasts.sum() > 0:
         return None

@@ -48,7 +48,8 @@ class Pictures:
         """Return the smoothed round-trip time."""
 
         def draw(panel: Axes, flow: pd.DataFrame, style: dict[str, Any]) -> None:
-            self._step(panel, flow["time_s"], flow["srtt_us"] / 1e3, style)
+            srtt = flow["srtt_us"].where(flow["srtt_us"] > 0)  # 0: none has been measured yet
+            self._step(panel, flow["time_s"], srtt / 1e3, style)
 
         return self._overlay(flows, draw, "srtt (ms)")
 
