@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from . import layout
 from .addresses import Plan, plan
 from .events import schedule
+from .images import options as image_options
 from .links import LinkBuilder, link_header, loss, make_loss, queue_disc, queue_size
-from .model import Experiment, Host, MiB, Program, Router
+from .model import Experiment, Host, Program, Router
 from .quantities import ns3_time
 
 _MPTCP = 262
@@ -117,19 +118,7 @@ class Builder:
 
     def _make_machine(self, name: str, machine: Host) -> None:
         ns = self.ns
-        options: dict[str, Any] = {}
-        if machine.packages:
-            options["packages"] = machine.packages
-        if machine.add:
-            options["add"] = [self._input(each) for each in machine.add]
-        if machine.memory is not None:
-            options["memory_mib"] = machine.memory // MiB
-        if machine.cmdline:
-            options["cmdline_extra"] = machine.cmdline
-        for key in ("nic", "cpu", "date"):
-            value = getattr(machine, key)
-            if value is not None and value != Host.model_fields[key].default:
-                options[key] = value
+        options = image_options(machine, self.inputs)
         directory = self._image(name, machine.kernel or "", options)
         helper = self.named(self.library.ns3_qemu.QemuHelper(directory=directory), f"{name}_qemu")
         helper.SetIpv6StackInstall(self.experiment.ipv6)
@@ -173,7 +162,7 @@ class Builder:
         return {"Parallel": "true"} if ahead and "KeepDisks" not in machine.attributes else {}
 
     def _input(self, path: str) -> str:
-        """Return PATH[=PLACE] of this machine as it is from everywhere."""
+        """Return PATH of this machine as it is from everywhere."""
         return path if path.startswith("/") else f"{self.inputs}/{path}"
 
     # --- links

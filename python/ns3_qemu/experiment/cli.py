@@ -60,6 +60,32 @@ def experiment(
             help="Wall time that the simulation may take; then it ends with status 124.",
         ),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            min=1,
+            help="Of a [matrix]: how many runs side by side; else one for each CPU.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--only", metavar="K", help="Of a [matrix]: run number K; may be given several times."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Of a [matrix]: a Dask scheduler whose workers are to run it, tcp://HOST:8786.",
+        ),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write report.html: plots and tables in one file.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Run an experiment: hosts with Linux kernels, links, programs, events, as a file says.
@@ -82,12 +108,31 @@ def experiment(
             script.write_text(text)
     if check:
         reading.resolved(wanted)  # addresses, too
+        if wanted.matrix:
+            from ..campaign.cli import check_matrix
+
+            check_matrix(reading.as_said(wanted), file)
     if plot is not None or script is not None or check:
         return
     console = Console(highlight=False, quiet=quiet)
     if wanted.matrix:
-        console.print(f"{file} has a [matrix]: this is one run, of what the file says otherwise")
-    _run(file, directory, settings or (), time_limit, wanted.duration / 1e9, console)
+        from ..campaign.cli import run_matrix  # it loads matplotlib
+
+        run_matrix(
+            reading.as_said(wanted),
+            file,
+            directory,
+            console,
+            jobs=jobs,
+            only=only or (),
+            scheduler=scheduler,
+            time_limit=time_limit,
+            report=report,
+        )
+        return
+    _run(
+        file, directory, settings or (), time_limit, wanted.duration / 1e9, console, report=report
+    )
 
 
 def _run(
@@ -97,6 +142,8 @@ def _run(
     time_limit: float | None,
     duration: float,
     console: Console,
+    *,
+    report: bool,
 ) -> None:
     from .run import run_experiment
 
@@ -109,6 +156,10 @@ def _run(
     for failure in summary.failures:
         console.print(f"[red]failed[/]: {failure}", soft_wrap=True)
     console.print(f"{summary.verdict}; results are in {out}", soft_wrap=True)
+    if report:
+        from ..report import write_report
+
+        console.print(f"the report is {write_report(out)}", soft_wrap=True)
     if summary.failures:
         raise typer.Exit(FAILED)
 

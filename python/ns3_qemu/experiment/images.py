@@ -15,6 +15,7 @@ from ..exec import toolbox
 from ..image import Image
 from ..options import add_files
 from ..steps import Steps
+from .model import Host, MiB
 
 
 def image(
@@ -44,6 +45,30 @@ def image(
     said = [f"{key}={value!r}" for key, value in sorted(options.items())]
     words = ["experiment", kernel, "--package", *packages, "--add", *add, *said]
     return recipes.ensure(cache, words, build)
+
+
+def options(machine: Host, inputs: Path) -> dict[str, Any]:
+    """Return the options of a machine's image, but for the kernel.
+
+    `inputs`: where relative paths of what is added begin.
+    """
+    found: dict[str, Any] = {}
+    if machine.packages:
+        found["packages"] = machine.packages
+    if machine.add:
+        # PATH[=PLACE] of this machine as it is from everywhere.
+        found["add"] = [
+            each if each.startswith("/") else f"{inputs}/{each}" for each in machine.add
+        ]
+    if machine.memory is not None:
+        found["memory_mib"] = machine.memory // MiB
+    if machine.cmdline:
+        found["cmdline_extra"] = machine.cmdline
+    for key in ("nic", "cpu", "date"):
+        value = getattr(machine, key)
+        if value is not None and value != Host.model_fields[key].default:
+            found[key] = value
+    return found
 
 
 def _fetch(cache: Cache, steps: Steps, package: str) -> None:

@@ -612,7 +612,7 @@ class Experiment(Table):
     events: list[Event] = Field([], description="What happens meanwhile.")
     record: Record = Field(Record(), description="What is recorded.")
     matrix: dict[str, Any] = Field(
-        {}, description="Keys and values of a series of runs; one run ignores it."
+        {}, description="Keys and their values: a run for each combination (results.rst)."
     )
 
     @model_validator(mode="after")
