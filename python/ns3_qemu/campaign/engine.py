@@ -111,7 +111,9 @@ class Campaign:
             threads_per_worker=1,
             processes=False,
             memory_limit=0,
-            dashboard_address=None,
+            # Its pages, for this machine only, at any free port.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             local_directory=scratch,
         )
 
