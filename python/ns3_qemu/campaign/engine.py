@@ -81,7 +81,7 @@ class Campaign:
                 # Of this process first: its threads wait for them.
                 end_children(name)
                 if self._scheduler:
-                    client.run(end_children, name, wait=False, on_error="ignore")
+                    client.run(end_children, name, on_error="ignore")
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[Any]:
