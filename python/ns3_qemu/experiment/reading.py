@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from .addresses import plan
 from .errors import ExperimentError
-from .model import Experiment
+from .model import Experiment, Link
 
 
 def read(path: Path, settings: Sequence[str] = ()) -> Experiment:
@@ -102,6 +102,8 @@ def resolved(experiment: Experiment) -> dict[str, Any]:
         if link["type"] != "wifi":
             for key in ("standard", "rate_control", "positions"):
                 link.pop(key, None)
+        # Always in the same order, whatever has been said.
+        table["links"][name] = {key: link[key] for key in keys_of(Link) if key in link}
     _drop_empty(table)
     return table
 

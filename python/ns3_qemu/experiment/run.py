@@ -76,7 +76,7 @@ def _take_inputs(experiment: Experiment, directory: Path, base: Path) -> Experim
     for link_name, link in table.get("links", {}).items():
         for i, trace in enumerate(link.get("trace", ())):
             source = base / trace["file"]
-            target = f"{layout.INPUTS}/{link_name}-{i}-{layout.file_name(source.name)}"
+            target = f"{layout.INPUTS}/{link_name}-{i}{source.suffix}"
             (directory / layout.INPUTS).mkdir(exist_ok=True)
             try:
                 shutil.copyfile(source, directory / target)
