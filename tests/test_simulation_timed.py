@@ -172,6 +172,30 @@ def test_two_programs_share_a_cpu(machine: Path, tmp_path: Path):
     assert 0.4 < done.result["busy"] < 0.45
 
 
+SCENARIO = """
+import rich.console
+from ns3_qemu import runner, scenario
+
+asked = scenario.read(pathlib.Path({file!r}), ["hosts.cpu_rate=5e7", "duration=2s"])
+console = rich.console.Console(file=open("shown", "w"), width=200)
+ran = runner.run(asked, pathlib.Path("out"), console)
+RESULT["busy"] = ran.results.summary.details.run["cpu_busy"]
+finish()
+"""
+
+
+def test_a_scenario_says_how_busy_each_cpu_was(vm_image: Path, tmp_path: Path):
+    file = Path(__file__).parents[1] / "validation/scenarios/A1_q20_sack.toml"
+    done = run_script("import pathlib" + SCENARIO.format(file=str(file)), vm_image, tmp_path)
+    assert done.status == 0, done.errors
+    for host in ("sender", "receiver"):
+        shares = done.result["busy"][host]
+        assert len(shares) == 3
+        # Nearly idle before the connection begins.
+        assert 0 < shares[0] < shares[2] < 1
+    assert "CPU busy" in (tmp_path / "shown").read_text()
+
+
 REFUSED = """
 qemu = helper()
 qemu.SetAttribute("CpuRate", ns.DoubleValue(float("{rate}")))
