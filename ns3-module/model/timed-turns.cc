@@ -68,6 +68,15 @@ GetLookAhead(const VirtualMachine& machine)
     return least;
 }
 
+/* Rounded up, for ns-3's times may be finer than a ns. */
+int64_t
+ToNs(uint64_t timestamp)
+{
+    const Time time = TimeStep(timestamp);
+    const int64_t ns = time.GetNanoSeconds();
+    return NanoSeconds(ns) < time ? ns + 1 : ns;
+}
+
 int64_t
 AddUpTo(int64_t time, int64_t duration)
 {
@@ -117,7 +126,7 @@ TimedTurns::FindHorizon(const VirtualMachine& machine)
     int64_t horizon = SIM_LINK_NO_DEADLINE;
     for (const auto& [key, event] : scheduler->GetAll())
     {
-        const int64_t time = TimeStep(key.m_ts).GetNanoSeconds();
+        const int64_t time = ToNs(key.m_ts);
         if (time >= horizon)
         {
             break;
