@@ -115,11 +115,17 @@ def check_etcd(out: Path) -> None:
     assert output(out, "client", "get-after") == "colour\nblue\n"
 
 
+def check_redis(out: Path) -> None:
+    assert output(out, "client", "master-after") == "r3\n6379\n"
+    assert output(out, "client", "colour-after") == "blue\n"
+
+
 # What a verdict does not say.
 CHECKS: dict[str, Callable[[Path], None]] = {
     "csma": check_csma,
     "etcd-partition": check_etcd,
     "fq-codel-ecn": check_fq_codel_ecn,
+    "redis-sentinel": check_redis,
 }
 
 
