@@ -120,11 +120,17 @@ def check_redis(out: Path) -> None:
     assert output(out, "client", "colour-after") == "blue\n"
 
 
+def check_quic(out: Path) -> None:
+    assert errors(out, "client", "quic").splitlines()[0] == "real 1.82"
+    assert errors(out, "client", "tcp").splitlines()[0] == "real 1.81"
+
+
 # What a verdict does not say.
 CHECKS: dict[str, Callable[[Path], None]] = {
     "csma": check_csma,
     "etcd-partition": check_etcd,
     "fq-codel-ecn": check_fq_codel_ecn,
+    "quic": check_quic,
     "redis-sentinel": check_redis,
 }
 
