@@ -11,6 +11,7 @@
 #include "relay-client.h"
 #include "vm-driver.h"
 #include "vm-error.h"
+#include "vm-zygote.h"
 
 #include <algorithm>
 #include <optional>
@@ -258,6 +259,7 @@ PYBIND11_MODULE(_vm, m)
         .def_readonly("nic_model", &VmImage::nicModel)
         .def_readonly("relay_port", &VmImage::relayPort)
         .def_readonly("epoch", &VmImage::epoch);
+    m.def("zygotes", []() { return VmZygotes::Get().GetPids(); });
     m.def("read_image", &ReadImage, py::arg("directory"));
 
     py::class_<VmCopy, std::shared_ptr<VmCopy>>(m, "VmCopy")
@@ -311,6 +313,7 @@ PYBIND11_MODULE(_vm, m)
                          std::string gdb,
                          bool copies,
                          bool sandbox,
+                         bool fork,
                          uint64_t cpuRate) {
                  VmConfig config;
                  config.cpuRate = cpuRate;
@@ -335,6 +338,7 @@ PYBIND11_MODULE(_vm, m)
                  config.watchdog = watchdog;
                  config.turnsAtOnce = turnsAtOnce;
                  config.sandbox = sandbox;
+                 config.fork = fork;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -359,6 +363,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("gdb") = "",
              py::arg("copies") = false,
              py::arg("sandbox") = VmConfig{}.sandbox,
+             py::arg("fork") = VmConfig{}.fork,
              py::arg("cpu_rate") = VmConfig{}.cpuRate)
         .def(
             "set_watchdog",

@@ -144,6 +144,13 @@ VirtualMachine::GetTypeId()
                           BooleanValue(true),
                           MakeBooleanAccessor(&VirtualMachine::m_snapshot),
                           MakeBooleanChecker())
+            .AddAttribute("Fork",
+                          "Whether the machine may be forked from a process that is kept for "
+                          "others like it, which takes less time and memory. With Monitor, Gdb or "
+                          "KeepDisks, or without Snapshot, it is started by itself in any case.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&VirtualMachine::m_fork),
+                          MakeBooleanChecker())
             .AddAttribute("Parallel",
                           "Whether the machine's turns may be had while the simulation and other "
                           "machines go on. The results are the same. All its devices must be "
@@ -289,6 +296,7 @@ VirtualMachine::ApplyAttributes() const
     config.diskTiming.latency = static_cast<uint64_t>(m_diskLatency.GetNanoSeconds());
     config.diskTiming.rate = m_diskRate.GetBitRate();
     config.sandbox = m_sandbox;
+    config.fork = m_fork;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
     config.watchdogFails = m_watchdogFails;

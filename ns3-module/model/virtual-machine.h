@@ -426,6 +426,7 @@ class VirtualMachine : public GuestAccess
     DataRate m_diskRate;
     std::string m_keepDisks;
     bool m_snapshot;
+    bool m_fork;
     bool m_parallel;
 
     /* In this order: see above. */

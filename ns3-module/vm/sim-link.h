@@ -69,6 +69,16 @@
  *     for its next one. What it sends is nobody's but the simulator's that asked for it; it ends
  *     with SIM_LINK_QUIT, with SIM_LINK_COPY of its VM, or with its VM.
  *
+ * A zygote
+ *     A QEMU whose link has the property `zygote`, the descriptor of a SOCK_SEQPACKET socket. It
+ * has a region as any other, of which nothing is used but the header's first line, and waits for
+ *     requests: a SimZygoteRequest each, with descriptors (SCM_RIGHTS, unix(7)) of a region of the
+ *     same size, of a file for messages, of the end of a pipe that is read, and maybe of a ruleset
+ *     (landlock(7)) that is to be put into force. For each it makes a VM, which is a child of the
+ *     process that started the zygote, if that adopts orphans (PR_SET_CHILD_SUBREAPER, prctl(2)),
+ *     and answers with a SimZygoteReply. The VM goes on when it has read a byte from the pipe, and
+ *     ends if there is none. The zygote ends with its socket; its VMs do not end with it.
+ *
  * Trust
  *     The guest is untrusted, and so is a QEMU that a guest has taken over: the simulator copies
  *     every field once and checks it before use. QEMU checks too, to tell a simulator's error from
@@ -340,8 +350,23 @@ typedef struct SimLinkLook
     uint8_t data[2048];
 } SimLinkLook;
 
+/* To a zygote. */
+typedef struct SimZygoteRequest
+{
+    uint64_t seed; /* of the VM's own random numbers, as QEMU's option -seed */
+} SimZygoteRequest;
+
+/* From a zygote. */
+typedef struct SimZygoteReply
+{
+    int32_t pid;   /* the VM's process */
+    int32_t error; /* 0, or an errno: why there is none */
+} SimZygoteReply;
+
 static_assert(sizeof(SimLinkLook) == 2088, "part of the protocol");
 static_assert(SIM_LINK_LOOK_OFFSET + sizeof(SimLinkLook) <= SIM_LINK_HEADER_SIZE, "room for it");
+static_assert(sizeof(SimZygoteRequest) == 8, "part of the protocol");
+static_assert(sizeof(SimZygoteReply) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");

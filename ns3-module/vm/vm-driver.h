@@ -51,6 +51,8 @@ struct VmConfig
                                         //!< VM; 0: they are not
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
+    /** With snapshots, whether it may be forked from a process that is kept for others like it. */
+    bool fork{true};
     bool sandbox{true}; //!< whether QEMU may do no more than turns need, see the manual
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
     SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
@@ -287,6 +289,8 @@ class VmDriver : private VmOutput
     void StartProcess(const std::vector<std::string>& command,
                       const std::string& state,
                       const std::string& directory);
+    bool StartForked(const std::vector<std::string>& command);
+    void MakeLink();
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
     void TakeHello();
@@ -327,6 +331,7 @@ class VmDriver : private VmOutput
     std::string FindProgram(const GuestSymbols& symbols);
     std::string DescribeEnd() const;
     void ReportOpenSandbox();
+    void ReportPlainStart(const std::string& reason);
     void RunUntil(int64_t vmTime);
     void BeginFastForward();
     void FinishFastForward();

@@ -49,6 +49,9 @@ class VmImage:
 def read_image(directory: str) -> VmImage:
     """Read an image: its files qemu.args, boot.args and machine.conf."""
 
+def zygotes() -> list[int]:
+    """Return the ids of the processes from which this thread's machines are forked."""
+
 class VmCopy:
     """A copy of a machine; what is done in it is not done in the machine."""
 
@@ -86,6 +89,7 @@ class Vm:
         gdb: str = "",
         copies: bool = False,
         sandbox: bool = True,
+        fork: bool = True,
         cpu_rate: int = 0,
     ) -> None:
         """Prepare a machine.
@@ -103,6 +107,8 @@ class Vm:
         more turns at one simulated time are a failure; 0: they are not. `monitor`, `gdb`: paths of
         sockets for QEMU's monitor and a debugger, which are there from time 0 on. `copies`: whether
         `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need.
+        `fork`: with `snapshots`, whether it may be forked from a process that this thread keeps for
+        others like it.
         `cpu_rate`: instructions that take a second of simulated time; 0: a turn takes none.
         """
 

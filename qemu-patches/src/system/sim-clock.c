@@ -25,6 +25,7 @@
 #include "system/sim-link.h"
 #include "system/sim-pace.h"
 #include "system/sim-save.h"
+#include "system/sim-zygote.h"
 
 SimClockMode sim_clock_mode;
 
@@ -65,7 +66,9 @@ static struct {
     /* The machine is being saved: the turn is the main loop's, which answers. */
     bool saving;
     bool announced;
-    /* This process is a copy of the machine: it has no main loop. */
+    /* This process was forked, and has no main loop. */
+    bool alone;
+    /* ... as a copy of a machine. */
     bool copy;
 
     SimLinkAnswer last; /* as the simulator has been told */
@@ -293,22 +296,48 @@ static void protocol_error(const char *what)
     qemu_system_shutdown_request_with_code(SHUTDOWN_CAUSE_HOST_ERROR, 1);
 }
 
-/*
- * A copy has nobody who would stop the machine, switch it off or reset it: it ends there. To be asked
- * where the guest is idle, or would run.
- */
-static void end_copy_if_stopped(void)
+static void report_shutdown(ShutdownCause cause)
 {
-    bool reset = qemu_reset_requested_get() != SHUTDOWN_CAUSE_NONE;
+    switch (cause) {
+    case SHUTDOWN_CAUSE_GUEST_RESET:
+    case SHUTDOWN_CAUSE_SUBSYSTEM_RESET:
+        fault(SIM_LINK_FAULT_RESET);
+        break;
+    case SHUTDOWN_CAUSE_GUEST_SHUTDOWN:
+        fault(SIM_LINK_FAULT_POWEROFF);
+        break;
+    case SHUTDOWN_CAUSE_GUEST_PANIC:
+        fault(SIM_LINK_FAULT_PANIC);
+        break;
+    case SHUTDOWN_CAUSE_NONE: /* it was stopped */
+        fault(SIM_LINK_FAULT_DEVICE);
+        break;
+    case SHUTDOWN_CAUSE_HOST_QMP_QUIT:
+        break; /* QUIT has no answer */
+    default:
+        fault(SIM_LINK_FAULT_HOST);
+        break;
+    }
+}
 
-    if (!sim.copy || (!reset && !stopping() &&
-                      qemu_shutdown_requested_get() == SHUTDOWN_CAUSE_NONE)) {
+/*
+ * Without a main loop there is nobody who would stop the machine, switch it off or reset it: it ends
+ * there. To be asked where the guest is idle, or would run.
+ */
+static void end_if_stopped(void)
+{
+    ShutdownCause cause = qemu_reset_requested_get();
+
+    if (cause == SHUTDOWN_CAUSE_NONE) {
+        cause = qemu_shutdown_requested_get();
+    }
+    if (!sim.alone || (cause == SHUTDOWN_CAUSE_NONE && !stopping())) {
         return;
     }
     if (!sim.waiting) {
-        fault(reset ? SIM_LINK_FAULT_RESET : SIM_LINK_FAULT_POWEROFF);
+        report_shutdown(cause);
     }
-    _exit(0);
+    _exit(cause == SHUTDOWN_CAUSE_HOST_ERROR ? 1 : 0);
 }
 
 static void lock_clock(void)
@@ -517,7 +546,7 @@ static void copy_machine(const SimLinkCommand *command)
     case SIM_LINK_COPY_MAKE:
         result = sim_copy_make(sim.link);
         if (result == SIM_COPY_IS_IT) {
-            sim.copy = true;
+            sim.copy = sim.alone = true;
             return;
         }
         a.fault = result == SIM_COPY_FAILED ? errno : 0;
@@ -573,7 +602,7 @@ static bool take_turn(void)
         copy_machine(&command);
         break;
     case SIM_LINK_QUIT:
-        if (sim.copy) {
+        if (sim.alone) {
             _exit(0);
         }
         /* There is no answer, and no further turn. */
@@ -614,6 +643,23 @@ static int64_t busy_step(void)
     return MIN(step, (int64_t)sim.limits->busy_step);
 }
 
+static void set_drained(void *opaque)
+{
+    qemu_sem_post(&sim.drained);
+}
+
+/* Those who come out of this are the zygote's children, each a machine of its own. */
+static void serve_as_zygote(void)
+{
+    /* The main loop has begun to run the machine, and may have to clear up after that. */
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), set_drained, NULL);
+    bql_unlock();
+    qemu_sem_wait(&sim.drained);
+    bql_lock();
+    sim_zygote_serve(sim.link);
+    sim.alone = true;
+}
+
 /* Whether the turn of a guest that is not idle is over. */
 static bool busy_turn_over(void)
 {
@@ -647,6 +693,9 @@ void sim_clock_before_run(void)
     }
     show_guest();
     if (!sim.said_hello) {
+        if (sim_link_zygote(sim.link)) {
+            serve_as_zygote();
+        }
         sim.said_hello = true;
         sim_link_close_sandbox(sim.link);
         answer(SIM_LINK_HELLO, SIM_LINK_NO_DEADLINE);
@@ -667,12 +716,7 @@ void sim_clock_before_run(void)
             break;
         }
     }
-    end_copy_if_stopped();
-}
-
-static void set_drained(void *opaque)
-{
-    qemu_sem_post(&sim.drained);
+    end_if_stopped();
 }
 
 /*
@@ -684,7 +728,7 @@ static void drain_bottom_halves(void)
     AioContext *ctx = qemu_get_aio_context();
 
     while (aio_compute_timeout(ctx) == 0 && !stopping()) {
-        if (sim.copy) {
+        if (sim.alone) {
             sim_copy_run_bottom_halves();
             continue;
         }
@@ -702,7 +746,7 @@ bool sim_clock_idle(void)
         return false;
     }
     drain_bottom_halves();
-    end_copy_if_stopped();
+    end_if_stopped();
     if (stopping()) {
         return false;
     }
@@ -752,23 +796,7 @@ static void sim_clock_shutdown(Notifier *notifier, void *data)
     if (!sim.said_hello || sim.waiting) {
         return;
     }
-    switch (cause) {
-    case SHUTDOWN_CAUSE_GUEST_RESET:
-    case SHUTDOWN_CAUSE_SUBSYSTEM_RESET:
-        fault(SIM_LINK_FAULT_RESET);
-        break;
-    case SHUTDOWN_CAUSE_GUEST_SHUTDOWN:
-        fault(SIM_LINK_FAULT_POWEROFF);
-        break;
-    case SHUTDOWN_CAUSE_GUEST_PANIC:
-        fault(SIM_LINK_FAULT_PANIC);
-        break;
-    case SHUTDOWN_CAUSE_HOST_QMP_QUIT:
-        break; /* QUIT has no answer */
-    default:
-        fault(SIM_LINK_FAULT_HOST);
-        break;
-    }
+    report_shutdown(cause);
     sim.waiting = true;
 }
 
