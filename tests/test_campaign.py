@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import run_directories
-from ns3_qemu.campaign import matrix, table
+from ns3_qemu.campaign import cli, matrix, table
 from ns3_qemu.campaign.figures import NAME, write_comparison
 from ns3_qemu.campaign.job import Job
 from ns3_qemu.experiment import layout, reading
@@ -64,6 +64,16 @@ def test_a_matrix_that_can_not_be_is_refused_in_one_line(said: Any, error: str) 
     with pytest.raises(ExperimentError) as caught:
         matrix.points(said)
     assert caught.value.message == error
+
+
+def test_two_campaigns_do_not_share_a_directory(tmp_path: Path) -> None:
+    with (
+        cli._alone(tmp_path), pytest.raises(ExperimentError, match="another campaign is at work"),
+        cli._alone(tmp_path),
+    ):
+        pass
+    with cli._alone(tmp_path):
+        pass
 
 
 def _job(directory: Path, number: int, **values: matrix.Value) -> Job:

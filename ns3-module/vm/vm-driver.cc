@@ -144,7 +144,7 @@ VmDriver::Take()
 void
 VmDriver::GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags)
 {
-    m_link->Give(command, vmTime, flags);
+    m_link->Give(command, vmTime, flags, m_horizon, m_config.cpuRate);
     Take();
     const bool answered = command == SIM_LINK_SAVE
                               ? m_answer.kind == SIM_LINK_SAVED
@@ -284,6 +284,7 @@ VmDriver::FinishBoot()
     SetDiskTiming(m_config.diskTiming);
     Identify();
     m_state = State::RUNNING;
+    m_reached = m_vmTime;
     m_turns = 0;
     m_turnsNow = 0;
     Publish();
@@ -394,9 +395,16 @@ VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
     m_vmTime = vmTime;
     m_turns++;
     CheckTurnsAtOnce();
+    const int64_t begin = std::max(vmTime, m_reached);
+    const uint64_t executed = m_answer.instructions;
     GiveAndTake(SIM_LINK_RUN, vmTime, flags);
     m_frames = 0;
     CheckTurnEnd(vmTime, flags);
+    if (IsTimed())
+    {
+        EndTimedTurn(begin, executed, flags);
+        return;
+    }
     Consume();
 }
 
@@ -408,13 +416,19 @@ VmDriver::MoveTo(int64_t time)
         Fail("simulated time went back to " + FormatSeconds(time));
     }
     m_vmTime = time + m_base;
+    HandOnWhatIsDue();
 }
 
 void
-VmDriver::Run(int64_t time, bool timers)
+VmDriver::Run(int64_t time, bool timers, int64_t horizon)
 {
     CheckRunning();
     MoveTo(time);
+    if (IsTimed())
+    {
+        RunTimed(timers, horizon);
+        return;
+    }
     const uint32_t flags = timers ? static_cast<uint32_t>(SIM_LINK_RUN_TIMERS) : 0U;
     WaitForNextResult();
     if (IsAhead())
@@ -623,12 +637,15 @@ VmDriver::SendToRelay(Span<const ByteSpan> message)
     do
     {
         m_link->AddSerial(SIM_LINK_RELAY_PORT, bytes, std::min(bytes.GetLeft(), m_relayChunk));
-        RunTurn(m_vmTime, 0);
+        RunTurn(m_vmTime, GetRequestFlags());
     } while (bytes.GetLeft() > 0);
     /* To carry it out may take more instructions than a turn has: a kernel module is loaded. */
-    for (int turns = 0; IsBusy() && m_relay.IsAwaiting() && turns < REQUEST_TURNS; turns++)
+    for (int turns = 0; IsBusy() && m_relay.IsAwaiting() && turns < REQUEST_TURNS;)
     {
-        RunTurn(m_vmTime, 0);
+        const uint64_t before = m_relayBytes;
+        RunTurn(m_vmTime, GetRequestFlags());
+        /* A part of its answer ends a turn, too. */
+        turns += GetRequestFlags() == 0 || m_relayBytes == before ? 1 : 0;
     }
     WaitForDisks();
 }
@@ -641,7 +658,7 @@ VmDriver::AddRecord(F&& add)
     if (!add())
     {
         /* The inbox is full: a turn of its own for what is in it. */
-        RunTurn(m_vmTime, 0);
+        RunTurn(m_vmTime, GetRequestFlags());
         add();
     }
 }
@@ -694,16 +711,8 @@ VmDriver::QueueConsole(const uint8_t* data, size_t length)
     while ((sent += m_link->AddSerial(SIM_LINK_CONSOLE_PORT, data + sent, length - sent)) < length)
     {
         /* The inbox is full: a turn of its own for what is in it. */
-        RunTurn(m_vmTime, 0);
+        RunTurn(m_vmTime, GetRequestFlags());
     }
-}
-
-int64_t
-VmDriver::GetDeadline() const
-{
-    return m_answer.deadline == SIM_LINK_NO_DEADLINE
-               ? SIM_LINK_NO_DEADLINE
-               : std::max(m_answer.deadline, m_vmTime) - m_base;
 }
 
 bool
@@ -771,6 +780,11 @@ VmDriver::OnFrame(unsigned nic, const uint8_t* data, size_t length)
         }
         m_credit[nic]--;
     }
+    if (IsTimed())
+    {
+        m_sent.push_back({nic, {data, data + length}});
+        return;
+    }
     /* What a machine sends before the simulation begins, it sends to nobody. */
     if (IsInSimulation() && m_onFrame)
     {
@@ -784,6 +798,7 @@ VmDriver::OnSerial(unsigned port, const uint8_t* data, size_t length)
     if (port == SIM_LINK_RELAY_PORT)
     {
         m_relayInput.insert(m_relayInput.end(), data, data + length);
+        m_relayBytes += length;
     }
     else if (port == SIM_LINK_CONSOLE_PORT)
     {

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +54,30 @@ def run_matrix(
         raise ExperimentError(message)
     plain = check_matrix(table, file)
     out.mkdir(parents=True, exist_ok=True)
-    console.print("Looking for images, building those that are missing ...")
-    every = [
-        job(plain, point, file, out, time_limit)
-        for point in wanted
-        if not only or point.number in only
-    ]
-    workers = min(len(every), jobs or len(os.sched_getaffinity(0)))
-    outcomes = _run(Campaign(every, workers, scheduler), console)
-    whole = [outcome.job for outcome in outcomes if not outcome.error]
-    _write(whole, out, console, report=report)
-    _tell(outcomes, whole, out, console)
+    with _alone(out):
+        console.print("Looking for images, building those that are missing ...")
+        every = [
+            job(plain, point, file, out, time_limit)
+            for point in wanted
+            if not only or point.number in only
+        ]
+        workers = min(len(every), jobs or len(os.sched_getaffinity(0)))
+        outcomes = _run(Campaign(every, workers, scheduler), console)
+        whole = [outcome.job for outcome in outcomes if not outcome.error]
+        _write(whole, out, console, report=report)
+        _tell(outcomes, whole, out, console)
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold a directory: two campaigns would take each other's runs for their own."""
+    with (out / ".campaign.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"{out}: another campaign is at work there"
+            raise ExperimentError(message, "Wait for it, or give another --out.") from None
+        yield
 
 
 def check_matrix(table: Mapping[str, Any], file: Path) -> dict[str, Any]:

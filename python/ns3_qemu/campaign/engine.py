@@ -81,7 +81,7 @@ class Campaign:
                 # Of this process first: its threads wait for them.
                 end_children(name)
                 if self._scheduler:
-                    client.run(end_children, name, wait=False, on_error="ignore")
+                    client.run(end_children, name, on_error="ignore")
 
     @contextlib.contextmanager
     def _client(self) -> Iterator[Any]:
@@ -111,7 +111,9 @@ class Campaign:
             threads_per_worker=1,
             processes=False,
             memory_limit=0,
-            dashboard_address=None,
+            # Its pages, for this machine only, at any free port.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             local_directory=scratch,
         )
 

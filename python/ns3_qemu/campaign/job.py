@@ -91,11 +91,16 @@ def job(
 def _images(experiment: Experiment, inputs: Path) -> dict[str, str]:
     """Return the images' names, which say what is in them; build those that are not there."""
     return {
-        name: images.image(machine.kernel or "", **images.options(machine, inputs)).name
+        name: _image(machine.kernel or "", msgspec.json.encode(images.options(machine, inputs)))
         for name in experiment.all_nodes
         if not experiment.is_native(name)
         for machine in [experiment.machine(name)]
     }
+
+
+@cache
+def _image(kernel: str, options: bytes) -> str:
+    return images.image(kernel, **msgspec.json.decode(options)).name
 
 
 def _traces(experiment: Experiment, inputs: Path) -> list[str]:

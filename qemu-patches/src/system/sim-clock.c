@@ -23,6 +23,7 @@
 #include "system/sim-clock.h"
 #include "system/sim-copy.h"
 #include "system/sim-link.h"
+#include "system/sim-pace.h"
 #include "system/sim-save.h"
 #include "system/sim-zygote.h"
 
@@ -38,6 +39,20 @@ enum {
     WAIT_STEPS_PER_WAIT = 64,
     WAIT_READS_DIVISOR = 20,
 };
+
+/*
+ * A machine whose computing takes time, from the first turn on that says so. What the relay is asked
+ * for takes none, so the clock stands still in some of its turns.
+ */
+static struct {
+    bool on;
+    bool turn;       /* this turn takes time */
+    bool goes;       /* and the guest's instructions have begun to */
+    bool request;    /* this one takes none, and is over when the relay has said something */
+    bool sent;       /* the guest has sent what ends this turn */
+    int64_t horizon; /* ns, at which it ends */
+    SimPace pace;
+} timed;
 
 static struct {
     SimLink *link;
@@ -82,8 +97,22 @@ static bool guest_reads(void)
     return current_cpu && current_cpu->running;
 }
 
+bool sim_clock_stands_still(void)
+{
+    return sim_clock_locked() && !timed.on;
+}
+
+bool sim_clock_interrupted_by_timers(void)
+{
+    /* What arms a timer in between is followed by a look at all of them. */
+    return timed.goes && guest_reads();
+}
+
 int64_t sim_clock_get_ns(void)
 {
+    if (timed.goes) {
+        return sim_pace_time(&timed.pace, icount_get_raw());
+    }
     if (guest_reads() && ++sim.reads == sim.reads_max) {
         cpu_exit(current_cpu);
     }
@@ -92,29 +121,25 @@ int64_t sim_clock_get_ns(void)
 
 int64_t sim_clock_device_ns(void)
 {
-    return sim_clock_locked() ? qatomic_read_i64(&sim.now)
-                              : qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    return sim_clock_locked() && !timed.goes ? qatomic_read_i64(&sim.now)
+                                             : qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 }
 
 int64_t sim_clock_get_ticks(void)
 {
-    int64_t now = qatomic_read_i64(&sim.now);
+    int64_t now = timed.goes ? sim_clock_get_ns() : qatomic_read_i64(&sim.now);
+    int64_t step = timed.goes ? 0 : timed.on ? 1 : (int64_t)sim.limits->tsc_step;
 
     if (!guest_reads()) {
         return MAX(now, sim.tsc);
     }
-    sim.tsc = MAX(now, sim.tsc + (int64_t)sim.limits->tsc_step);
+    sim.tsc = MAX(now, sim.tsc + step);
     return sim.tsc;
 }
 
 static int64_t instructions(void)
 {
     return qatomic_read_i64(&timers_state.qemu_icount);
-}
-
-int64_t sim_clock_instruction_limit(void)
-{
-    return sim.turn_start + (int64_t)sim.limits->busy_instructions - instructions();
 }
 
 static int64_t next_timer(void)
@@ -124,6 +149,17 @@ static int64_t next_timer(void)
     return delta < 0 ? SIM_LINK_NO_DEADLINE : qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + delta;
 }
 
+int64_t sim_clock_instruction_limit(void)
+{
+    int64_t limit = sim.turn_start + (int64_t)sim.limits->busy_instructions - instructions();
+
+    if (timed.goes) {
+        limit = sim_pace_instructions_until(&timed.pace, instructions(),
+                                            MIN(timed.horizon, next_timer()), limit);
+    }
+    return limit;
+}
+
 static void run_timers(int64_t until)
 {
     qatomic_set_i64(&sim.now, until);
@@ -131,6 +167,18 @@ static void run_timers(int64_t until)
            qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL)) {
         /* A timer may have armed another that is due already. */
     }
+}
+
+/* The guest computes and a timer has come due. */
+static bool run_due_timers(void)
+{
+    bool any = false;
+
+    while (qemu_clock_deadline_ns_all(QEMU_CLOCK_VIRTUAL, QEMU_TIMER_ATTR_ALL) == 0 &&
+           qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL)) {
+        any = true;
+    }
+    return any;
 }
 
 /* Free clock: nothing happens before the next timer, so it may as well be now. */
@@ -316,6 +364,10 @@ static void begin_turn(int64_t time, uint32_t flags)
 
     reset_turn_limits();
     tlb_grow(first_cpu);
+    if (timed.on) {
+        /* It may have got further than the simulator, by a part of an instruction or more. */
+        time = MAX(time, sim.now);
+    }
     if (time < sim.now) {
         protocol_error("the simulator's clock went backwards");
         return;
@@ -335,10 +387,36 @@ static void begin_turn(int64_t time, uint32_t flags)
 
 static void run_turn(const SimLinkCommand *command)
 {
+    int64_t before;
+
     if (!sim_clock_locked()) {
         lock_clock();
     }
+    timed.turn = command->flags & SIM_LINK_RUN_TIMED;
+    timed.request = command->flags & SIM_LINK_RUN_REQUEST;
+    timed.sent = false;
+    if (!timed.turn) {
+        before = sim.now;
+        begin_turn(command->time, command->flags);
+        if (sim.now > before) {
+            timed.pace.rate = 0; /* the clock has moved: nothing is left over */
+        }
+        return;
+    }
+    if (command->rate == 0 || command->rate > INT64_MAX) {
+        protocol_error("a rate that no CPU has");
+        return;
+    }
+    if (!timed.on) {
+        timed.on = true;
+        /* From now on all instructions count, and each clock reading is the last of its block. */
+        tb_flush(first_cpu);
+    }
+    before = sim.now;
     begin_turn(command->time, command->flags);
+    timed.horizon = command->horizon;
+    sim_pace_go(&timed.pace, command->rate, sim.now, sim.now > before, instructions());
+    timed.goes = true;
 }
 
 /* Begin the next of several turns; false if there is none, or it is not certain what it is. */
@@ -384,9 +462,22 @@ static void end_one_of_several(uint32_t what, int64_t deadline)
     sim.in_turn = false;
 }
 
+/* The guest's instructions no longer take time. */
+static void rest_clock(void)
+{
+    if (timed.goes) {
+        qatomic_set_i64(&sim.now, sim_pace_rest(&timed.pace, instructions()));
+        timed.goes = false;
+    }
+    timed.turn = false;
+    timed.request = false;
+    timed.sent = false;
+}
+
 /* The guest is idle, or has used up its turn. */
 static void end_turn(uint32_t what, int64_t deadline)
 {
+    rest_clock();
     if (!sim.ahead) {
         answer(what, deadline);
         return;
@@ -569,6 +660,32 @@ static void serve_as_zygote(void)
     sim.alone = true;
 }
 
+/* Whether the turn of a guest that is not idle is over. */
+static bool busy_turn_over(void)
+{
+    return timed.sent || turn_used_up() ||
+           (timed.goes && qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >= timed.horizon);
+}
+
+static void end_busy_turn(void)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+
+    bool goes_on = timed.turn || timed.request; /* as soon as it may */
+
+    end_turn(SIM_LINK_BUSY, goes_on ? now : MIN(now + busy_step(), next_timer()));
+}
+
+void sim_clock_sent(bool to_relay)
+{
+    if (timed.turn || (timed.request && to_relay)) {
+        timed.sent = true;
+        if (guest_reads()) {
+            cpu_exit(current_cpu); /* it is the last of its block */
+        }
+    }
+}
+
 void sim_clock_before_run(void)
 {
     if (!sim_clock_enabled() || stopping() || sim.saving) {
@@ -582,13 +699,22 @@ void sim_clock_before_run(void)
         sim.said_hello = true;
         sim_link_close_sandbox(sim.link);
         answer(SIM_LINK_HELLO, SIM_LINK_NO_DEADLINE);
-    } else if (!sim.waiting && turn_used_up() && !all_cpu_threads_idle()) {
-        int64_t wanted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + busy_step();
-
-        end_turn(SIM_LINK_BUSY, MIN(wanted, next_timer()));
     }
-    /* Several times: to be copied is no turn, in which the guest would go on. */
-    while (sim.waiting && take_turn()) {
+    /* Several times: to be copied is no turn, in which the guest would go on, and in one whose
+     * horizon is now it does not, either. */
+    for (;;) {
+        if (!sim.waiting) {
+            if (all_cpu_threads_idle()) {
+                break;
+            }
+            if (busy_turn_over()) {
+                end_busy_turn();
+            } else if (!timed.goes || !run_due_timers()) {
+                break;
+            }
+        } else if (!take_turn()) {
+            break;
+        }
     }
     end_if_stopped();
 }

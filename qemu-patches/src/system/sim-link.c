@@ -170,7 +170,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
                       SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY |
-                      SIM_LINK_FEATURE_LOOK | link->features |
+                      SIM_LINK_FEATURE_LOOK | SIM_LINK_FEATURE_TIMED | link->features |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -245,6 +245,8 @@ bool sim_link_command(SimLink *link, SimLinkCommand *command)
 
     assert(link->our_turn);
     command->time = qatomic_read_i64(&h->time);
+    command->horizon = qatomic_read_i64(&h->horizon);
+    command->rate = qatomic_read_u64(&h->rate);
     command->command = qatomic_read(&h->command);
     command->flags = qatomic_read(&h->flags);
     link->in_at = 0;

@@ -18,6 +18,8 @@ typedef bool SimLinkInput(void *opaque, uint16_t type, const uint8_t *data, size
 
 typedef struct SimLinkCommand {
     int64_t time;
+    int64_t horizon;
+    uint64_t rate;
     uint32_t command;
     uint32_t flags;
 } SimLinkCommand;
