@@ -99,7 +99,7 @@ rate = "1 Mbit/s"
 delay = "30 ms"
 
 [record]
-sockets = "10 ms"
+sockets = "50 ms"
 queues = "20 ms"
 routes = ["2 s"]
 """
