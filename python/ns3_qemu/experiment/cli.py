@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from . import layout, reading
-from .model import Experiment
 
 FAILED = 1
 
@@ -131,22 +130,25 @@ def experiment(
             report=report,
         )
         return
-    _run(wanted, file, directory, time_limit, console, report=report)
+    _run(
+        file, directory, settings or (), time_limit, wanted.duration / 1e9, console, report=report
+    )
 
 
 def _run(
-    wanted: Experiment,
     file: Path,
     out: Path,
+    settings: Sequence[str],
     time_limit: float | None,
+    duration: float,
     console: Console,
     *,
     report: bool,
 ) -> None:
     from .run import run_experiment
 
-    with _progress(console, wanted.duration / 1e9) as progress:
-        run_experiment(wanted, out, inputs=file.parent, progress=progress, time_limit=time_limit)
+    with _progress(console, duration) as progress:
+        run_experiment(file, out, settings, progress=progress, time_limit=time_limit)
     summary = layout.read_summary(out)
     for table in _tables(summary):
         if table.row_count:

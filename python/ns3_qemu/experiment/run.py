@@ -48,6 +48,7 @@ def run_experiment(
     else:
         path = Path(experiment)
         wanted, base = reading.read(path, settings), path.parent
+        _check_apart(path, Path(out))
     directory = Path(out).absolute()
     _clear(directory)
     wanted = _take_inputs(wanted, directory, base.absolute())
@@ -57,14 +58,27 @@ def run_experiment(
     return directory
 
 
+def _check_apart(file: Path, directory: Path) -> None:
+    """Raise an error if the results would take the place of the experiment itself."""
+    if file.resolve() == (directory / layout.EXPERIMENT).resolve():
+        message = f"{directory}: the experiment is the one that this directory's run has left"
+        raise ExperimentError(message, "Give another directory with --out.")
+
+
 def _clear(directory: Path) -> None:
     """Make the directory; remove what an earlier run has left, and nothing else."""
+    names = (*layout.DIRECTORIES, layout.INPUTS)
+    found = [name for name in names if (directory / name).exists()]
+    if found and not (directory / layout.EXPERIMENT).is_file():
+        message = f"{directory} has {found[0]}, and is no directory of an experiment"
+        raise ExperimentError(message, "Give another directory with --out.")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in (*layout.FILES, layout.REPORT):
             (directory / name).unlink(missing_ok=True)
-        for name in (*layout.DIRECTORIES, layout.INPUTS):
+        for name in names:
             shutil.rmtree(directory / name, ignore_errors=True)
+        (directory / layout.EXPERIMENT).touch()  # by which the next run knows the directory
     except OSError as error:
         message = f"{directory}: {error.strerror}"
         raise ExperimentError(message, "Give another directory with --out.") from error
