@@ -11,7 +11,7 @@ TARGET ?=
 # What tests/test_simulation_packages.py runs in guests.
 PACKAGES := openssh-server openssh-client wireguard-tools iproute2 iputils-ping nginx curl
 
-.PHONY: help demo test test-ns3 lint fuzz sanitize format doctor clean prepare-demo prepare-test
+.PHONY: help demo test test-ns3 docs lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,10 @@ test: lint ## Check style and types, then run all tests
 
 test-ns3: ## Build the module in a copy of the tree NS3 of ns-3, and run its tests there
 	@scripts/test-ns3 "$(NS3)"
+
+docs: prepare-docs ## Build the manual, into build/docs/html
+	@$(BIN)/python -m sphinx -W --keep-going -j auto -q -d build/docs/doctrees docs build/docs/html
+	@echo "==> build/docs/html/index.html"
 
 lint: prepare-test ## Check style and types
 	@scripts/lint
@@ -50,6 +54,9 @@ clean: ## Remove what was built in this directory (the cache stays: ns3-qemu ima
 
 prepare-demo:
 	@scripts/bootstrap demo
+
+prepare-docs:
+	@scripts/bootstrap docs
 
 prepare-test:
 	@scripts/bootstrap test

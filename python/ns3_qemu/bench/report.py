@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from rich.table import Table
 from ..results.files import replace_file
 from .figures import Figure, format_value
 from .host import Machine, Versions
-from .instructions import Profile
 from .suite import Point
 
 #: increase it when a key changes its meaning
@@ -37,7 +36,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     versions: Versions
     figures: Sequence[Figure]
     points: Sequence[Point]
-    profiles: Mapping[str, Profile] = {}
 
 
 def figures_table(figures: Sequence[Figure]) -> Table:
@@ -112,18 +110,6 @@ def scaling_table(points: Sequence[Point]) -> Table:
     return table
 
 
-def profile_table(name: str, profile: Profile, rows: int = 20) -> Table:
-    """Return a table of the kernel's symbols that execute most in a turn."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column(name)
-    table.add_column("instructions", justify="right")
-    table.add_column("%", justify="right")
-    for symbol, instructions in list(profile.symbols.items())[:rows]:
-        share = 100 * instructions / profile.instructions
-        table.add_row(symbol, f"{instructions / profile.turns:,.1f}", f"{share:.1f}")
-    return table
-
-
 def _why(reason: str) -> str:
     """Return a line for a table; a machine's failure has many, with its console."""
     return f"not measured: {reason.splitlines()[0] if reason else 'no samples'}"
@@ -142,7 +128,6 @@ def document(report: Report) -> dict[str, Any]:
         "versions": msgspec.to_builtins(report.versions),
         "figures": [_figure(figure) for figure in report.figures],
         "scaling": [_point(point) for point in report.points],
-        "instructions": msgspec.to_builtins(report.profiles),
     }
 
 

@@ -14,11 +14,10 @@ import msgspec
 from ..errors import Ns3QemuError
 from . import cases, processes, scaling
 from .figures import Figure, Goal, not_measured
-from .instructions import COUNTED, Profile
 from .network import Topology
 from .scaling import Load
 
-GROUPS = ("turns", "instructions", "machines", "scenarios", "coupling", "scaling")
+GROUPS = ("turns", "machines", "scenarios", "coupling", "scaling")
 
 VMS = (1, 2, 8, 32, 128)
 
@@ -107,14 +106,12 @@ class Step:
 
 @dataclass
 class Suite:
-    """Makes the measurements. What there is of them is in `figures`, `points` and `profiles`."""
+    """Makes the measurements. What there is of them is in `figures` and `points`."""
 
     options: Options
     call: Call = cases.call
     figures: list[Figure] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
-    profiles: dict[str, Profile] = field(default_factory=dict)
-    """By name: where the instructions of a turn are."""
     interrupted: bool = False
 
     def count(self) -> int:
@@ -157,7 +154,6 @@ class Suite:
     def _steps(self) -> Iterator[Step]:
         makers = {
             "turns": self._turns,
-            "instructions": self._instructions,
             "machines": self._machines,
             "scenarios": self._scenarios,
             "coupling": self._coupling,
@@ -215,29 +211,6 @@ class Suite:
             Figure(group="turns", name=f"{name}, a frame", unit="µs"),
         )
         return Step(name, blanks, measure)
-
-    # --- instructions -----------------------------------------------------------------------------
-
-    def _instructions(self) -> Iterator[Step]:
-        count = self.options.choose(2_000, 200)
-        for name, kind in (("ICMP echo", "icmp"), ("UDP echo by a program", "udp")):
-            yield self._count((name,), "instructions.echo", {"kind": kind, "count": count})
-        names = ("TCP segment, its sender", "TCP segment, its receiver")
-        yield self._count(names, "instructions.tcp", {"count": count})
-
-    def _count(self, names: Sequence[str], case: str, arguments: dict[str, Any]) -> Step:
-        def measure() -> list[list[float]]:
-            answer = self.call(case, arguments)
-            profiles = msgspec.convert(answer if len(names) > 1 else [answer], list[Profile])
-            self.profiles |= dict(zip(names, profiles, strict=True))
-            return [[profile.per_turn(what)] for profile in profiles for what in COUNTED]
-
-        blanks = tuple(
-            Figure(group="instructions", name=name, unit=unit)
-            for name in names
-            for unit in COUNTED.values()
-        )
-        return Step(", ".join(names), blanks, measure)
 
     # --- machines ---------------------------------------------------------------------------------
 

@@ -7,13 +7,12 @@ import contextlib
 import struct
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import dpkt
 
 from ..errors import VmError
-from . import counts, loads, processes
+from . import loads, processes
 
 if TYPE_CHECKING:
     from .._vm import Vm
@@ -36,26 +35,22 @@ _WARM_UP = 2_000
 
 
 @contextlib.contextmanager
-def machine(*, spin_ns: int = 0, counts_in: Path | None = None) -> Iterator[Vm]:
+def machine(*, spin_ns: int = 0) -> Iterator[Vm]:
     """Give a machine with one NIC, 10.0.0.1, and a program that echoes UDP; it ends afterwards.
 
-    `spin_ns`: ns of wall time to poll before sleeping. `counts_in`: the directory in which its
-    QEMU counts.
+    `spin_ns`: ns of wall time to poll before sleeping.
     """
     # Not at the top: who only asks what there is to measure does without the extension.
     from .._vm import Vm
 
     directory = loads.wanted_image().build()
     vm = Vm(
-        counts.machine(directory) if counts_in else loads.machine(directory),
+        loads.machine(directory),
         nics=[_GUEST_MAC],
         spin=spin_ns,
         snapshots=str(directory / "snapshots"),
-        sandbox=counts_in is None,
     )
     try:
-        if counts_in is not None:
-            counts.start(vm, counts_in)
         vm.finish_boot()
         vm.relay.set_link(0, up=True, arp=False)
         vm.relay.add_address(0, "10.0.0.1/24")
