@@ -68,7 +68,8 @@ def test_a_matrix_that_can_not_be_is_refused_in_one_line(said: Any, error: str) 
 
 def test_two_campaigns_do_not_share_a_directory(tmp_path: Path) -> None:
     with (
-        cli._alone(tmp_path), pytest.raises(ExperimentError, match="another campaign is at work"),
+        cli._alone(tmp_path),
+        pytest.raises(ExperimentError, match="another campaign is at work"),
         cli._alone(tmp_path),
     ):
         pass

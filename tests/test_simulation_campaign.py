@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A matrix of experiments, run."""
 
+import io
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -42,19 +45,40 @@ def _jobs(file: Path, out: Path, duration: str = "0.4 s") -> list[Job]:
     return [job(said, point, file, out) for point in points(said.pop("matrix"))]
 
 
-def _command(file: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).parent / "ns3-qemu"
-    return subprocess.run(
-        [program, "experiment", file, "--out", out, *options],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+def _run(file: Path, out: Path, **options: Any) -> str:
+    """Run a matrix as the command does, and return what it says."""
+    said = io.StringIO()
+    console = Console(file=said, width=200)
+    run_matrix(reading.read_table(file), file, out, console, **options)
+    return said.getvalue()
+
+
+@dataclass
+class _Campaign:
+    """A campaign that was interrupted, and went on."""
+
+    directory: Path
+    interrupted: list[Outcome]
+    stamps: dict[int, int]
+    """When the runs that were whole by then had ended, by their numbers."""
+    said: str = ""
+    """When it went on."""
+
+    @property
+    def out(self) -> Path:
+        return self.directory / "out"
+
+    @property
+    def file(self) -> Path:
+        return self.directory / "file.toml"
+
+
+def _ended(outcome: Outcome) -> int:
+    return (Path(outcome.job.directory) / "summary.json").stat().st_mtime_ns
 
 
 @pytest.fixture(scope="module")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Outcome]]:
-    """Return the directory of a campaign that was interrupted and resumed, and its outcomes."""
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> _Campaign:
     directory = tmp_path_factory.mktemp("campaign")
     jobs = _jobs(directory / "file.toml", directory / "out")
     # What another program has put in a run's place makes it fail, and no other.
@@ -63,42 +87,47 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Outco
     runs = Campaign(jobs, workers=2).run()
     outcomes = [next(runs), next(runs)]
     runs.close()  # as Ctrl-C does
-    Path(jobs[1].directory).unlink(missing_ok=True)
-    return directory, outcomes
+    Path(jobs[1].directory).unlink()
+    stamps = {each.job.number: _ended(each) for each in outcomes if not each.error}
+    return _Campaign(directory, outcomes, stamps)
 
 
-def test_an_interrupted_matrix_goes_on_and_is_as_if_it_had_not_been(
-    campaign: tuple[Path, list[Outcome]],
-) -> None:
-    directory, outcomes = campaign
-    failed = [outcome for outcome in outcomes if outcome.error]
+@pytest.fixture(scope="module")
+def resumed(interrupted: _Campaign) -> _Campaign:
+    interrupted.said = _run(interrupted.file, interrupted.out, jobs=2, report=True)
+    return interrupted
+
+
+def test_a_run_that_fails_is_an_outcome(interrupted: _Campaign) -> None:
+    failed = [outcome for outcome in interrupted.interrupted if outcome.error]
     assert [outcome.job.number for outcome in failed] == [2]
     assert "Not a directory" in failed[0].error
-    whole = [outcome.job for outcome in outcomes if not outcome.error]
-    stamps = [(Path(each.directory) / "summary.json").stat().st_mtime_ns for each in whole]
-    file = directory / "file.toml"
-    resumed = _command(file, directory / "out", "--jobs", "2", "--report")
-    assert resumed.returncode == 0, resumed.stderr
-    assert "4 of 4 runs are whole" in resumed.stdout
-    for each, stamp in zip(whole, stamps, strict=True):  # it was not run again
-        assert (Path(each.directory) / "summary.json").stat().st_mtime_ns == stamp
-        assert (Path(each.directory) / "report.html").is_file()
-    # Alone and one after the other.
-    alone = directory / "alone"
-    once = _command(file, alone, "--jobs", "1", "--only", "2", "--only", "3")
-    assert once.returncode == 0, once.stderr
-    found = sorted((alone / "runs").iterdir())
-    assert [each.name[:4] for each in found] == ["0002", "0003"]
-    for each in found:
-        assert differences(each, directory / "out" / "runs" / each.name) == []
-    rows = (directory / "out" / "results.csv").read_text().splitlines()
-    some = (alone / "results.csv").read_text().splitlines()
-    assert [row for row in rows if row.startswith(("5 ms,2,", "20 ms,1,"))] == some[1:]
+    assert len(interrupted.stamps) == 1
+
+
+def test_an_interrupted_matrix_goes_on(resumed: _Campaign) -> None:
+    assert "4 of 4 runs are whole" in resumed.said
+    runs = sorted((resumed.out / "runs").iterdir())
+    assert [each.name[:4] for each in runs] == ["0001", "0002", "0003", "0004"]
+    for number, stamp in resumed.stamps.items():  # it was not run again
+        assert (runs[number - 1] / "summary.json").stat().st_mtime_ns == stamp
+    assert all((each / "report.html").is_file() for each in runs)
     # With all of them there, nothing is run; the table is the same file.
-    table = (directory / "out" / "results.parquet").read_bytes()
-    again = _command(file, directory / "out")
-    assert "(4 of them were there)" in again.stdout
-    assert (directory / "out" / "results.parquet").read_bytes() == table
+    table = (resumed.out / "results.parquet").read_bytes()
+    assert "(4 of them were there)" in _run(resumed.file, resumed.out)
+    assert (resumed.out / "results.parquet").read_bytes() == table
+
+
+def test_a_run_is_the_same_alone(resumed: _Campaign) -> None:
+    alone = resumed.directory / "alone"
+    _run(resumed.file, alone, jobs=1, only=[2])
+    (run,) = (alone / "runs").iterdir()
+    assert run.name.startswith("0002")
+    assert differences(run, resumed.out / "runs" / run.name) == []
+    rows = (resumed.out / "results.csv").read_text().splitlines()
+    some = (alone / "results.csv").read_text().splitlines()
+    assert [row for row in rows if row.startswith("5 ms,2,")] == some[1:]
+    assert len(some) > 5
 
 
 def test_machines_die_with_the_worker(tmp_path: Path) -> None:

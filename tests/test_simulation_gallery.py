@@ -90,3 +90,14 @@ def goodput(directory: Path, flow: str) -> float:
     summary = layout.read_summary(directory)
     (found,) = [each for each in summary.flows if each.name == flow]
     return found.goodput_bps / 1e6
+
+
+@pytest.mark.gallery
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", sorted(file.stem for file in GALLERY.glob("*.toml")))
+def test_an_experiment_comes_to_what_its_header_says(
+    name: str, vm_image: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / name
+    assert run(vm_image, tmp_path, (name, name, []))[name].verdict == "passed"
+    CHECKS[name](out)

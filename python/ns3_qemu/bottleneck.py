@@ -117,9 +117,8 @@ class _Network:
             dict(zip(_ROUTER_ADDRESSES, (access.Get(1), bottleneck.Get(0)), strict=True)),
         )
         self._machines: dict[str, Any] = {}
-        self._busy: dict[
-            str, list[float]
-        ] = {}  # by host: busy time by the end of each second, in s
+        # By host: how long its CPU has been busy by the end of each second, in ns.
+        self._busy: dict[str, list[int]] = {}
         self._install_host("sender", self._sender, access.Get(0))
         self._install_host("receiver", self._receiver, bottleneck.Get(1))
         self._capture("drops.pcap", bottleneck.Get(0).GetQueue(), "Drop", ns.Queue[ns.Packet])
@@ -312,14 +311,25 @@ class _Network:
 
     def _note_busy(self) -> None:
         for name, seconds in self._busy.items():
-            seconds.append(float(self._machines[name].GetBusyTime().GetSeconds()))
+            seconds.append(int(self._machines[name].GetBusyTime().GetNanoSeconds()))
+
+    def _busy_shares(self) -> dict[str, list[float]]:
+        end = self._scenario.end_ns
+        lasts = [min(NANOSECONDS, end - begin) for begin in range(0, end, NANOSECONDS)]
+        return {
+            name: [
+                round((after - before) / last, 6)
+                for (before, after), last in zip(pairwise([0, *seconds]), lasts, strict=False)
+            ]
+            for name, seconds in self._busy.items()
+        }
 
     def run(self, progress: Callable[[float], object] | None) -> Outcome:
         ns = self._ns
         ns.Simulator.Stop(ns.NanoSeconds(self._scenario.end_ns))
         if self._busy:
-            for second in range(1, self._scenario.end_ns // NANOSECONDS + 1):
-                at(second, self._note_busy)
+            for second in range(NANOSECONDS, self._scenario.end_ns, NANOSECONDS):
+                at(second // NANOSECONDS, self._note_busy)
         begin = time.monotonic()
         ready = begin
 
@@ -331,6 +341,7 @@ class _Network:
                 progress(simulated)
 
         simulation.Run(on_progress)
+        self._note_busy()  # the last second, or a part of one
         end = time.monotonic()
         machines, hosts = self._machines, self._scenario.hosts
         return Outcome(
@@ -343,10 +354,7 @@ class _Network:
                 name: [str(parameter) for parameter in machine.GetSkippedSysctls()]
                 for name, machine in machines.items()
             },
-            busy={
-                name: [round(after - before, 6) for before, after in pairwise([0.0, *seconds])]
-                for name, seconds in self._busy.items()
-            },
+            busy=self._busy_shares(),
             end_ns=int(ns.Simulator.Now().GetNanoSeconds()),
             boot_s=ready - begin,
             wall_s=end - ready,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..results.plots import SERIES, screen_style, write_screen_figure
+from ..results.plots import SERIES, from_zero, screen_style, write_screen_figure
 
 NAME = "comparison.png"
 
@@ -79,8 +79,7 @@ def _draw(panel: Axes, rows: pd.DataFrame, across: Sequence[str]) -> None:
     panel.set_xlim(-0.5, len(places) - 0.5)
     panel.set_xlabel(key)
     panel.set_ylabel(f"{rows['figure'].iloc[0]}" + (f" ({unit})" if unit else ""))
-    panel.margins(y=0.08)
-    panel.set_ylim(bottom=0)
+    from_zero(panel)
     if by:
         panel.legend(title=", ".join(by), fontsize=7, title_fontsize=7)
     if len(series) > _MOST:

@@ -130,9 +130,7 @@ def experiment(
             report=report,
         )
         return
-    _run(
-        file, directory, settings or (), time_limit, wanted.duration / 1e9, console, report=report
-    )
+    _run(file, directory, settings or (), time_limit, wanted.duration / 1e9, console, report=report)
 
 
 def _run(

@@ -57,6 +57,8 @@ class HostProgram:
         return program
 
     def _on_output(self, line: str, stream: int) -> None:
+        if self.crashed:
+            return  # what it says of connections that are gone, before it is killed
         self._files[stream].write(f"{line}\n")
         kind = "output" if stream == OUT else "error-output"
         self._timeline.note(self._host, kind, line, program=self.name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import struct
@@ -75,7 +76,18 @@ def destroy_all(machine: Any) -> None:
     for family in (socket.AF_INET, socket.AF_INET6):
         for _, identity, _ in _dump(machine, family):
             request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, 0) + identity
-            _ask(machine, _DESTROY, _ACK, request)
+            _destroy(machine, request)
+
+
+def _destroy(machine: Any, request: bytes) -> None:
+    import cppyy  # loaded already: the machine is a C++ object
+
+    try:
+        _ask(machine, _DESTROY, _ACK, request)
+    except cppyy.gbl.ns3qemu.GuestError as error:
+        # Its program has closed it, since it has just lost another one.
+        if error.GetErrno() != errno.ENOENT:
+            raise
 
 
 def _flow(family: int, identity: bytes) -> str:

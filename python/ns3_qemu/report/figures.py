@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..experiment import layout
-from ..results.plots import DASHES, SERIES, screen_png, screen_style
+from ..results.plots import DASHES, SERIES, from_zero, screen_png, screen_style
 from ..results.summary import INFINITE_SSTHRESH
 
 MOST = 12
@@ -127,7 +127,7 @@ class Pictures:
                 draw(panel, values, {**style, "label": name})
             panel.set_ylabel(label)
             if zero:
-                panel.set_ylim(bottom=0)
+                from_zero(panel)
             self._mark_events(panel)
             if len(series) > 1:
                 panel.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), borderaxespad=0)

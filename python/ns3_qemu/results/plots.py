@@ -228,6 +228,12 @@ def screen_style() -> Iterator[None]:
         yield
 
 
+def from_zero(panel: Axes) -> None:
+    """Let a panel's values begin with 0, and leave room above the largest."""
+    top = float(panel.dataLim.ymax)
+    panel.set_ylim(0, 1.08 * top if top > 0 else 1)
+
+
 def screen_png(figure: Figure) -> bytes:
     """Return a figure for a screen as PNG."""
     buffer = io.BytesIO()
