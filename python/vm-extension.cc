@@ -310,7 +310,8 @@ PYBIND11_MODULE(_vm, m)
                          std::string monitor,
                          std::string gdb,
                          bool copies,
-                         bool sandbox) {
+                         bool sandbox,
+                         uint32_t cpus) {
                  VmConfig config;
                  config.monitor = std::move(monitor);
                  config.gdb = std::move(gdb);
@@ -333,6 +334,7 @@ PYBIND11_MODULE(_vm, m)
                  config.watchdog = watchdog;
                  config.turnsAtOnce = turnsAtOnce;
                  config.sandbox = sandbox;
+                 config.cpus = cpus;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -356,7 +358,8 @@ PYBIND11_MODULE(_vm, m)
              py::arg("monitor") = "",
              py::arg("gdb") = "",
              py::arg("copies") = false,
-             py::arg("sandbox") = VmConfig{}.sandbox)
+             py::arg("sandbox") = VmConfig{}.sandbox,
+             py::arg("cpus") = VmConfig{}.cpus)
         .def(
             "set_watchdog",
             [](PyVm& vm, int64_t watchdog, bool fails) {

@@ -82,6 +82,13 @@ VirtualMachine::GetTypeId()
                           TimeValue(MicroSeconds(1)),
                           MakeTimeAccessor(&VirtualMachine::m_tscStep),
                           MakeTimeChecker(NanoSeconds(1), MilliSeconds(1)))
+            .AddAttribute("Cpus",
+                          "How many CPUs the machine has: 1 to 8. They run one after the other "
+                          "within a turn, in slices of instructions, and it ends when all are "
+                          "idle. Fixed once the machine has been started.",
+                          UintegerValue(1),
+                          MakeUintegerAccessor(&VirtualMachine::m_cpus),
+                          MakeUintegerChecker<uint32_t>())
             .AddAttribute("HostMemory",
                           "Bytes of memory of the host that the guest stands for. Limits that a "
                           "kernel computes from its memory (tcp_rmem, tcp_mem, nf_conntrack_max "
@@ -240,6 +247,7 @@ VirtualMachine::ApplyAttributes() const
     ns3qemu::VmConfig config;
     const auto image = ns3qemu::FindImage(m_image);
     config.image = ns3qemu::ReadImage(image);
+    config.cpus = m_cpus;
     config.consoleLog = m_consoleLog;
     config.uptime = m_uptime.GetNanoSeconds();
     config.epoch = (m_epoch.IsStrictlyNegative() ? config.image.epoch * 1'000'000'000

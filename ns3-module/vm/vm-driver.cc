@@ -5,6 +5,7 @@
 
 #include "format-seconds.h"
 #include "spread-seed.h"
+#include "vm-cpus.h"
 #include "vm-error.h"
 
 #include <algorithm>
@@ -94,7 +95,9 @@ VmDriver::BuildMachine() const
 {
     try
     {
-        return BuildMachineCommand(m_config.image, m_config.nics);
+        auto command = BuildMachineCommand(m_config.image, m_config.nics);
+        AddCpus(command, m_config.cpus);
+        return command;
     }
     catch (const VmError& error)
     {
@@ -118,11 +121,12 @@ VmDriver::Start()
         m_addresses.push_back(ParseMacAddress(nic.address));
     }
     auto command = BuildMachine();
+    const auto boot = BuildBootOptions(m_config.image.boot, m_config.cpus);
     if (!m_config.snapshots.empty())
     {
         auto snapshot = std::make_unique<VmSnapshot>(m_config.snapshots,
                                                      command,
-                                                     m_config.image.boot,
+                                                     boot,
                                                      m_config.image.memoryMib);
         snapshot->Ensure(
             [&](const std::string& directory) {
@@ -146,7 +150,6 @@ VmDriver::Start()
     }
     else
     {
-        const auto& boot = m_config.image.boot;
         command.insert(command.end(), boot.begin(), boot.end());
     }
     StartProcess(command, "", "");
@@ -364,6 +367,7 @@ VmDriver::PrepareBoot()
     }
     m_state = State::FORWARD;
     m_vmTime = m_answer.time;
+    CheckCpus();
     /* While no link is up: it goes down when its address changes. */
     AddressNics();
     MountDisks();

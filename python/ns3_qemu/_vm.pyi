@@ -86,6 +86,7 @@ class Vm:
         gdb: str = "",
         copies: bool = False,
         sandbox: bool = True,
+        cpus: int = 1,
     ) -> None:
         """Prepare a machine.
 
@@ -101,7 +102,8 @@ class Vm:
         of wall time after which a long turn is told on standard error, 0: never. `turns_at_once`:
         more turns at one simulated time are a failure; 0: they are not. `monitor`, `gdb`: paths of
         sockets for QEMU's monitor and a debugger, which are there from time 0 on. `copies`: whether
-        `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need.
+        `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need. `cpus`:
+        1 to 8.
         """
 
     def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:
