@@ -11,7 +11,9 @@ TARGET ?=
 # What tests/test_simulation_packages.py runs in guests.
 PACKAGES := openssh-server openssh-client wireguard-tools iproute2 iputils-ping nginx curl
 
-.PHONY: help demo test test-ns3 lint fuzz sanitize format doctor clean prepare-demo prepare-test
+PYTHONS ?=
+
+.PHONY: help demo test test-ns3 docs wheel lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +32,13 @@ test: lint ## Check style and types, then run all tests
 test-ns3: ## Build the module in a copy of the tree NS3 of ns-3, and run its tests there
 	@scripts/test-ns3 "$(NS3)"
 
+docs: prepare-docs ## Build the manual, into build/docs/html
+	@$(BIN)/python -m sphinx -W --keep-going -j auto -q -d build/docs/doctrees docs build/docs/html
+	@echo "==> build/docs/html/index.html"
+
+wheel: prepare-demo ## Build self-contained wheels (PYTHONS: for which) and the source distribution into dist
+	@$(BIN)/python scripts/build_wheel.py $(PYTHONS)
+
 lint: prepare-test ## Check style and types
 	@scripts/lint
 
@@ -46,10 +55,13 @@ doctor: prepare-demo ## Say which parts are there and what to do about those tha
 	@$(BIN)/ns3-qemu doctor
 
 clean: ## Remove what was built in this directory (the cache stays: ns3-qemu image remove)
-	rm -rf build out .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist out .venv .mypy_cache .pytest_cache .ruff_cache
 
 prepare-demo:
 	@scripts/bootstrap demo
+
+prepare-docs:
+	@scripts/bootstrap docs
 
 prepare-test:
 	@scripts/bootstrap test

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,14 +33,15 @@ def normal(name: str) -> str:
 
 
 def test_every_requirement_is_pinned() -> None:
-    lines = (TREE / "requirements.txt").read_text().splitlines()
+    files = [TREE / "requirements.txt", TREE / "requirements-dev.txt"]
+    lines = [line for file in files for line in file.read_text().splitlines()]
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     names = {normal(name) for name in pinned}
     project = tomllib.loads((TREE / "pyproject.toml").read_text())
     wanted = [
         *project["build-system"]["requires"],
         *project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"]["dev"],
+        *chain.from_iterable(project["project"]["optional-dependencies"].values()),
     ]
     for requirement in wanted:
         name = re.split(r"[<>=!~ ]", requirement)[0]
@@ -54,8 +56,9 @@ def test_the_bootstrap_installs_what_the_doctor_looks_for() -> None:
     assert declared
     installed = set(declared[1].split())
     # What every Debian machine with a compiler has anyway.
-    essential = {"apt", "binutils", "util-linux"}
-    assert {*doctor.TOOLS.values(), *doctor.LIBRARIES.values()} <= installed | essential
+    essential = {"apt", "binutils", "gpgv", "util-linux"}
+    wanted = doctor.TOOLS | doctor.BUILD_TOOLS | doctor.LIBRARIES
+    assert {*wanted.values()} <= installed | essential
 
 
 def version() -> str:

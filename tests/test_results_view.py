@@ -136,6 +136,13 @@ def test_the_table_fits_a_narrow_terminal(report):
     assert "ab" * 20 in text
 
 
+def test_the_table_says_how_busy_a_cpu_was_that_takes_time(report):
+    busy = {"sender": [0.01, 0.5, 0.24], "receiver": []}
+    text = shown(replace(report, busy=busy))
+    assert "25.0%, at most 50.0% of a second (sender), less than 1 s (receiver)" in text
+    assert "CPU busy" not in shown(report)
+
+
 def test_a_run_without_loss_says_so(report):
     summary = msgspec.structs.replace(report.summary, first_drop=None)
     lines = shown(replace(report, summary=summary)).splitlines()

@@ -166,11 +166,12 @@ def limits(path: Path) -> dict[str, str]:
     return {line[:26].strip(): line[26:].split()[0] for line in lines}
 
 
-def test_a_machine_has_what_turns_need_and_no_more(boot: Callable[..., Vm]):
-    vm = boot()
+@pytest.mark.parametrize("fork", [False, True], ids=["started", "forked"])
+def test_a_machine_has_what_turns_need_and_no_more(boot: Callable[..., Vm], *, fork: bool):
+    vm = boot(fork=fork)
     process = Path(f"/proc/{vm.pid}")
     threads = [status(path) for path in (process / "task").iterdir()]
-    assert len(threads) >= 3
+    assert len(threads) >= (2 if fork else 3)
     for thread in threads:
         assert thread["Seccomp"] == "2"
         assert thread["NoNewPrivs"] == "1"
@@ -183,8 +184,11 @@ def test_a_machine_has_what_turns_need_and_no_more(boot: Callable[..., Vm]):
     assert limits(process)["Max file size"] == str(1 << 20)
 
 
-def test_a_machine_holds_only_files_of_its_image_and_what_is_its_own(boot: Callable[..., Vm]):
-    vm = boot()
+@pytest.mark.parametrize("fork", [False, True], ids=["started", "forked"])
+def test_a_machine_holds_only_files_of_its_image_and_what_is_its_own(
+    boot: Callable[..., Vm], *, fork: bool
+):
+    vm = boot(fork=fork)
     for entry in Path(f"/proc/{vm.pid}/fd").iterdir():
         target = str(entry.readlink())
         if re.match(r"/memfd:|anon_inode:|/dev/null$", target):

@@ -7,9 +7,9 @@ like; signatures are checked against the Debian keyring that is installed.
 """
 
 import contextlib
-import functools
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -175,14 +175,28 @@ def _archive(sources: Iterable[Source]) -> Source:
 
 def newest(versions: Iterable[str]) -> str:
     """Return the newest of some Debian versions, of which there must be one."""
+    return max(versions, key=_order)
 
-    def compare(a: str, b: str) -> int:
-        if a == b:
-            return 0
-        less = subprocess.run(["dpkg", "--compare-versions", a, "lt", b], check=False)
-        return -1 if less.returncode == 0 else 1
 
-    return max(versions, key=functools.cmp_to_key(compare))
+def _order(version: str) -> tuple[object, ...]:
+    """Return what orders Debian versions (deb-version(7)): epoch, upstream's version, revision."""
+    epoch, colon, rest = version.rpartition(":")
+    upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
+    return (int(epoch) if colon else 0, _parts(upstream), _parts(revision))
+
+
+def _parts(text: str) -> list[tuple[list[int], int]]:
+    """Return words and numbers by turns. Of a word, `~` comes before its end, then letters."""
+
+    def rank(letter: str) -> int:
+        return -1 if letter == "~" else ord(letter) + (0 if letter.isalpha() else 256)
+
+    end = ([0], 0)
+    found = re.findall(r"(\D*)(\d*)", text)
+    parts = [([*map(rank, word), 0], int(number or 0)) for word, number in found]
+    while parts and parts[-1] == end:
+        parts.pop()
+    return [*parts, end]
 
 
 class Suite:
@@ -301,6 +315,13 @@ class Suite:
         status = self._directory / "state" / "status"
         if not status.exists():
             status.touch()
+        if not shutil.which("apt-get"):
+            message = "this machine has no apt, through which packages are fetched"
+            advice = (
+                "Kernels are fetched without it. Give programs by their files, or a whole root "
+                "file system (rootfs); on Debian: apt-get itself"
+            )
+            raise AptError(message, advice)
         if not KEYRING.exists():
             message = f"the keys of the Debian archive are missing: {KEYRING}"
             raise AptError(message, "Install them: apt-get install debian-archive-keyring")

@@ -7,17 +7,21 @@ import importlib.metadata
 import importlib.util
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, headers, image, kernel, toolchain
+from . import archive, bundle, headers, image, kernel, toolchain
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import ImageSpec
 
 # Tools of the machine: Debian package by program.
-TOOLS = {
+TOOLS = {"gpgv": "gpgv", "setpriv": "util-linux"}
+
+# Tools and libraries (Debian package by name in pkg-config) that QEMU and this package are built
+# with, where they have not come built.
+BUILD_TOOLS = {
     "apt-get": "apt",
     "cmake": "cmake",
     "dpkg-source": "dpkg-dev",
@@ -27,11 +31,8 @@ TOOLS = {
     "ninja": "ninja-build",
     "patch": "patch",
     "pkg-config": "pkg-config",
-    "setpriv": "util-linux",
     "strip": "binutils",
 }
-
-# What QEMU is linked with: Debian package by name in pkg-config.
 LIBRARIES = {"glib-2.0": "libglib2.0-dev", "zlib": "zlib1g-dev"}
 
 _SETUP = "ns3-qemu setup"
@@ -50,8 +51,10 @@ class Finding:
 
 def examine(cache: Cache, spec: ImageSpec) -> Iterator[Finding]:
     """Yield a finding for each part, from the machine up to the image."""
-    yield _tools()
-    yield _libraries()
+    built = bundle.QEMU.is_dir()
+    yield _tools(TOOLS if built else TOOLS | BUILD_TOOLS)
+    if not built:
+        yield _libraries()
     yield _keyring()
     yield _wheel()
     yield _extension()
@@ -78,14 +81,16 @@ def _seen(part: str, look: Callable[[], object | None], advice: str) -> Finding:
     return Finding(part, True, str(found))
 
 
-def _tools() -> Finding:
-    missing = {tool: package for tool, package in TOOLS.items() if not shutil.which(tool)}
+def _tools(wanted: Mapping[str, str]) -> Finding:
+    missing = {tool: package for tool, package in wanted.items() if not shutil.which(tool)}
     if missing:
         return _install("tools", ", ".join(missing), missing.values())
+    if "g++" not in wanted:
+        return Finding("tools", True, ", ".join(wanted))
     version = subprocess.run(
         ["g++", "-dumpfullversion"], check=False, capture_output=True, text=True
     )
-    return Finding("tools", True, f"g++ {version.stdout.strip()}, {len(TOOLS) - 1} more")
+    return Finding("tools", True, f"g++ {version.stdout.strip()}, {len(wanted) - 1} more")
 
 
 def _libraries() -> Finding:
@@ -107,10 +112,7 @@ def _install(part: str, missing: str, packages: object) -> Finding:
 
 
 def _keyring() -> Finding:
-    if apt.KEYRING.exists():
-        return Finding("Debian's keys", True, str(apt.KEYRING))
-    advice = "apt-get install debian-archive-keyring"
-    return Finding("Debian's keys", False, f"missing: {apt.KEYRING}", advice)
+    return _seen("Debian's keys", archive.keyring, "apt-get install debian-archive-keyring")
 
 
 def _wheel() -> Finding:
@@ -118,6 +120,7 @@ def _wheel() -> Finding:
     wanted = next(
         line for line in importlib.metadata.requires("ns3-qemu") or () if line.startswith("ns3==")
     ).removeprefix("ns3==")
+    wanted = wanted.partition(";")[0].strip()
     try:
         version = importlib.metadata.version("ns3")
     except importlib.metadata.PackageNotFoundError:

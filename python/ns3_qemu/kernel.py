@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 from elftools.elf.elffile import ELFFile
 
-from . import apt
+from . import apt, archive
 from .cache import Cache, read_manifest
 from .errors import KernelError
 from .steps import Steps
@@ -199,7 +199,7 @@ def _series(version: str) -> str:
 
 def _fetch(cache: Cache, steps: Steps, wanted: str, flavour: str) -> Kernel:
     name = _SUITES.get(wanted, wanted if wanted in {*_SUITES.values(), _NEWEST} else _NEWEST)
-    suite = apt.Suite(cache, steps, name)
+    suite = archive.packages(cache, steps, name)
     package = f"linux-image-{flavour}"
     images = suite.binary_versions(package)
     if not images:
@@ -225,7 +225,7 @@ def _fetch(cache: Cache, steps: Steps, wanted: str, flavour: str) -> Kernel:
             packages = dict.fromkeys(names, version)
             root = work / "root"
             for file in suite.download(step, packages, work).values():
-                step.run(["dpkg-deb", "--extract", file, root])
+                archive.extract(step, file, root)
             _lay_out(root, release, result)
             digest = hashlib.sha256((result / "bzImage").read_bytes()).hexdigest()
             manifest = Manifest(name, series, version, release, packages, digest, flavour)

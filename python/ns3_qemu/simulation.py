@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,13 @@ def _precompiled_headers() -> Iterator[None]:
         del os.environ[headers.VARIABLE]
 
 
+def _beside_ns3() -> Path:
+    """Return the directory that ns-3's package is in."""
+    spec = find_spec("ns3")
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    return Path(places[0]).parent if places else _PACKAGE.parent
+
+
 @cache
 def load() -> Any:
     """Load ns-3 and the qemu module; return the namespace `ns`. Takes seconds, once."""
@@ -94,7 +102,7 @@ def load() -> Any:
     with _precompiled_headers():
         import cppyy
 
-    with _without_noise(), contextlib.chdir(_PACKAGE.parent):
+    with _without_noise(), contextlib.chdir(_beside_ns3()):
         from ns import ns
 
         cppyy.add_include_path(str(_PACKAGE / "include"))

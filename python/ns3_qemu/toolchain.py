@@ -7,7 +7,6 @@ options below; the hash over these names the result. A version that is in the ca
 """
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import apt
+from . import apt, bundle, qemu_build
 from .cache import Cache, read_manifest
 from .errors import ToolchainError
 from .steps import CommandError, Step, Steps
@@ -41,6 +40,8 @@ _OPTIONS = (
     "--disable-guest-agent",
     "--disable-install-blobs",
     "--disable-werror",
+    # The program is stripped.
+    "--disable-debug-info",
     # What a machine's construction took is given back: half of what a VM would have of its own.
     "--enable-malloc-trim",
     # Its data need no relocation, so VMs share what they do not write. VMs run at fixed addresses
@@ -150,15 +151,18 @@ def _sha256(file: Path) -> str:
 
 def _key(version: str, digest: str) -> str:
     """Name a QEMU by what goes into it."""
-    text = "\n".join(("1", version, digest, *_OPTIONS))
+    text = "\n".join(("2", version, digest, *_OPTIONS, *qemu_build.STATIC))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def find(cache: Cache, patches: Patches | None = None) -> Qemu | None:
-    """Return the newest QEMU in the cache that is built with the present patches, or with these."""
+    """Return the newest QEMU that is built with the present patches, or with these.
+
+    It may be in the cache, or have come with the installed package.
+    """
     digest = (patches or Patches.find()).digest()
     manifests = {}
-    for file in cache.qemu.glob("*/manifest.json"):
+    for file in (*cache.qemu.glob("*/manifest.json"), *bundle.QEMU.glob("*/manifest.json")):
         manifest = read_manifest(file.parent, Manifest)
         if file.parent.name == _key(manifest.version, digest):
             manifests[manifest.version] = Qemu(file.parent, manifest)
@@ -240,7 +244,9 @@ def _build(
     with steps.step("qemu-configure", "Configuring QEMU") as step:
         build.mkdir()
         python = f"--python={sys.executable}"
-        step.run([source / "configure", python, *_OPTIONS], cwd=build, env=_build_environment())
+        env = qemu_build.environment() | qemu_build.static_libraries(step, work / "pkgconfig")
+        step.run([source / "configure", python, *_OPTIONS], cwd=build, env=env)
+        qemu_build.precompile(step, source, build, env)
 
     advice = (
         "An error in a file of qemu-patches/ is ours: report it. Otherwise, look at the compiler."
@@ -255,9 +261,7 @@ def _build(
         executable = result / "bin" / "qemu-system-x86_64"
         executable.parent.mkdir()
         # Only what is needed, and gently: a machine where one simulates has other things to do.
-        step.run(
-            ["nice", "ninja", executable.name], cwd=build, env=_build_environment(), on_line=on_line
-        )
+        step.run(["nice", "ninja", executable.name], cwd=build, env=env, on_line=on_line)
         step.run(["strip", "-o", executable, build / executable.name])
 
         for name, (package, path) in _FIRMWARE.items():
@@ -293,13 +297,6 @@ def _patch(step: Step, source: Path, patches: Patches, version: str) -> None:
         step.note(f"new file {path}")
         (source / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, source / path)
-
-
-def _build_environment() -> dict[str, str]:
-    """Return the environment for configure and ninja: nothing in it may change what is built."""
-    unwanted = re.compile(r"(C|CXX|LD|CPP)FLAGS|CC|CXX|LD|PYTHON\w*|MAKE\w*|NINJA\w*|VIRTUAL_ENV")
-    kept = {name: value for name, value in os.environ.items() if not unwanted.fullmatch(name)}
-    return {**kept, "LC_ALL": "C.UTF-8"}
 
 
 def check(executable: Path) -> str:
