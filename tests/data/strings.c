@@ -138,7 +138,10 @@ main(void)
             Do(copies, size, memory + 50 * PAGE + 5, memory + 80 * PAGE, 20 * PAGE / size, 0);
             Do(copies, size, memory + middle, memory + 100 * PAGE, 65538 + size, 0);
             Do(copies, size, memory + middle, memory + 100 * PAGE + 3, 65537, 0);
-            printf("%s of %d: %016llx\n", copies ? "copy" : "fill", size, (unsigned long long)found);
+            printf("%s of %d: %016llx\n",
+                   copies ? "copy" : "fill",
+                   size,
+                   (unsigned long long)found);
         }
     }
     AddMemory(memory, SIZE);
