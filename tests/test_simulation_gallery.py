@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The experiments of the gallery. Short forms of two run always, the whole with -m gallery."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -92,6 +93,48 @@ def goodput(directory: Path, flow: str) -> float:
     return found.goodput_bps / 1e6
 
 
+def check_csma(out: Path) -> None:
+    text = output(out, "client", "ping")
+    assert [line.split("time=")[1] for line in text.splitlines() if "time=" in line] == [
+        "0.056 ms",
+        "0.031 ms",
+        "0.031 ms",
+    ]
+    assert output(out, "client", "wget") == "Hello from a Linux kernel.\n"
+
+
+def check_fq_codel_ecn(out: Path) -> None:
+    dctcp, cubic = layout.read_summary(out).flows
+    assert (dctcp.retransmissions, cubic.retransmissions) == (0, 12)
+    assert goodput(out, "dctcp") == pytest.approx(5.10, abs=0.01)
+    assert goodput(out, "cubic") == pytest.approx(14.08, abs=0.01)
+
+
+def check_etcd(out: Path) -> None:
+    assert "DeadlineExceeded" in errors(out, "client", "get-minority")
+    assert output(out, "client", "get-after") == "colour\nblue\n"
+
+
+def check_redis(out: Path) -> None:
+    assert output(out, "client", "master-after") == "r3\n6379\n"
+    assert output(out, "client", "colour-after") == "blue\n"
+
+
+def check_quic(out: Path) -> None:
+    assert errors(out, "client", "quic").splitlines()[0] == "real 1.82"
+    assert errors(out, "client", "tcp").splitlines()[0] == "real 1.81"
+
+
+# What a verdict does not say.
+CHECKS: dict[str, Callable[[Path], None]] = {
+    "csma": check_csma,
+    "etcd-partition": check_etcd,
+    "fq-codel-ecn": check_fq_codel_ecn,
+    "quic": check_quic,
+    "redis-sentinel": check_redis,
+}
+
+
 @pytest.mark.gallery
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", sorted(file.stem for file in GALLERY.glob("*.toml")))
@@ -100,4 +143,4 @@ def test_an_experiment_comes_to_what_its_header_says(
 ) -> None:
     out = tmp_path / name
     assert run(vm_image, tmp_path, (name, name, []))[name].verdict == "passed"
-    CHECKS[name](out)
+    CHECKS.get(name, lambda _: None)(out)
