@@ -13,7 +13,7 @@ PACKAGES := openssh-server openssh-client wireguard-tools iproute2 iputils-ping 
 
 PYTHONS ?=
 
-.PHONY: help demo test test-ns3 wheel lint fuzz sanitize format doctor clean prepare-demo prepare-test
+.PHONY: help demo test test-ns3 docs wheel lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,10 @@ test-ns3: ## Build the module in a copy of the tree NS3 of ns-3, and run its tes
 wheel: prepare-demo ## Build self-contained wheels (PYTHONS: for which) and the source distribution into dist
 	@$(BIN)/python scripts/build_wheel.py $(PYTHONS)
 
+docs: prepare-docs ## Build the manual, into build/docs/html
+	@$(BIN)/python -m sphinx -W --keep-going -j auto -q -d build/docs/doctrees docs build/docs/html
+	@echo "==> build/docs/html/index.html"
+
 lint: prepare-test ## Check style and types
 	@scripts/lint
 
@@ -55,6 +59,9 @@ clean: ## Remove what was built in this directory (the cache stays: ns3-qemu ima
 
 prepare-demo:
 	@scripts/bootstrap demo
+
+prepare-docs:
+	@scripts/bootstrap docs
 
 prepare-test:
 	@scripts/bootstrap test

@@ -11,6 +11,7 @@
 #include "relay-client.h"
 #include "vm-driver.h"
 #include "vm-error.h"
+#include "vm-zygote.h"
 
 #include <algorithm>
 #include <optional>
@@ -258,6 +259,7 @@ PYBIND11_MODULE(_vm, m)
         .def_readonly("nic_model", &VmImage::nicModel)
         .def_readonly("relay_port", &VmImage::relayPort)
         .def_readonly("epoch", &VmImage::epoch);
+    m.def("zygotes", []() { return VmZygotes::Get().GetPids(); });
     m.def("read_image", &ReadImage, py::arg("directory"));
 
     py::class_<VmCopy, std::shared_ptr<VmCopy>>(m, "VmCopy")
@@ -310,8 +312,11 @@ PYBIND11_MODULE(_vm, m)
                          std::string monitor,
                          std::string gdb,
                          bool copies,
-                         bool sandbox) {
+                         bool sandbox,
+                         bool fork,
+                         uint64_t cpuRate) {
                  VmConfig config;
+                 config.cpuRate = cpuRate;
                  config.monitor = std::move(monitor);
                  config.gdb = std::move(gdb);
                  config.copies = copies;
@@ -333,6 +338,7 @@ PYBIND11_MODULE(_vm, m)
                  config.watchdog = watchdog;
                  config.turnsAtOnce = turnsAtOnce;
                  config.sandbox = sandbox;
+                 config.fork = fork;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -356,7 +362,9 @@ PYBIND11_MODULE(_vm, m)
              py::arg("monitor") = "",
              py::arg("gdb") = "",
              py::arg("copies") = false,
-             py::arg("sandbox") = VmConfig{}.sandbox)
+             py::arg("sandbox") = VmConfig{}.sandbox,
+             py::arg("fork") = VmConfig{}.fork,
+             py::arg("cpu_rate") = VmConfig{}.cpuRate)
         .def(
             "set_watchdog",
             [](PyVm& vm, int64_t watchdog, bool fails) {
@@ -377,18 +385,24 @@ PYBIND11_MODULE(_vm, m)
             py::call_guard<py::gil_scoped_release>())
         .def(
             "run",
-            [](PyVm& vm, int64_t time, bool timers) { vm.Driver().Run(time, timers); },
+            [](PyVm& vm, int64_t time, bool timers, int64_t horizon) {
+                vm.Driver().Run(time, timers, horizon);
+            },
             py::arg("time"),
             py::arg("timers") = true,
+            py::arg("horizon") = SIM_LINK_NO_DEADLINE,
             py::call_guard<py::gil_scoped_release>())
         .def(
             "run_until",
             [](PyVm& vm, int64_t time) {
-                while (vm.Driver().GetDeadline() <= time)
+                auto& driver = vm.Driver();
+                /* One whose computing takes time stays busy when it has reached it. */
+                while (driver.GetDeadline() < time ||
+                       (driver.GetDeadline() == time && !(driver.IsBusy() && driver.IsTimed())))
                 {
-                    vm.Driver().Run(vm.Driver().GetDeadline(), true);
+                    driver.Run(driver.GetDeadline(), true, time);
                 }
-                vm.Driver().Run(time, true);
+                driver.Run(time, true, time);
             },
             py::arg("time"),
             py::call_guard<py::gil_scoped_release>())
@@ -499,6 +513,8 @@ PYBIND11_MODULE(_vm, m)
         .def_property_readonly("deadline", [](PyVm& vm) { return vm.Driver().GetDeadline(); })
         .def_property_readonly("busy", [](PyVm& vm) { return vm.Driver().IsBusy(); })
         .def_property_readonly("time", [](PyVm& vm) { return vm.Driver().GetTime(); })
+        .def_property_readonly("reached", [](PyVm& vm) { return vm.Driver().GetReached(); })
+        .def_property_readonly("busy_time", [](PyVm& vm) { return vm.Driver().GetBusyTime(); })
         .def_property_readonly("turns", [](PyVm& vm) { return vm.Driver().GetTurns(); })
         .def_property_readonly("turns_ahead", [](PyVm& vm) { return vm.Driver().GetTurnsAhead(); })
         .def_property_readonly("ahead", [](PyVm& vm) { return vm.Driver().IsAhead(); })

@@ -36,7 +36,10 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "gallery" not in config.option.markexpr:  # which takes long
+        items[:] = [item for item in items if item.get_closest_marker("gallery") is None]
+
     def level(item: pytest.Item) -> int:
         return next((i for i, name in enumerate(_LAST, 1) if item.path.name.startswith(name)), 0)
 

@@ -82,6 +82,11 @@ def run_script(script: str, image: Path, directory: Path) -> Ended:
     return Ended(status, result, errors)
 
 
+def run_file(file: Path, arguments: list[str], directory: Path) -> tuple[int, str, str]:
+    """Run a script that stands alone; return its exit status, output and errors."""
+    return _server().run(file.read_text(), arguments, directory)
+
+
 def run_program(name: str, image: Path, directory: Path) -> dict[str, str]:
     """Run one of the module's C++ simulations, and return the "name=value" lines that it prints."""
     program = str(files("ns3_qemu") / "tests" / name)

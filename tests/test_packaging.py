@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -32,15 +33,15 @@ def normal(name: str) -> str:
 
 
 def test_every_requirement_is_pinned() -> None:
-    files = [TREE / "requirements.txt", TREE / "requirements-dev.txt"]
-    lines = [line for file in files for line in file.read_text().splitlines()]
+    files = ("requirements.txt", "requirements-dev.txt", "docs/requirements.txt")
+    lines = [line for file in files for line in (TREE / file).read_text().splitlines()]
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     names = {normal(name) for name in pinned}
     project = tomllib.loads((TREE / "pyproject.toml").read_text())
     wanted = [
         *project["build-system"]["requires"],
         *project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"]["dev"],
+        *chain.from_iterable(project["project"]["optional-dependencies"].values()),
     ]
     for requirement in wanted:
         name = re.split(r"[<>=!~ ]", requirement)[0]

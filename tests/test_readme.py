@@ -14,6 +14,7 @@ README = (TREE / "README.md").read_text()
 
 def test_the_script_runs(tmp_path: Path) -> None:
     (script,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    assert (TREE / "docs" / "examples" / "first.py").read_text().endswith(f"\n\n{script}")
     (tmp_path / "script.py").write_text(script)
     run = subprocess.run(
         [sys.executable, "script.py"],
@@ -36,7 +37,8 @@ def test_the_script_runs(tmp_path: Path) -> None:
 
 
 def test_the_scenario_is_one(tmp_path: Path) -> None:
-    (text,) = re.findall(r"^```toml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    page = (TREE / "docs" / "how-to" / "scenarios.md").read_text()
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     file = tmp_path / "short.toml"
     file.write_text(text)
     assert scenario.read(file, ["bottleneck.queue=40p"]).bottleneck.queue == "40p"
@@ -50,7 +52,8 @@ def test_the_make_targets_exist() -> None:
 
 
 def test_the_files_that_are_named_exist() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "qemu-patches/README.md", "relay/README.md"):
+    names = ("README.md", "CONTRIBUTING.md", "qemu-patches/README.md", "relay/README.md")
+    for name in (*names, *(str(page) for page in (TREE / "docs").glob("*.md"))):
         document = TREE / name
         for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text()):
             assert (document.parent / link).exists(), f"{name} links to {link}"

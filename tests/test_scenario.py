@@ -123,6 +123,9 @@ def test_a_sysctls_name_keeps_its_dots(path: Path) -> None:
         ("hosts.memory=4MiB", "hosts.memory", "16 to 16384 MiB"),
         ("hosts.memory=4GiB", "hosts.memory", "96MiB"),
         ("hosts.like=nsc.", "hosts.like", "nsc"),
+        ("hosts.cpu_rate=-1e9", "hosts.cpu_rate", "1e6 to 1e12"),
+        ("hosts.cpu_rate=nan", "hosts.cpu_rate", "1e6 to 1e12"),
+        ("hosts.cpu_rate=fast", "hosts.cpu_rate", "2e9"),
         ("tcp.sysctl.Net=1", "tcp.sysctl", "net.ipv4.tcp_ecn"),
         ("tcp.sack=yes", "tcp.sack", "true or false"),
         ("validation.never_idle=always", "validation.never_idle", "queue, sender"),
@@ -191,6 +194,16 @@ def test_one_word_makes_machines_like_nscs(path: Path) -> None:
     # What is said beside it counts more.
     assert hosts.image("receiver").nic == "virtio-net-pci"
     assert hosts.image("receiver").relay == "uart"
+
+
+def test_a_cpu_has_a_rate_where_turns_may_take_time(path: Path) -> None:
+    hosts = read(path, ["hosts.cpu_rate=2e9", "hosts.receiver_options.cpu_rate=0"]).hosts
+    assert hosts.options("sender").cpu_rate == 2e9
+    assert not hosts.options("receiver").cpu_rate
+    text = error(path, "hosts.cpu_rate=2e9", "hosts.like=nsc")
+    assert 'hosts.cpu_rate = 2e+09: sender is like = "nsc"; give 0, or none' in text
+    text = error(path, "hosts.cpu_rate=2e9", "hosts.receiver=ns3:TcpLinuxReno")
+    assert "receiver is a stack of ns-3's own" in text
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def all_at_once(work: Path) -> Circumstance:
         "all at once",
         "",
         environment=environment,
+        settings=each["not forked"].settings,
         files=300,
         one_cpu=True,
         nice=19,
@@ -51,7 +52,7 @@ def all_at_once(work: Path) -> Circumstance:
         fresh=True,
         is_there=lambda plain, here: all(
             each[name].is_there(plain, here)
-            for name in ("one CPU", "nice", "environment", "size", "date")
+            for name in ("one CPU", "nice", "environment", "size", "date", "not forked")
         ),
     )
 

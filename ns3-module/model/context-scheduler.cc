@@ -27,7 +27,7 @@ TypeId
 ContextScheduler::GetTypeId()
 {
     static TypeId tid = TypeId("ns3::ContextScheduler")
-                            .SetParent<MapScheduler>()
+                            .SetParent<Scheduler>()
                             .SetGroupName("Qemu")
                             .AddConstructor<ContextScheduler>();
     return tid;
@@ -83,28 +83,11 @@ ContextScheduler::Find(uint32_t context) const
     return context < m_nodes.size() ? m_nodes[context].get() : nullptr;
 }
 
-/* The list itself is MapScheduler's own: take all out and put them back. */
-std::vector<Scheduler::Event>
-ContextScheduler::LookAtAll()
-{
-    std::vector<Scheduler::Event> all;
-    while (!IsEmpty())
-    {
-        all.push_back(MapScheduler::RemoveNext());
-    }
-    for (const auto& event : all)
-    {
-        MapScheduler::Insert(event);
-    }
-    return all;
-}
-
 size_t
-ContextScheduler::CountPending()
+ContextScheduler::CountPending() const
 {
-    const auto all = LookAtAll();
-    return static_cast<size_t>(std::count_if(all.begin(), all.end(), [](const auto& event) {
-        return !event.impl->IsCancelled();
+    return static_cast<size_t>(std::count_if(m_all.begin(), m_all.end(), [](const auto& event) {
+        return !event.second->IsCancelled();
     }));
 }
 
@@ -117,11 +100,11 @@ ContextScheduler::Follow(uint32_t context)
         return;
     }
     slot = std::make_unique<Pending>();
-    for (const auto& event : LookAtAll())
+    for (const auto& [key, event] : m_all)
     {
-        if (event.key.m_context == context)
+        if (key.m_context == context)
         {
-            slot->emplace(event.key, event.impl);
+            slot->emplace(key, event);
         }
     }
 }
@@ -132,6 +115,12 @@ ContextScheduler::GetPending(uint32_t context) const
     const auto* pending = Find(context);
     NS_ASSERT_MSG(pending, "context " << context << " is not followed");
     return *pending;
+}
+
+const ContextScheduler::Pending&
+ContextScheduler::GetAll() const
+{
+    return m_all;
 }
 
 void
@@ -146,17 +135,32 @@ ContextScheduler::Forget(const Scheduler::EventKey& key)
 void
 ContextScheduler::Insert(const Scheduler::Event& ev)
 {
-    MapScheduler::Insert(ev);
+    m_all.emplace(ev.key, ev.impl);
     if (auto* pending = Find(ev.key.m_context))
     {
         pending->emplace(ev.key, ev.impl);
     }
 }
 
+bool
+ContextScheduler::IsEmpty() const
+{
+    return m_all.empty();
+}
+
+Scheduler::Event
+ContextScheduler::PeekNext() const
+{
+    NS_ASSERT(!m_all.empty());
+    const auto& [key, impl] = *m_all.begin();
+    return {impl, key};
+}
+
 Scheduler::Event
 ContextScheduler::RemoveNext()
 {
-    const auto event = MapScheduler::RemoveNext();
+    const auto event = PeekNext();
+    m_all.erase(m_all.begin());
     Forget(event.key);
     return event;
 }
@@ -165,7 +169,7 @@ void
 ContextScheduler::Remove(const Scheduler::Event& ev)
 {
     Forget(ev.key);
-    MapScheduler::Remove(ev);
+    m_all.erase(ev.key);
 }
 
 } // namespace ns3

@@ -4,7 +4,7 @@
 #ifndef NS3_QEMU_CONTEXT_SCHEDULER_H
 #define NS3_QEMU_CONTEXT_SCHEDULER_H
 
-#include "ns3/map-scheduler.h"
+#include "ns3/scheduler.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,12 +17,12 @@ namespace ns3
 
 /**
  * @ingroup qemu
- * @brief A scheduler that knows, for some contexts, which of their events are pending.
+ * @brief A scheduler that says which events are pending, and for some contexts which are theirs.
  *
  * A context is a node's number, or Simulator::NO_CONTEXT for what belongs to no node. The order of
  * events is that of any other scheduler.
  */
-class ContextScheduler : public MapScheduler
+class ContextScheduler : public Scheduler
 {
   public:
     /** @return the TypeId */
@@ -48,20 +48,25 @@ class ContextScheduler : public MapScheduler
      */
     const Pending& GetPending(uint32_t context) const;
 
+    /** @return all pending events, as GetPending() */
+    const Pending& GetAll() const;
+
     /** @return how many events of all contexts are pending and have not been cancelled */
-    size_t CountPending();
+    size_t CountPending() const;
 
     // Inherited from Scheduler
     void Insert(const Scheduler::Event& ev) override;
+    bool IsEmpty() const override;
+    Scheduler::Event PeekNext() const override;
     Scheduler::Event RemoveNext() override;
     void Remove(const Scheduler::Event& ev) override;
 
   private:
     std::unique_ptr<Pending>& Slot(uint32_t context);
     Pending* Find(uint32_t context) const;
-    std::vector<Scheduler::Event> LookAtAll();
     void Forget(const Scheduler::EventKey& key);
 
+    Pending m_all;
     std::vector<std::unique_ptr<Pending>> m_nodes; // by number; null: not followed
     std::unique_ptr<Pending> m_rest;               // of NO_CONTEXT
 };

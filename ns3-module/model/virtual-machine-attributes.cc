@@ -7,16 +7,28 @@
 
 #include "ns3/boolean.h"
 #include "ns3/data-rate.h"
+#include "ns3/double.h"
 #include "ns3/host-memory.h"
 #include "ns3/image-name.h"
 #include "ns3/string.h"
 #include "ns3/uinteger.h"
 #include "ns3/vm-error.h"
 
+#include <cmath>
+
 namespace ns3
 {
 
 NS_OBJECT_ENSURE_REGISTERED(VirtualMachine);
+
+namespace
+{
+
+/* Slower than any CPU that runs Linux, and faster than any. */
+constexpr double CPU_RATE_MIN = 1e6;
+constexpr double CPU_RATE_MAX = 1e12;
+
+} // namespace
 
 TypeId
 VirtualMachine::GetTypeId()
@@ -82,6 +94,16 @@ VirtualMachine::GetTypeId()
                           TimeValue(MicroSeconds(1)),
                           MakeTimeAccessor(&VirtualMachine::m_tscStep),
                           MakeTimeChecker(NanoSeconds(1), MilliSeconds(1)))
+            .AddAttribute("CpuRate",
+                          "How many instructions the guest's CPU executes in a second of simulated "
+                          "time, 1e6 to 1e12: its clocks go on with them, what it sends leaves "
+                          "when it has computed so far, and what arrives interrupts it. 0: a turn "
+                          "takes no simulated time.",
+                          DoubleValue(0),
+                          MakeDoubleAccessor(&VirtualMachine::m_cpuRate),
+                          MakeSimpleAttributeChecker<DoubleValue, AttributeChecker>(
+                              "ns3::DoubleValue",
+                              "double")) // all: what is wrong with one is said by ApplyAttributes()
             .AddAttribute("HostMemory",
                           "Bytes of memory of the host that the guest stands for. Limits that a "
                           "kernel computes from its memory (tcp_rmem, tcp_mem, nf_conntrack_max "
@@ -121,6 +143,13 @@ VirtualMachine::GetTypeId()
                           "image; the first of its kind is booted and saved. Otherwise it boots.",
                           BooleanValue(true),
                           MakeBooleanAccessor(&VirtualMachine::m_snapshot),
+                          MakeBooleanChecker())
+            .AddAttribute("Fork",
+                          "Whether the machine may be forked from a process that is kept for "
+                          "others like it, which takes less time and memory. With Monitor, Gdb or "
+                          "KeepDisks, or without Snapshot, it is started by itself in any case.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&VirtualMachine::m_fork),
                           MakeBooleanChecker())
             .AddAttribute("Parallel",
                           "Whether the machine's turns may be had while the simulation and other "
@@ -205,7 +234,11 @@ VirtualMachine::GetTypeId()
             .AddTraceSource("Turn",
                             "The machine has had a turn.",
                             MakeTraceSourceAccessor(&VirtualMachine::m_turnTrace),
-                            "ns3::VirtualMachine::TurnTracedCallback");
+                            "ns3::VirtualMachine::TurnTracedCallback")
+            .AddTraceSource("Compute",
+                            "The guest has computed, which has taken time: with CpuRate only.",
+                            MakeTraceSourceAccessor(&VirtualMachine::m_computeTrace),
+                            "ns3::VirtualMachine::ComputeTracedCallback");
     return tid;
 }
 
@@ -237,7 +270,14 @@ VirtualMachine::ApplyAttributes() const
                                std::to_string(ns3qemu::HOST_MEMORY_MIN) +
                                ", or 0 for what the guest's own memory gives");
     }
+    if (m_cpuRate != 0 && !(m_cpuRate >= CPU_RATE_MIN && m_cpuRate <= CPU_RATE_MAX))
+    {
+        throw ns3qemu::VmError("VM '" + GetName() + "': CpuRate is " + std::to_string(m_cpuRate) +
+                               "; give it 1e6 to 1e12 instructions per second, or 0 for a CPU that "
+                               "takes no time");
+    }
     ns3qemu::VmConfig config;
+    config.cpuRate = static_cast<uint64_t>(std::llround(m_cpuRate));
     const auto image = ns3qemu::FindImage(m_image);
     config.image = ns3qemu::ReadImage(image);
     config.consoleLog = m_consoleLog;
@@ -256,6 +296,7 @@ VirtualMachine::ApplyAttributes() const
     config.diskTiming.latency = static_cast<uint64_t>(m_diskLatency.GetNanoSeconds());
     config.diskTiming.rate = m_diskRate.GetBitRate();
     config.sandbox = m_sandbox;
+    config.fork = m_fork;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
     config.watchdogFails = m_watchdogFails;

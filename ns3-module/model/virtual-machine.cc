@@ -12,6 +12,7 @@
 #include "run-monitor.h"
 #include "superseded-stack.h"
 #include "tcp-defaults.h"
+#include "timed-turns.h"
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
@@ -170,6 +171,12 @@ VirtualMachine::GetInstructions() const
     return m_driver ? m_driver->GetInstructions() : 0;
 }
 
+Time
+VirtualMachine::GetBusyTime() const
+{
+    return NanoSeconds(m_driver ? m_driver->GetBusyTime() : 0);
+}
+
 int
 VirtualMachine::GetPid() const
 {
@@ -302,7 +309,11 @@ VirtualMachine::StartMachine()
     m_remote = m_nics.size() > 1 && std::any_of(m_nics.begin(), m_nics.end(), [](const auto& nic) {
                    return nic->IsRemote();
                });
-    if (m_parallel)
+    if (m_cpuRate != 0)
+    {
+        TimedTurns::Add(this);
+    }
+    else if (m_parallel)
     {
         for (const auto& nic : m_nics)
         {
@@ -594,6 +605,7 @@ VirtualMachine::End()
     }
     IdleWatch::Remove(this);
     ParallelTurns::Remove(this);
+    TimedTurns::Remove(this);
     m_state = State::ENDED;
     m_whenRunning.clear();
     m_timer.Cancel();
@@ -627,6 +639,8 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     RunMonitor::SetTurn(this);
     m_framesSent = 0;
     const uint64_t before = m_driver->GetInstructions();
+    const int64_t begin = std::max(GetReached(), Simulator::Now().GetNanoSeconds());
+    const uint64_t computedBefore = m_driver->GetComputed();
     std::exception_ptr refusal;
     try
     {
@@ -669,11 +683,31 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     const uint64_t instructions = m_driver->GetInstructions() - before;
     TellListeners(cause);
     m_turnTrace(cause, frames, instructions);
+    TellComputing(begin, computedBefore);
     RunMonitor::Poll();
     ParallelTurns::Schedule();
     if (refusal)
     {
         std::rethrow_exception(refusal);
+    }
+}
+
+/* Let it run, and compute as far as it may. */
+void
+VirtualMachine::RunGuest(bool timers)
+{
+    m_driver->Run(Simulator::Now().GetNanoSeconds(),
+                  timers,
+                  m_driver->IsTimed() ? TimedTurns::FindHorizon(*this) : SIM_LINK_NO_DEADLINE);
+}
+
+void
+VirtualMachine::TellComputing(int64_t begin, uint64_t computedBefore)
+{
+    const uint64_t instructions = m_driver->GetComputed() - computedBefore;
+    if (instructions > 0)
+    {
+        m_computeTrace(NanoSeconds(begin), NanoSeconds(GetReached()), instructions);
     }
 }
 
@@ -716,7 +750,7 @@ VirtualMachine::Expire()
     NS_LOG_FUNCTION(this);
     if (IsRunning())
     {
-        TakeTurn(TIMER, [this]() { m_driver->Run(Simulator::Now().GetNanoSeconds(), true); });
+        TakeTurn(TIMER, [this]() { RunGuest(true); });
     }
 }
 
@@ -732,6 +766,24 @@ const std::vector<Ptr<QemuNetDevice>>&
 VirtualMachine::GetNics() const
 {
     return m_nics;
+}
+
+int64_t
+VirtualMachine::GetReached() const
+{
+    return m_driver->GetReached();
+}
+
+bool
+VirtualMachine::IsTimer(uint32_t uid) const
+{
+    return m_timer.GetUid() == uid && !m_timer.IsExpired();
+}
+
+bool
+VirtualMachine::IsParallel() const
+{
+    return m_parallel;
 }
 
 int64_t
@@ -860,7 +912,7 @@ VirtualMachine::GrantCredit()
     /* Another turn may have come first. */
     if (IsRunning() && HasCreditToGrant())
     {
-        TakeTurn(DEVICE, [this]() { m_driver->Run(Simulator::Now().GetNanoSeconds(), false); });
+        TakeTurn(DEVICE, [this]() { RunGuest(false); });
     }
 }
 
@@ -870,7 +922,7 @@ VirtualMachine::SetCarrier(uint32_t nic, bool up)
     NS_LOG_FUNCTION(this << nic << up);
     TakeTurn(DEVICE, [&]() {
         m_driver->SetCarrier(nic, up);
-        m_driver->Run(Simulator::Now().GetNanoSeconds(), false);
+        RunGuest(false);
     });
 }
 
@@ -883,7 +935,7 @@ VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
         NoteArrival(nic);
         TakeTurn(FRAME, [&]() {
             m_driver->QueueFrame(nic, frame, length);
-            m_driver->Run(Simulator::Now().GetNanoSeconds(), false);
+            RunGuest(false);
         });
     }
 }

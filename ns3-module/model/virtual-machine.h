@@ -172,6 +172,8 @@ class VirtualMachine : public GuestAccess
     uint64_t GetTurnsAhead() const;
     /** @return instructions that the guest has executed since it was started */
     uint64_t GetInstructions() const;
+    /** @return how long the guest has computed since time 0; with CpuRate 0, not at all */
+    Time GetBusyTime() const;
     /** @return QEMU's process id, or -1 */
     int GetPid() const;
 
@@ -224,6 +226,14 @@ class VirtualMachine : public GuestAccess
      * @param instructions how many the guest executed in it, of those since time 0
      */
     typedef void (*TurnTracedCallback)(TurnCause cause, uint32_t frames, uint64_t instructions);
+
+    /**
+     * TracedCallback signature of computing that has taken time.
+     * @param begin when it began
+     * @param end when it ended: since the guest was idle or sent something, or for a while
+     * @param instructions that took this time
+     */
+    typedef void (*ComputeTracedCallback)(Time begin, Time end, uint64_t instructions);
 
     /** @throw ns3qemu::VmError if another rank of a distributed simulation has the machine */
     void CheckHere() const;
@@ -286,6 +296,12 @@ class VirtualMachine : public GuestAccess
     const std::vector<Ptr<QemuNetDevice>>& GetNics() const;
     /** @return when the next timer of the guest expires, in ns, or SIM_LINK_NO_DEADLINE */
     int64_t GetTimer() const;
+    /** @return when the guest has stopped computing, in ns, or the time of the last turn */
+    int64_t GetReached() const;
+    /** @return whether an event is the one that the machine has scheduled for its next timer */
+    bool IsTimer(uint32_t uid) const;
+    /** @return the attribute Parallel */
+    bool IsParallel() const;
     /** Take over what there is of the results of GoAhead(), without waiting for more. */
     void CollectAhead();
     /** @return whether, as far as CollectAhead() has seen, it still has turns of GoAhead() */
@@ -372,6 +388,8 @@ class VirtualMachine : public GuestAccess
     bool HasCreditToGrant() const;
     void GrantCredit();
     void Expire();
+    void RunGuest(bool timers);
+    void TellComputing(int64_t begin, uint64_t computedBefore);
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
     void TakeTurn(TurnCause cause, F&& turn);
@@ -401,12 +419,14 @@ class VirtualMachine : public GuestAccess
     uint64_t m_busyInstructions;
     uint64_t m_busyReads;
     Time m_busyStep;
+    double m_cpuRate;
     uint64_t m_hostMemory;
     bool m_segmentationOffload;
     Time m_diskLatency;
     DataRate m_diskRate;
     std::string m_keepDisks;
     bool m_snapshot;
+    bool m_fork;
     bool m_parallel;
 
     /* In this order: see above. */
@@ -453,6 +473,7 @@ class VirtualMachine : public GuestAccess
     int64_t m_arrivedAt{-1};
     uint32_t m_arrivedBy{0}; // NIC
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;
+    TracedCallback<Time, Time, uint64_t> m_computeTrace;
     std::vector<TurnListener*> m_listeners; // null: gone
     uint32_t m_telling{0};                  // how deep: being told, one may bring about a turn
 };

@@ -36,6 +36,13 @@
  *         SIM_LINK_RUN       the clock shows `time` and stands still. The records in the inbox are
  *                            delivered, then the guest runs until its CPUs are idle. Answers: IDLE,
  *                            BUSY, MORE, FAULT.
+ *                            With SIM_LINK_RUN_TIMED computing takes time: the clock goes on with
+ *                            the instructions, `rate` of them a second, all timers expire when they
+ *                            are due, and the turn ends when the guest is idle, has sent a frame or
+ *                            something on SIM_LINK_RELAY_PORT, or the clock has reached `horizon`.
+ *                            It ends behind an instruction: `vmTime` of the answer is when all that
+ *                            was sent in this turn has been. After BUSY the guest goes on at that
+ *                            time; `time` of the next turn may be less, and then that time counts.
  *         SIM_LINK_AHEAD     several turns, one after the other: those in the inbox, each a
  *                            SIM_LINK_TURN record followed by its input, and in between those for
  *                            timers, which are due before the next one's time, or before `time`
@@ -61,6 +68,16 @@
  *     set, and the turn the simulator's. The copy waits for its first turn as the VM itself does
  *     for its next one. What it sends is nobody's but the simulator's that asked for it; it ends
  *     with SIM_LINK_QUIT, with SIM_LINK_COPY of its VM, or with its VM.
+ *
+ * A zygote
+ *     A QEMU whose link has the property `zygote`, the descriptor of a SOCK_SEQPACKET socket. It
+ * has a region as any other, of which nothing is used but the header's first line, and waits for
+ *     requests: a SimZygoteRequest each, with descriptors (SCM_RIGHTS, unix(7)) of a region of the
+ *     same size, of a file for messages, of the end of a pipe that is read, and maybe of a ruleset
+ *     (landlock(7)) that is to be put into force. For each it makes a VM, which is a child of the
+ *     process that started the zygote, if that adopts orphans (PR_SET_CHILD_SUBREAPER, prctl(2)),
+ *     and answers with a SimZygoteReply. The VM goes on when it has read a byte from the pipe, and
+ *     ends if there is none. The zygote ends with its socket; its VMs do not end with it.
  *
  * Trust
  *     The guest is untrusted, and so is a QEMU that a guest has taken over: the simulator copies
@@ -128,6 +145,12 @@ enum
      * arrives at the same instant as a tick is then a turn of its own, and the simulator's event
      * order decides which comes first. */
     SIM_LINK_RUN_TIMERS = 1u << 0,
+    /* Computing takes time in this turn. From the first such turn on, the machine's instructions
+     * are counted one by one; the clock may stand still in others in between. Only of RUN. */
+    SIM_LINK_RUN_TIMED = 1u << 1,
+    /* The clock stands still, and the turn also ends, with BUSY, once something has been written to
+     * SIM_LINK_RELAY_PORT: what the guest does besides is to take time. Only of RUN. */
+    SIM_LINK_RUN_REQUEST = 1u << 2,
 };
 
 /* VM to simulator: `answer`. */
@@ -179,6 +202,7 @@ enum
 #define SIM_LINK_FEATURE_COPY UINT64_C(64)    /* SIM_LINK_COPY is understood */
 #define SIM_LINK_FEATURE_FILTER UINT64_C(128) /* system calls are filtered from now on */
 #define SIM_LINK_FEATURE_LOOK UINT64_C(256)   /* SimLinkLook is understood */
+#define SIM_LINK_FEATURE_TIMED UINT64_C(512)  /* SIM_LINK_RUN_TIMED and _REQUEST are understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -285,7 +309,10 @@ typedef struct SimLinkHeader
     uint32_t command;     /* SIM_LINK_BOOT ... */
     uint32_t flags;       /* of the command, or with AHEAD the largest number of turns */
     uint32_t inboxLength; /* bytes of records in the inbox */
-    uint8_t pad2[44];
+    uint32_t pad2;
+    int64_t horizon; /* with SIM_LINK_RUN_TIMED: the clock's time at which the turn ends, in ns */
+    uint64_t rate;   /* with SIM_LINK_RUN_TIMED: instructions per second */
+    uint8_t pad3[24];
 
     /* Written by the VM in its turn. */
     int64_t vmTime;        /* ns: the guest's clock at the end of the turn */
@@ -300,7 +327,7 @@ typedef struct SimLinkHeader
     uint64_t features;     /* with SIM_LINK_HELLO */
     uint32_t refused;      /* whoever has the turn: QEMU ends by a system call that its sandbox does
                             * not allow, with this number less 1 */
-    uint8_t pad3[12];
+    uint8_t pad4[12];
 } SimLinkHeader;
 
 /* SIGUSR2. Only for a VM whose hello has SIM_LINK_FEATURE_LOOK: others are killed by it. */
@@ -323,8 +350,23 @@ typedef struct SimLinkLook
     uint8_t data[2048];
 } SimLinkLook;
 
+/* To a zygote. */
+typedef struct SimZygoteRequest
+{
+    uint64_t seed; /* of the VM's own random numbers, as QEMU's option -seed */
+} SimZygoteRequest;
+
+/* From a zygote. */
+typedef struct SimZygoteReply
+{
+    int32_t pid;   /* the VM's process */
+    int32_t error; /* 0, or an errno: why there is none */
+} SimZygoteReply;
+
 static_assert(sizeof(SimLinkLook) == 2088, "part of the protocol");
 static_assert(SIM_LINK_LOOK_OFFSET + sizeof(SimLinkLook) <= SIM_LINK_HEADER_SIZE, "room for it");
+static_assert(sizeof(SimZygoteRequest) == 8, "part of the protocol");
+static_assert(sizeof(SimZygoteReply) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");
@@ -333,6 +375,7 @@ static_assert(sizeof(SimLinkDisk) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkHeader) == 256, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");
+static_assert(offsetof(SimLinkHeader, horizon) == 152, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, vmTime) == 192, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, features) == 232, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, refused) == 240, "part of the protocol");

@@ -318,6 +318,10 @@ AddOwnOptions(std::vector<std::string> command, const VmOwnOptions& options)
     {
         link += ",copies=on";
     }
+    if (options.zygote >= 0)
+    {
+        link += ",zygote=" + std::to_string(options.zygote);
+    }
     if (!options.state.empty())
     {
         link += ",state=" + EscapeQemuProperty(options.state);

@@ -41,7 +41,7 @@ VmDriver::CheckTurnEnd(int64_t vmTime, uint32_t flags)
 {
     /* A timer that is due now and was not to expire in this turn is to expire in the next. */
     const int64_t earliest = (flags & SIM_LINK_RUN_TIMERS) ? vmTime + 1 : vmTime;
-    if (m_answer.kind == SIM_LINK_BUSY && m_answer.deadline < earliest)
+    if (m_answer.kind == SIM_LINK_BUSY && m_answer.deadline < earliest && !IsTimed())
     {
         Fail("QEMU broke the sim-link protocol: a busy guest must let time pass");
     }

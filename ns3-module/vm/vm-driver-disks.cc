@@ -134,9 +134,9 @@ VmDriver::WaitForDisks()
     if (IsInSimulation() && (timing.latency != 0 || timing.rate != 0))
     {
         SetDiskTiming({});
-        RunTurn(m_vmTime, 0);
+        RunTurn(m_vmTime, GetRequestFlags());
         SetDiskTiming(timing);
-        RunTurn(m_vmTime, 0);
+        RunTurn(m_vmTime, GetRequestFlags());
     }
     const int64_t last = m_vmTime + PATIENCE;
     while (m_patient && m_relay.IsAwaiting() && m_answer.deadline < last)

@@ -52,6 +52,18 @@ VmDriver::ReportOpenSandbox()
 }
 
 void
+VmDriver::ReportPlainStart(const std::string& reason)
+{
+    if (m_reporter)
+    {
+        m_reporter("VM '" + m_config.name +
+                   "' and others like it are started each by itself, which takes longer and more "
+                   "memory: the QEMU that they are forked from has failed: " +
+                   reason);
+    }
+}
+
+void
 VmDriver::SetWatchdog(int64_t watchdog, bool fails)
 {
     m_config.watchdog = watchdog;

@@ -89,109 +89,6 @@ VmDriver::IsInSimulation() const
     return m_state == State::RUNNING || m_state == State::GOING || m_state == State::AHEAD;
 }
 
-std::vector<std::string>
-VmDriver::BuildMachine() const
-{
-    try
-    {
-        return BuildMachineCommand(m_config.image, m_config.nics);
-    }
-    catch (const VmError& error)
-    {
-        throw VmError("VM '" + m_config.name + "': " + error.what());
-    }
-}
-
-void
-VmDriver::Start()
-{
-    if (m_state != State::NEW)
-    {
-        Fail("it was started twice");
-    }
-    if (!m_config.consoleLog.empty())
-    {
-        m_console.OpenLog(m_config.consoleLog);
-    }
-    for (const auto& nic : m_config.nics)
-    {
-        m_addresses.push_back(ParseMacAddress(nic.address));
-    }
-    auto command = BuildMachine();
-    if (!m_config.snapshots.empty())
-    {
-        auto snapshot = std::make_unique<VmSnapshot>(m_config.snapshots,
-                                                     command,
-                                                     m_config.image.boot,
-                                                     m_config.image.memoryMib);
-        snapshot->Ensure(
-            [&](const std::string& directory) {
-                /* Who asks for the machine must leave no trace in it. */
-                VmConfig config = m_config;
-                config.snapshots.clear();
-                config.consoleLog.clear();
-                config.keepDisks.clear();
-                config.monitor.clear();
-                config.gdb.clear();
-                config.seed = VmConfig{}.seed;
-                VmDriver maker(config);
-                maker.SetInterrupt(m_interrupt);
-                maker.SetReporter(m_reporter);
-                maker.BootAndSave(*snapshot, directory);
-            },
-            m_interrupt,
-            m_reporter);
-        command = snapshot->BuildRestoreCommand();
-        m_snapshot = std::move(snapshot);
-    }
-    else
-    {
-        const auto& boot = m_config.image.boot;
-        command.insert(command.end(), boot.begin(), boot.end());
-    }
-    StartProcess(command, "", "");
-}
-
-void
-VmDriver::StartProcess(const std::vector<std::string>& command,
-                       const std::string& state,
-                       const std::string& directory)
-{
-    VmOwnOptions options{m_config.name,
-                         m_config.seed,
-                         m_config.spin,
-                         state,
-                         m_config.linkOptions,
-                         PrepareDisks(),
-                         m_config.sandbox,
-                         m_config.copies};
-    try
-    {
-        m_link = std::make_unique<VmLink>(1024 * 1024, m_config.spin);
-        m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
-        std::vector<int> descriptors{m_link->GetFileDescriptor()};
-        options.monitor = Inherit(m_monitor, m_config.monitor, descriptors);
-        options.gdb = Inherit(m_gdb, m_config.gdb, descriptors);
-        std::optional<std::vector<std::string>> writable;
-        if (m_config.sandbox)
-        {
-            writable = options.diskCopies;
-            if (!directory.empty())
-            {
-                writable->push_back(directory);
-            }
-        }
-        m_process =
-            std::make_unique<VmProcess>(AddOwnOptions(command, options), descriptors, writable);
-    }
-    catch (const VmError& error)
-    {
-        throw VmError("VM '" + m_config.name + "': " + error.what());
-    }
-    m_state = State::BOOTING;
-    m_occasion = "its start";
-}
-
 void
 VmDriver::BootAndSave(const VmSnapshot& snapshot, const std::string& directory)
 {
@@ -247,7 +144,7 @@ VmDriver::Take()
 void
 VmDriver::GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags)
 {
-    m_link->Give(command, vmTime, flags);
+    m_link->Give(command, vmTime, flags, m_horizon, m_config.cpuRate);
     Take();
     const bool answered = command == SIM_LINK_SAVE
                               ? m_answer.kind == SIM_LINK_SAVED
@@ -387,6 +284,7 @@ VmDriver::FinishBoot()
     SetDiskTiming(m_config.diskTiming);
     Identify();
     m_state = State::RUNNING;
+    m_reached = m_vmTime;
     m_turns = 0;
     m_turnsNow = 0;
     Publish();
@@ -497,9 +395,16 @@ VmDriver::RunTurn(int64_t vmTime, uint32_t flags)
     m_vmTime = vmTime;
     m_turns++;
     CheckTurnsAtOnce();
+    const int64_t begin = std::max(vmTime, m_reached);
+    const uint64_t executed = m_answer.instructions;
     GiveAndTake(SIM_LINK_RUN, vmTime, flags);
     m_frames = 0;
     CheckTurnEnd(vmTime, flags);
+    if (IsTimed())
+    {
+        EndTimedTurn(begin, executed, flags);
+        return;
+    }
     Consume();
 }
 
@@ -511,13 +416,19 @@ VmDriver::MoveTo(int64_t time)
         Fail("simulated time went back to " + FormatSeconds(time));
     }
     m_vmTime = time + m_base;
+    HandOnWhatIsDue();
 }
 
 void
-VmDriver::Run(int64_t time, bool timers)
+VmDriver::Run(int64_t time, bool timers, int64_t horizon)
 {
     CheckRunning();
     MoveTo(time);
+    if (IsTimed())
+    {
+        RunTimed(timers, horizon);
+        return;
+    }
     const uint32_t flags = timers ? static_cast<uint32_t>(SIM_LINK_RUN_TIMERS) : 0U;
     WaitForNextResult();
     if (IsAhead())
@@ -726,12 +637,15 @@ VmDriver::SendToRelay(Span<const ByteSpan> message)
     do
     {
         m_link->AddSerial(SIM_LINK_RELAY_PORT, bytes, std::min(bytes.GetLeft(), m_relayChunk));
-        RunTurn(m_vmTime, 0);
+        RunTurn(m_vmTime, GetRequestFlags());
     } while (bytes.GetLeft() > 0);
     /* To carry it out may take more instructions than a turn has: a kernel module is loaded. */
-    for (int turns = 0; IsBusy() && m_relay.IsAwaiting() && turns < REQUEST_TURNS; turns++)
+    for (int turns = 0; IsBusy() && m_relay.IsAwaiting() && turns < REQUEST_TURNS;)
     {
-        RunTurn(m_vmTime, 0);
+        const uint64_t before = m_relayBytes;
+        RunTurn(m_vmTime, GetRequestFlags());
+        /* A part of its answer ends a turn, too. */
+        turns += GetRequestFlags() == 0 || m_relayBytes == before ? 1 : 0;
     }
     WaitForDisks();
 }
@@ -744,7 +658,7 @@ VmDriver::AddRecord(F&& add)
     if (!add())
     {
         /* The inbox is full: a turn of its own for what is in it. */
-        RunTurn(m_vmTime, 0);
+        RunTurn(m_vmTime, GetRequestFlags());
         add();
     }
 }
@@ -797,16 +711,8 @@ VmDriver::QueueConsole(const uint8_t* data, size_t length)
     while ((sent += m_link->AddSerial(SIM_LINK_CONSOLE_PORT, data + sent, length - sent)) < length)
     {
         /* The inbox is full: a turn of its own for what is in it. */
-        RunTurn(m_vmTime, 0);
+        RunTurn(m_vmTime, GetRequestFlags());
     }
-}
-
-int64_t
-VmDriver::GetDeadline() const
-{
-    return m_answer.deadline == SIM_LINK_NO_DEADLINE
-               ? SIM_LINK_NO_DEADLINE
-               : std::max(m_answer.deadline, m_vmTime) - m_base;
 }
 
 bool
@@ -874,6 +780,11 @@ VmDriver::OnFrame(unsigned nic, const uint8_t* data, size_t length)
         }
         m_credit[nic]--;
     }
+    if (IsTimed())
+    {
+        m_sent.push_back({nic, {data, data + length}});
+        return;
+    }
     /* What a machine sends before the simulation begins, it sends to nobody. */
     if (IsInSimulation() && m_onFrame)
     {
@@ -887,6 +798,7 @@ VmDriver::OnSerial(unsigned port, const uint8_t* data, size_t length)
     if (port == SIM_LINK_RELAY_PORT)
     {
         m_relayInput.insert(m_relayInput.end(), data, data + length);
+        m_relayBytes += length;
     }
     else if (port == SIM_LINK_CONSOLE_PORT)
     {

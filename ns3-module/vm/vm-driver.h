@@ -51,6 +51,8 @@ struct VmConfig
                                         //!< VM; 0: they are not
     /** Directory of the image's saved machines, from which VMs start. Empty: each boots. */
     std::string snapshots;
+    /** With snapshots, whether it may be forked from a process that is kept for others like it. */
+    bool fork{true};
     bool sandbox{true}; //!< whether QEMU may do no more than turns need, see the manual
     std::vector<std::string> linkOptions; //!< "busy-step=1000000": more properties of the sim-link
     SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
@@ -59,6 +61,8 @@ struct VmConfig
     std::string monitor; //!< path of a UNIX socket for QEMU's monitor (QMP), or empty
     std::string gdb;     //!< path of a UNIX socket for a debugger, or empty
     bool copies{false};  //!< whether copies of it may be made
+    /** Instructions per second of simulated time. 0: a turn takes none. */
+    uint64_t cpuRate{0};
 };
 
 /**
@@ -85,6 +89,10 @@ struct VmConfig
  * From each state End() leads to ENDED, and so does every failure, with a VmError. What may be
  * called in RUNNING only waits for a VM that is GOING, and then ends it if results are left: see
  * GoAhead().
+ *
+ * With VmConfig::cpuRate computing takes time, and a VM may have got further than the simulation:
+ * to GetReached(). What it has sent by then is handed on when the simulation is there, in MoveTo()
+ * or Run(). What is asked of its relay takes no time: its clock stands still meanwhile.
  *
  * All times are simulated times in ns: at time 0 the guest is ready, its uptime is
  * VmConfig::uptime and its date VmConfig::epoch, exactly. (With VmConfig::tickPhase its uptime is
@@ -148,8 +156,12 @@ class VmDriver : private VmOutput
      * One turn. Everything queued is delivered first.
      * @param time simulated time in ns, not less than the last turn's
      * @param timers whether timers due at this very time expire
+     * @param horizon with VmConfig::cpuRate, the simulated time in ns at which the guest stops
+     *        computing, since something may reach it then. It stops behind the instruction in which
+     *        that comes, or in which it sends something. If it has reached the horizon already it
+     *        only gets what has been queued.
      */
-    void Run(int64_t time, bool timers);
+    void Run(int64_t time, bool timers, int64_t horizon = SIM_LINK_NO_DEADLINE);
 
     /**
      * Queue a frame for a turn of those that GoAhead() begins, later than those queued before.
@@ -223,6 +235,14 @@ class VmDriver : private VmOutput
     bool IsBusy() const;
     /** @return the simulated time of the last turn */
     int64_t GetTime() const;
+    /** @return the simulated time at which the guest has stopped computing, or GetTime() */
+    int64_t GetReached() const;
+    /** @return whether computing takes time: VmConfig::cpuRate, once the simulation has begun */
+    bool IsTimed() const;
+    /** @return instructions that have taken time since simulated time 0 */
+    uint64_t GetComputed() const;
+    /** @return how long the guest has computed since simulated time 0, in ns */
+    int64_t GetBusyTime() const;
     /** @return turns since simulated time 0 */
     uint64_t GetTurns() const;
     /** @return those of them that were begun by GoAhead() */
@@ -269,6 +289,8 @@ class VmDriver : private VmOutput
     void StartProcess(const std::vector<std::string>& command,
                       const std::string& state,
                       const std::string& directory);
+    bool StartForked(const std::vector<std::string>& command);
+    void MakeLink();
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
     void TakeHello();
@@ -287,6 +309,11 @@ class VmDriver : private VmOutput
     void WaitForNextResult();
     bool MatchNextAhead(unsigned nic, const uint8_t* data, size_t length);
     void RunAhead(int64_t vmTime, uint32_t flags);
+    uint32_t GetRequestFlags() const;
+    void RunTimed(bool timers, int64_t horizon);
+    void CheckReached(int64_t begin, uint32_t flags);
+    void EndTimedTurn(int64_t begin, uint64_t executed, uint32_t flags);
+    void HandOnWhatIsDue();
     void ReadAhead();
     void CheckNotAhead();
     void GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags);
@@ -304,6 +331,7 @@ class VmDriver : private VmOutput
     std::string FindProgram(const GuestSymbols& symbols);
     std::string DescribeEnd() const;
     void ReportOpenSandbox();
+    void ReportPlainStart(const std::string& reason);
     void RunUntil(int64_t vmTime);
     void BeginFastForward();
     void FinishFastForward();
@@ -366,6 +394,19 @@ class VmDriver : private VmOutput
     bool m_aheadQueued{false}; // the next one's frame has been queued a second time
     VmAnswer m_aheadEnd;       // how those turns have ended
     int64_t m_horizon{0};      // VM time
+
+    struct SentFrame
+    {
+        unsigned nic;
+        std::vector<uint8_t> data;
+    };
+
+    /* With VmConfig::cpuRate. */
+    std::vector<SentFrame> m_sent; // at m_reached, which the simulation has not reached
+    int64_t m_reached{0};          // VM time
+    int64_t m_busyTime{0};         // ns
+    uint64_t m_computed{0};        // instructions in that time
+    uint64_t m_relayBytes{0};      // that the relay has said
     VmAnswer m_answer;
     std::vector<uint32_t> m_credit; // frames that each NIC may still send
     int64_t m_base{0};              // VM time at simulated time 0

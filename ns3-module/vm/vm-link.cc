@@ -382,9 +382,11 @@ VmLink::HasTurn() const
 }
 
 void
-VmLink::Give(uint32_t command, int64_t time, uint32_t flags)
+VmLink::Give(uint32_t command, int64_t time, uint32_t flags, int64_t horizon, uint64_t rate)
 {
     m_header->time = time;
+    m_header->horizon = horizon;
+    m_header->rate = rate;
     m_header->command = command;
     m_header->flags = flags;
     m_header->inboxLength = m_inboxLength;

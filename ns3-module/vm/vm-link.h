@@ -210,8 +210,14 @@ class VmLink
      * @param command SIM_LINK_BOOT ...
      * @param time VM time in ns
      * @param flags of the command
+     * @param horizon VM time in ns, with SIM_LINK_RUN_TIMED
+     * @param rate instructions per second, with SIM_LINK_RUN_TIMED
      */
-    void Give(uint32_t command, int64_t time, uint32_t flags);
+    void Give(uint32_t command,
+              int64_t time,
+              uint32_t flags,
+              int64_t horizon = 0,
+              uint64_t rate = 0);
 
     /**
      * Wait until the VM ends its turn, and read all that it sent.

@@ -175,11 +175,7 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments,
     argv.push_back(nullptr);
     std::vector<int> numbers = descriptors;
 
-    m_outputFd = memfd_create("vm-output", MFD_CLOEXEC);
-    if (m_outputFd < 0)
-    {
-        throw VmError("cannot start QEMU: " + DescribeErrno(errno));
-    }
+    MakeOutput();
     std::optional<ProcessRules> rules;
     if (writable)
     {
@@ -199,6 +195,39 @@ VmProcess::VmProcess(const std::vector<std::string>& arguments,
                  parent,
                  rules ? &*rules : nullptr);
     }
+    Watch();
+}
+
+VmProcess::VmProcess(const std::function<pid_t(int output)>& make)
+{
+    MakeOutput();
+    m_forks = GetForks();
+    try
+    {
+        m_pid = make(m_outputFd);
+    }
+    catch (...)
+    {
+        close(m_outputFd);
+        throw;
+    }
+    Watch();
+}
+
+void
+VmProcess::MakeOutput()
+{
+    m_outputFd = memfd_create("vm-output", MFD_CLOEXEC);
+    if (m_outputFd < 0)
+    {
+        throw VmError("cannot start QEMU: " + DescribeErrno(errno));
+    }
+}
+
+/* There is a process now, or errno says why there is none. */
+void
+VmProcess::Watch()
+{
     if (m_pid > 0)
     {
         m_pidFd = static_cast<int>(syscall(SYS_pidfd_open, m_pid, 0));

@@ -7,6 +7,7 @@
 #define NS3_QEMU_VM_PROCESS_H
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <sys/types.h>
@@ -21,6 +22,7 @@ namespace ns3qemu
  * It gets /dev/null as standard input, a process group of its own (so that Ctrl-C reaches only the
  * simulator, which then ends its VMs in order), and is killed by the kernel when the thread that
  * started it ends. Its output is kept for diagnoses. Children that are forked later leave it alone.
+ * Of a process that was made otherwise, who makes it sees to that.
  */
 class VmProcess
 {
@@ -39,6 +41,13 @@ class VmProcess
     VmProcess(const std::vector<std::string>& arguments,
               const std::vector<int>& descriptors,
               const std::optional<std::vector<std::string>>& writable = std::nullopt);
+
+    /**
+     * Take over a child that somebody else makes for this process.
+     * @param make is given the descriptor of the file for the process's output, and returns its id
+     * @throw VmError if it cannot be watched
+     */
+    explicit VmProcess(const std::function<pid_t(int output)>& make);
 
     /** Kills the process if it still runs. */
     ~VmProcess();
@@ -77,6 +86,8 @@ class VmProcess
     std::string GetMessages() const;
 
   private:
+    void MakeOutput();
+    void Watch();
     bool Reap(int timeout);
 
     pid_t m_pid{-1};

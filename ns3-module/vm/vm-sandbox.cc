@@ -144,7 +144,7 @@ ProcessRules::ProcessRules(const std::vector<std::string>& writable)
     const size_t size = abi >= 6   ? sizeof(rules)
                         : abi >= 4 ? offsetof(Ruleset, scopes)
                                    : offsetof(Ruleset, network);
-    m_fd = static_cast<int>(syscall(LANDLOCK_CREATE_RULESET, &rules, size, 0));
+    m_fd = static_cast<int>(syscall(LANDLOCK_CREATE_RULESET, &rules, size, 0)); // closes on exec
     for (const auto& path : writable)
     {
         struct stat status{};
@@ -176,6 +176,12 @@ ProcessRules::Enter() const
     {
         syscall(LANDLOCK_RESTRICT_SELF, m_fd, 0);
     }
+}
+
+int
+ProcessRules::GetFileDescriptor() const
+{
+    return m_fd;
 }
 
 bool

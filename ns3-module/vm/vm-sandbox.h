@@ -31,6 +31,9 @@ class ProcessRules
     /** Put the calling thread under them, for good. Safe between fork and exec. */
     void Enter() const;
 
+    /** @return the ruleset, for a process that is to put itself under it, or -1 if there is none */
+    int GetFileDescriptor() const;
+
     /** @return whether this kernel has Landlock */
     static bool AreKnown();
 

@@ -314,6 +314,12 @@ VmSnapshot::BuildRestoreCommand() const
     return command;
 }
 
+std::string
+VmSnapshot::DescribeMemory() const
+{
+    return DescribeFile(m_directory + "/ram");
+}
+
 std::vector<uint8_t>
 VmSnapshot::ReadRelay() const
 {

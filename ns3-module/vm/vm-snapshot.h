@@ -57,6 +57,9 @@ class VmSnapshot
     /** @return QEMU's command for a machine that goes on from here */
     std::vector<std::string> BuildRestoreCommand() const;
 
+    /** @return what the file of its memory looks like from outside, see DescribeFile() */
+    std::string DescribeMemory() const;
+
     /** @return what the relay had said */
     std::vector<uint8_t> ReadRelay() const;
     /** @return what the console had printed */

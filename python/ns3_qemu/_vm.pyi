@@ -49,6 +49,9 @@ class VmImage:
 def read_image(directory: str) -> VmImage:
     """Read an image: its files qemu.args, boot.args and machine.conf."""
 
+def zygotes() -> list[int]:
+    """Return the ids of the processes from which this thread's machines are forked."""
+
 class VmCopy:
     """A copy of a machine; what is done in it is not done in the machine."""
 
@@ -86,6 +89,8 @@ class Vm:
         gdb: str = "",
         copies: bool = False,
         sandbox: bool = True,
+        fork: bool = True,
+        cpu_rate: int = 0,
     ) -> None:
         """Prepare a machine.
 
@@ -102,6 +107,9 @@ class Vm:
         more turns at one simulated time are a failure; 0: they are not. `monitor`, `gdb`: paths of
         sockets for QEMU's monitor and a debugger, which are there from time 0 on. `copies`: whether
         `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need.
+        `fork`: with `snapshots`, whether it may be forked from a process that this thread keeps for
+        others like it.
+        `cpu_rate`: instructions that take a second of simulated time; 0: a turn takes none.
         """
 
     def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:
@@ -116,8 +124,12 @@ class Vm:
         """Start QEMU; it boots while this process goes on."""
     def finish_boot(self) -> None:
         """Wait until the guest is ready, at simulated time 0."""
-    def run(self, time: int, timers: bool = True) -> None:
-        """Give the machine one turn; without `timers`, those due at this very time wait."""
+    def run(self, time: int, timers: bool = True, horizon: int = ...) -> None:
+        """Give the machine one turn; without `timers`, those due at this very time wait.
+
+        With a `cpu_rate` it computes up to the `horizon`, or until it sends something or is idle:
+        up to `reached`. What it has sent is there when it has a turn then.
+        """
     def run_until(self, time: int) -> None:
         """Give the machine a turn at each of its deadlines up to `time`, and one at `time`."""
     def run_until_heard(self, time: int, turns: int) -> None:
@@ -173,6 +185,12 @@ class Vm:
     @property
     def time(self) -> int:
         """The time of the last turn."""
+    @property
+    def reached(self) -> int:
+        """The time at which the guest has stopped computing, or that of the last turn."""
+    @property
+    def busy_time(self) -> int:
+        """How long the guest has computed since time 0."""
     @property
     def turns(self) -> int:
         """Turns since time 0."""

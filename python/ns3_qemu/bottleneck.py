@@ -9,11 +9,13 @@ cwnd.csv (the sender's TCP state), and the consoles of the guests.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import image, kernel, simulation
 from .cache import Cache
+from .callbacks import at
 from .errors import VmError
 from .scenario import NATIVE, Link, Scenario, byte_count, time_ns
 from .steps import Steps
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 SENDER_ADDRESS = "10.0.1.1"
 RECEIVER_ADDRESS = "10.0.2.2"
 PORT = 5001
+
+NANOSECONDS = 1_000_000_000
 
 _ROUTER_ADDRESSES = ("10.0.1.2", "10.0.2.1")
 
@@ -59,6 +63,9 @@ class Outcome:
 
     systems: dict[str, str]  # host -> release of its kernel, or the name of ns-3's own TCP
     turns: dict[str, int]  # host -> turns of its machine
+    busy: dict[
+        str, list[float]
+    ]  # host -> share of each s in which its CPU was busy, if it has a rate
     skipped: dict[str, list[str]]  # host -> kernel parameters with a '-' that its kernel has not
     end_ns: int  # simulated time of the end
     boot_s: float  # wall time until the guests were ready
@@ -110,6 +117,9 @@ class _Network:
             dict(zip(_ROUTER_ADDRESSES, (access.Get(1), bottleneck.Get(0)), strict=True)),
         )
         self._machines: dict[str, Any] = {}
+        self._busy: dict[
+            str, list[float]
+        ] = {}  # by host: busy time by the end of each second, in s
         self._install_host("sender", self._sender, access.Get(0))
         self._install_host("receiver", self._receiver, bottleneck.Get(1))
         self._capture("drops.pcap", bottleneck.Get(0).GetQueue(), "Drop", ns.Queue[ns.Packet])
@@ -186,6 +196,8 @@ class _Network:
         for attribute, time_ in times.items():
             if time_ is not None:
                 helper.SetAttribute(attribute, ns.TimeValue(ns.NanoSeconds(time_ns(time_))))
+        if options.cpu_rate:
+            helper.SetAttribute("CpuRate", ns.DoubleValue(options.cpu_rate))
         if options.segmentation_offload is not None:
             offload = ns.BooleanValue(options.segmentation_offload)
             helper.SetAttribute("SegmentationOffload", offload)
@@ -198,6 +210,8 @@ class _Network:
         machine.AddRoute("0.0.0.0/0", gateway, device, scenario.tcp.initial_window or 0)
         helper.EnablePcap(str(self._out / f"{name}.pcap"), device, False, True)
         self._machines[name] = machine
+        if options.cpu_rate:
+            self._busy[name] = []
 
     def _install_native(
         self, name: str, node: Any, device: Any, address: str, gateway: str
@@ -296,9 +310,16 @@ class _Network:
         self._sender.AddApplication(source)
         return source
 
+    def _note_busy(self) -> None:
+        for name, seconds in self._busy.items():
+            seconds.append(float(self._machines[name].GetBusyTime().GetSeconds()))
+
     def run(self, progress: Callable[[float], object] | None) -> Outcome:
         ns = self._ns
         ns.Simulator.Stop(ns.NanoSeconds(self._scenario.end_ns))
+        if self._busy:
+            for second in range(1, self._scenario.end_ns // NANOSECONDS + 1):
+                at(second, self._note_busy)
         begin = time.monotonic()
         ready = begin
 
@@ -321,6 +342,10 @@ class _Network:
             skipped={
                 name: [str(parameter) for parameter in machine.GetSkippedSysctls()]
                 for name, machine in machines.items()
+            },
+            busy={
+                name: [round(after - before, 6) for before, after in pairwise([0.0, *seconds])]
+                for name, seconds in self._busy.items()
             },
             end_ns=int(ns.Simulator.Now().GetNanoSeconds()),
             boot_s=ready - begin,

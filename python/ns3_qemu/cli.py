@@ -437,10 +437,15 @@ def main() -> None:
         app.command("exec", context_settings={"allow_interspersed_args": False})(exec_)
     if wanted not in ("setup", "doctor", "image", "kernel", "exec"):
         from .bench.cli import bench
+        from .experiment.cli import experiment
+        from .results.cli import diff, report
         from .selftest.cli import selftest
         from .validation.cli import validate
 
         app.command()(bench)
+        app.command()(diff)
+        app.command()(experiment)
+        app.command()(report)
         app.command()(selftest)
         app.command()(validate)
     app()

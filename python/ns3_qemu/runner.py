@@ -58,7 +58,11 @@ def run(scenario: Scenario, out: Path, console: Console, pause: "Plan | None" = 
         outcome.end_ns,
         port=bottleneck.PORT,
         drop_captures=bottleneck.DROP_CAPTURES,
-        details={"systems": outcome.systems, "turns": outcome.turns},
+        details={
+            "systems": outcome.systems,
+            "turns": outcome.turns,
+            **({"cpu_busy": outcome.busy} if outcome.busy else {}),
+        },
     )
     write_results(out, results, outcome.systems["sender"])
     console.print(_table(out, results, outcome))
@@ -73,6 +77,7 @@ def _table(out: Path, results: RunResults, outcome: bottleneck.Outcome) -> objec
             summary=results.summary,
             kernels=outcome.systems,
             turns=outcome.turns,
+            busy=outcome.busy,
             simulated_s=outcome.end_ns / 1e9,
             wall_s=outcome.wall_s,
             pcap_sha256={name: sha256(out / name) for name in ("sender.pcap", "receiver.pcap")},

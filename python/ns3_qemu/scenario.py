@@ -139,6 +139,9 @@ def byte_count(text: str | None) -> int:
 _CHUNK = 1 << 18
 _BUFFER = (1 << 30) - 1
 
+CPU_RATE_MIN, CPU_RATE_MAX = 1e6, 1e12
+"""Instructions per second that a machine's CPU may execute; see `CpuRate` in the manual."""
+
 LIKES = ("nsc",)
 """What a machine can be like, by a single word."""
 
@@ -187,6 +190,7 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
     Besides these there are the keys of its image.
     """
 
+    cpu_rate: float | None = None  # 2e9 instructions per second; 0 or none: computing takes no time
     like: str | None = None  # "nsc": a machine that behaves as NSC's (with NSC's own kernel)
     tick_phase: str | None = None  # "1ns" after each ms of simulated time; else wherever it is
     tsc_step: str | None = None  # "1us"
@@ -211,6 +215,11 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
             if text is not None:
                 _check(key, text, pattern, allowed)
         _check_choice("like", self.like, LIKES)
+        if self.cpu_rate and not CPU_RATE_MIN <= self.cpu_rate <= CPU_RATE_MAX:
+            message = (
+                f"cpu_rate = {self.cpu_rate:g}: give 1e6 to 1e12 instructions per second, or 0"
+            )
+            raise ValueError(message)
         for key, low, high in (("tick_phase", 0, 999_999), ("tsc_step", 1, 1_000_000)):
             text = getattr(self, key)
             if text is not None and not low <= time_ns(text) <= high:
@@ -294,6 +303,13 @@ class Hosts(HostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 except Ns3QemuError as error:
                     message = f"{key} = {name!r}: {error.message}; {error.advice}"
                     raise ValueError(message) from error
+
+        for host in ("sender", "receiver"):
+            options = self.options(host)
+            if options.cpu_rate and (options.like or str(getattr(self, host)).startswith(NATIVE)):
+                what = f'like = "{options.like}"' if options.like else "a stack of ns-3's own"
+                message = f"cpu_rate = {options.cpu_rate:g}: {host} is {what}; give 0, or none"
+                raise ValueError(message)
 
     def options(self, host: str) -> HostOptions:
         """Return all options of a host, those of `like` included; `host`: sender or receiver."""
@@ -406,6 +422,8 @@ def _explain(error: msgspec.ValidationError) -> str:
     if what.startswith("Expected `str"):
         example = "96MiB" if key.endswith("memory") else "20ms"
         return f'{key}: give text in quotes, with its unit if it is a quantity, as "{example}"'
+    if what.startswith("Expected `float"):
+        return f"{key}: give a number, as 2e9"
     if what.startswith("Expected `bool`"):
         return f"{key}: give true or false"
     # What a table's own check says begins with the key's name.

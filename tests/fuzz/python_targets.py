@@ -26,11 +26,15 @@ def _file(data: bytes, name: str = "input") -> Path:
 
 
 def capture(data: bytes) -> None:
-    """A pcap file: its packets, and what is made of its TCP connection."""
+    """A pcap file: its packets, their fields, and what is made of its TCP connection."""
     from ns3_qemu.results.capture import read_capture
+    from ns3_qemu.results.dissect import one_line, packets
     from ns3_qemu.results.tcp import packet_list
 
-    packet_list(read_capture(_file(data)))
+    path = _file(data)
+    for fields in packets(read_capture(path, any_link=True)):
+        one_line(fields)
+    packet_list(read_capture(path))
 
 
 def scenario(data: bytes) -> None:

@@ -170,8 +170,12 @@ class Network:
         return sum(int(device.GetQueue().GetTotalReceivedPackets()) for device in self._devices)
 
     def memory_mb(self) -> float:
-        """Return the memory of all machines in MB (10^6 bytes), what they share counted once."""
-        return sum(processes.pss_mb(int(machine.GetPid())) for machine in self._machines)
+        """Return the memory of all machines in MB (10^6 bytes), what they share counted once.
+
+        What they were forked from counts, too.
+        """
+        machines = [int(machine.GetPid()) for machine in self._machines]
+        return sum(map(processes.pss_mb, [*machines, *processes.zygotes(machines)]))
 
     def received(self) -> list[int]:
         """Return how many bytes each connection has brought, in the order of `connect`."""

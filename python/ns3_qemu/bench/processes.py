@@ -45,6 +45,20 @@ def pss_mb(pid: int) -> float:
     return memory_mb(pid, ("Pss",))
 
 
+def zygotes(machines: Iterable[int]) -> list[int]:
+    """Return the children of this process that its machines were forked from."""
+    children = [
+        int(child)
+        for task in Path("/proc/self/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return [
+        pid
+        for pid in set(children) - set(machines)
+        if b",zygote=" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
 def available_mb() -> float:
     """Return how much memory in MB this machine could still give to programs."""
     text = Path("/proc/meminfo").read_text()

@@ -35,9 +35,12 @@ _OTHER_STARTERS = (
 # A node for a module that is loaded when it is opened, as each Debian has it (kmod static-nodes).
 _TUN = "[ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod -m 666 /dev/net/tun c 10 200; }"
 
+STARTERS = (*_STARTERS, *_OTHER_STARTERS)
+"""What of busybox's is left out: it starts other programs."""
+
 INSTALL = (
     f"{BUSYBOX} mkdir -p {APPLETS} && {BUSYBOX} --install -s {APPLETS} && cd {APPLETS} && "
-    f"{BUSYBOX} rm -f {' '.join((*_STARTERS, *_OTHER_STARTERS))} && {_TUN}"
+    f"{BUSYBOX} rm -f {' '.join(STARTERS)} && {_TUN}"
 )
 """Makes busybox's programs known, in a guest."""
 

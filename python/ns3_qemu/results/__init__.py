@@ -9,6 +9,8 @@
 | summary | key figures |
 | compare | packet lists against each other |
 | files | result files, read and written |
+| dissect | every field of any packet |
+| diff | where two runs part |
 | plots, tables | for the eye |
 | run | all of it for the directory of a run |
 """

@@ -31,13 +31,13 @@ _FORMATS = {
     b"\xa1\xb2\xc3\xd4": (">", 1000),
 }
 
-_ETHERNET, _PPP, _RAW, _IPV4, _IPV6 = 1, 9, 101, 228, 229
+ETHERNET, PPP, RAW, IPV4, IPV6 = 1, 9, 101, 228, 229
 _LINK_TYPES = {
-    _ETHERNET: "Ethernet",
-    _PPP: "PPP",
-    _RAW: "raw IP",
-    _IPV4: "raw IPv4",
-    _IPV6: "raw IPv6",
+    ETHERNET: "Ethernet",
+    PPP: "PPP",
+    RAW: "raw IP",
+    IPV4: "raw IPv4",
+    IPV6: "raw IPv6",
 }
 
 _PPP_PROTOCOLS = (b"\x00\x21", b"\x00\x57")  # IPv4, IPv6 (RFC 1332, RFC 5072)
@@ -77,14 +77,18 @@ class Segment(NamedTuple):
     options: bytes
 
 
-def read_capture(path: Path) -> Capture:
+def read_capture(path: Path, *, any_link: bool = False) -> Capture:
     """Read a pcap file of micro- or nanoseconds, of either byte order.
+
+    `any_link`: also one of a link type whose packets are not decoded here (Wi-Fi).
 
     Raises CaptureError where the file is no pcap, ends within a packet or has an unsupported link
     type, and OSError where it can't be read.
     """
     data = path.read_bytes()
     byte_order, unit_ns, link_type = _file_header(path, data)
+    if link_type not in _LINK_TYPES and not any_link:
+        raise _unknown_link(path, link_type)
     record_header = struct.Struct(byte_order + "IIII")
     records: list[Record] = []
     position = _FILE_HEADER_LENGTH
@@ -168,22 +172,24 @@ def _file_header(path: Path, data: bytes) -> tuple[str, int, int]:
     byte_order, unit_ns = _FORMATS[data[:4]]
     # The upper four bits tell the length of a frame check sequence.
     link_type: int = struct.unpack_from(byte_order + "I", data, 20)[0] & 0x0FFFFFFF
-    if link_type not in _LINK_TYPES:
-        known = ", ".join(f"{name} ({number})" for number, name in _LINK_TYPES.items())
-        message = f"{path}: link type {link_type} is not supported; supported are {known}"
-        raise CaptureError(message)
     return byte_order, unit_ns, link_type
+
+
+def _unknown_link(path: Path, link_type: int) -> CaptureError:
+    known = ", ".join(f"{name} ({number})" for number, name in _LINK_TYPES.items())
+    message = f"{path}: link type {link_type} is not supported; supported are {known}"
+    return CaptureError(message)
 
 
 def _ip_packet(link_type: int, frame: bytes) -> Any:
     """Return the frame's dpkt.ip.IP or dpkt.ip6.IP6; None if it carries neither."""
     packet: Any = frame
-    if link_type == _ETHERNET:
+    if link_type == ETHERNET:
         ethernet = dpkt.ethernet.Ethernet(frame)
         if ethernet.type not in (dpkt.ethernet.ETH_TYPE_IP, dpkt.ethernet.ETH_TYPE_IP6):
             return None
         packet = ethernet.data
-    elif link_type == _PPP:
+    elif link_type == PPP:
         frame = frame.removeprefix(_PPP_ADDRESS_CONTROL)
         if frame[:2] not in _PPP_PROTOCOLS:
             return None

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compares two packet lists, packet for packet and to the nanosecond."""
+"""Compares packets, one for one and to the nanosecond: lists of a connection's, or any decoded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import pandas as pd
 
@@ -16,7 +17,8 @@ from .tcp import COLUMN_TYPES, RECEIVED, SENT
 #: application's doing. Timestamps are compared relative to the SYN of the host that they come from.
 EQUALITY_FIELDS = ("t_ns", "dir", "seq", "len", "ack", "sack", "tsval", "tsecr")
 
-_Value = int | str | None
+Value = int | str | None
+"""Of a packet's field; None where the packet has no such field."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +27,9 @@ class Difference:
 
     index: int
     """Of the packet, from 0."""
-    run: dict[str, _Value]
+    run: Mapping[str, Value]
     """The fields of the run's packet; empty where its list has ended."""
-    reference: dict[str, _Value]
+    reference: Mapping[str, Value]
     """The fields of the reference's packet; empty where its list has ended."""
     fields: tuple[str, ...]
     """The ones that differ; empty where one list has ended."""
@@ -72,6 +74,25 @@ class Comparison:
         return self.first_difference is None
 
 
+def first_difference(
+    run: Iterable[Mapping[str, Value]],
+    reference: Iterable[Mapping[str, Value]],
+    fields: Sequence[str] | None = None,
+) -> Difference | None:
+    """Return the first packet that differs, or None; packets are compared by their position.
+
+    `fields`: what has to agree; None: every field that either packet has.
+    """
+    for index, (ours, theirs) in enumerate(zip_longest(run, reference)):
+        if ours is None or theirs is None:
+            return Difference(index=index, run=ours or {}, reference=theirs or {}, fields=())
+        names = dict.fromkeys((*ours, *theirs)) if fields is None else fields
+        differing = tuple(name for name in names if ours.get(name) != theirs.get(name))
+        if differing:
+            return Difference(index=index, run=ours, reference=theirs, fields=differing)
+    return None
+
+
 def compare(
     run: pd.DataFrame, reference: pd.DataFrame, fields: Sequence[str] = EQUALITY_FIELDS
 ) -> Comparison:
@@ -86,44 +107,31 @@ def compare(
         message = f"{what}; there are {', '.join(COLUMN_TYPES)}"
         raise ResultError(message)
     ours, theirs = _comparable(run), _comparable(reference)
-    length = min(len(run), len(reference))
-    differing = dict.fromkeys(fields, 0)
-    first = length
-    for field in fields:
+    differing = {
         # Plain lists: None equals None, and integers are compared as integers.
-        for index, (a, b) in enumerate(zip(ours[field], theirs[field], strict=False)):
-            if a != b:
-                differing[field] += 1
-                first = min(first, index)
-    difference = None
-    if first < max(len(run), len(reference)):
-        difference = Difference(
-            index=first,
-            run=_packet(ours, fields, first),
-            reference=_packet(theirs, fields, first),
-            fields=tuple(
-                f for f in fields if first < length and ours[f][first] != theirs[f][first]
-            ),
-        )
+        field: sum(a != b for a, b in zip(ours[field], theirs[field], strict=False))
+        for field in fields
+    }
+    difference = first_difference(_rows(ours, fields), _rows(theirs, fields), fields)
     return Comparison(
         fields=tuple(fields),
         packets_run=len(run),
         packets_reference=len(reference),
-        agree_from_start=first,
+        agree_from_start=len(run) if difference is None else difference.index,
         differing=differing,
         first_difference=difference,
     )
 
 
-def _comparable(packets: pd.DataFrame) -> dict[str, list[_Value]]:
+def _comparable(packets: pd.DataFrame) -> dict[str, list[Value]]:
     """Return the columns as lists, missing values as None, timestamps relative."""
-    columns: dict[str, list[_Value]] = {
+    columns: dict[str, list[Value]] = {
         name: [None if value is pd.NA else value for value in packets[name].tolist()]
         for name in COLUMN_TYPES
     }
     directions = columns["dir"]
     # The clock of each host begins anywhere (RFC 7323, 5.4); its SYN shows where.
-    origin: dict[_Value, int] = {}
+    origin: dict[Value, int] = {}
     for direction, flags, tsval in zip(directions, columns["flags"], columns["tsval"], strict=True):
         if isinstance(tsval, int) and isinstance(flags, str) and "S" in flags:
             origin.setdefault(direction, tsval)
@@ -140,13 +148,12 @@ def _comparable(packets: pd.DataFrame) -> dict[str, list[_Value]]:
     return columns
 
 
-def _relative(value: _Value, origin: int | None) -> _Value:
+def _relative(value: Value, origin: int | None) -> Value:
     if not isinstance(value, int) or origin is None:
         return value
     return (value - origin) & 0xFFFFFFFF
 
 
-def _packet(
-    columns: dict[str, list[_Value]], fields: Sequence[str], index: int
-) -> dict[str, _Value]:
-    return {f: columns[f][index] for f in fields if index < len(columns[f])}
+def _rows(columns: dict[str, list[Value]], fields: Sequence[str]) -> Iterable[dict[str, Value]]:
+    for values in zip(*(columns[field] for field in fields), strict=True):
+        yield dict(zip(fields, values, strict=True))

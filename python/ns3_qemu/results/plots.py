@@ -28,9 +28,13 @@ from .summary import INFINITE_SSTHRESH
 _COLUMN_WIDTH = 3.5
 _PANEL_HEIGHT = 1.9
 _DPI = 400
+_SCREEN_DPI = 110
 
 # Okabe and Ito's palette: can be told apart with any colour vision and in grey.
-_CWND, _SSTHRESH, _LOSS = "#0072B2", "#E69F00", "#D55E00"
+BLUE, ORANGE, RED, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
+SERIES = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9")
+DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.5, 1)), "-.", (0, (6, 1, 1, 1)))
+_CWND, _SSTHRESH, _LOSS = BLUE, ORANGE, RED
 
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -51,6 +55,24 @@ _STYLE: dict[str, Any] = {
     "svg.hashsalt": "ns3-qemu",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
+}
+
+_SCREEN_STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # matplotlib brings it along: the same on every machine
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "legend.frameon": False,
+    "text.parse_math": False,  # names are names
 }
 
 #: per file type, what would otherwise tell when and with what the file was made
@@ -197,3 +219,22 @@ def style() -> Iterator[None]:
     """Set matplotlib's defaults and this module's style, whatever the user's settings are."""
     with matplotlib.style.context(_STYLE, after_reset=True):
         yield
+
+
+@contextmanager
+def screen_style() -> Iterator[None]:
+    """Set the style of figures that are looked at on a screen, in a report."""
+    with matplotlib.style.context(_SCREEN_STYLE, after_reset=True):
+        yield
+
+
+def screen_png(figure: Figure) -> bytes:
+    """Return a figure for a screen as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_SCREEN_DPI, metadata=_METADATA[".png"])
+    return buffer.getvalue()
+
+
+def write_screen_figure(path: Path, figure: Figure) -> None:
+    """Write a figure for a screen as PNG."""
+    replace_file(path, screen_png(figure))

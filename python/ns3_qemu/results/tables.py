@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +23,8 @@ class RunReport:
     """Host -> its kernel, e.g. {"sender": "6.1.0-40-amd64", …}."""
     turns: Mapping[str, int]
     """Host -> turns that its VM took; none for a host without a VM."""
+    busy: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Host -> share of each simulated second in which its CPU was busy, if computing takes time."""
     simulated_s: float
     """Simulated seconds from the start of the simulation to its end."""
     wall_s: float
@@ -54,6 +56,8 @@ def run_table(report: RunReport) -> Table:
     table.add_row("first loss", f"{drop.t:.9f} s" if drop else _NONE)
     table.add_row("cwnd at first loss", f"{drop.cwnd} segments" if drop else _NONE)
     table.add_row("turns", _per_host({host: f"{n:,}" for host, n in report.turns.items()}))
+    if report.busy:
+        table.add_row("CPU busy", _per_host({host: _busy(s) for host, s in report.busy.items()}))
     table.add_row("simulated time", f"{report.simulated_s:.9g} s")
     table.add_row("wall time", f"{report.wall_s:.2f} s")
     speed = f"{report.simulated_s / report.wall_s:.1f}" if report.wall_s > 0 else _NONE
@@ -62,6 +66,12 @@ def run_table(report: RunReport) -> Table:
         # Not wrapped and not coloured: to be copied and compared.
         table.add_row(f"SHA-256 {file}", Text(digest))
     return table
+
+
+def _busy(seconds: Sequence[float]) -> str:
+    if not seconds:
+        return "less than 1 s"
+    return f"{sum(seconds) / len(seconds):.1%}, at most {max(seconds):.1%} of a second"
 
 
 def _goodput(summary: Summary) -> str:

@@ -44,7 +44,7 @@ class Order(msgspec.Struct):
     settings: dict[str, Any] = {}
 
 
-def _witness(order: Order, qemu_preloaded: bool | None) -> dict[str, Any]:
+def _witness(order: Order, qemu_preloaded: bool | None, forked: int) -> dict[str, Any]:
     """Return what can be seen of the circumstances."""
     library = "libns3-qemu-selftest-host.so"
     preloaded = library in Path("/proc/self/maps").read_text()
@@ -60,6 +60,7 @@ def _witness(order: Order, qemu_preloaded: bool | None) -> dict[str, Any]:
         "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208
         "environment": sum(len(value) for value in os.environ.values()),
         "settings": order.settings,
+        "forked": forked,
         "preloaded": preloaded,
         "qemu_preloaded": qemu_preloaded,
         "other_cpu": shown,
@@ -75,6 +76,12 @@ def _is_preloaded(run: Run) -> bool | None:
     except PermissionError:  # they are another user's by then
         return None
     return all("libns3-qemu-selftest-host.so" in text for text in maps) if maps else None
+
+
+def _count_forked(run: Run) -> int:
+    """Return how many machines were forked: they have the command of another process."""
+    commands = [Path(f"/proc/{machine.GetPid()}/cmdline").read_bytes() for machine in run.machines]
+    return sum(b",zygote=" in command for command in commands)
 
 
 def _simulate(order: Order) -> None:
@@ -93,7 +100,7 @@ def _simulate(order: Order) -> None:
     }
     run = Run(images, order.settings)
     configuration.simulate(run)
-    witness = _witness(order, _is_preloaded(run))
+    witness = _witness(order, _is_preloaded(run), _count_forked(run))
     (directory.parent / "witness.json").write_bytes(msgspec.json.encode(witness))
     run.ns.Simulator.Destroy()
 

@@ -219,6 +219,13 @@ def circumstances(repeats: int, work: Path) -> list[Circumstance]:
             is_there=lambda _, here: here["settings"] != {},
         ),
         Circumstance(
+            "not forked",
+            "each machine's process is started by itself",
+            settings={"attributes": {"Fork": "false"}},
+            shares=True,
+            is_there=lambda plain, here: plain["forked"] > 0 and here["forked"] == 0,
+        ),
+        Circumstance(
             "fresh", "an empty cache: images built, machines booted and saved", fresh=True
         ),
         Circumstance(

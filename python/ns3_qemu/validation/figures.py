@@ -4,45 +4,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..results.plots import BLUE, DASHES, GREEN, ORANGE, RED, SERIES, screen_style
 from ..results.summary import INFINITE_SSTHRESH
 from ..results.tcp import RECEIVED, SENT
 from ..scenario import Scenario, time_ns
 from .evidence import Evidence
 
-# Okabe and Ito's palette: can be told apart with any colour vision and in grey.
-_BLUE, _ORANGE, _RED, _GREEN, _GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#777777"
-_SERIES = (_BLUE, _ORANGE, _GREEN, _RED, "#CC79A7", "#56B4E9")
-_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1.5, 1)), "-.", (0, (6, 1, 1, 1)))
-
 _WIDTH = 11.5  # inches
 _DPI = 130
-
-_STYLE: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # matplotlib brings it along: the same on every machine
-    "font.size": 8.5,
-    "axes.titlesize": 9,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "legend.frameon": False,
-}
 
 #: of the sequence figure: what it shows before the first drop and after the first recovery, s
 _BEFORE, _AFTER = 0.15, 0.35
@@ -59,7 +36,7 @@ def cwnd(runs: Sequence[Evidence], scenario: Scenario, columns: int = 3) -> byte
         window = run.cwnd["cwnd_seg"].to_numpy(dtype=float)
         ssthresh = run.cwnd["ssthresh_seg"].to_numpy(dtype=float)
         ssthresh[ssthresh >= INFINITE_SSTHRESH] = np.nan  # nothing to show before the first loss
-        for values, colour, label in ((window, _BLUE, "cwnd"), (ssthresh, _ORANGE, "ssthresh")):
+        for values, colour, label in ((window, BLUE, "cwnd"), (ssthresh, ORANGE, "ssthresh")):
             held = np.append(values, values[-1])  # the last value holds until the end
             panel.step(t, held, where="post", color=colour, linewidth=0.9, label=label)
         drops = run.drops["t_ns"].to_numpy() / 1e9
@@ -69,7 +46,7 @@ def cwnd(runs: Sequence[Evidence], scenario: Scenario, columns: int = 3) -> byte
                 "linestyle": "none",
                 "marker": "x",
                 "markersize": 3.5,
-                "color": _RED,
+                "color": RED,
             }
             panel.plot(drops, np.append(window, window[-1])[at], label="loss", **style)
 
@@ -96,21 +73,19 @@ def sequence(runs: Sequence[Evidence], scenario: Scenario) -> bytes:
         seq = packets["seq"].to_numpy() / size
         dots: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 2.5}
         first = data & ~again
-        panel.plot(t[first], seq[first], color=_BLUE, label="sent", **dots)
+        panel.plot(t[first], seq[first], color=BLUE, label="sent", **dots)
         acks = (packets["dir"] == RECEIVED).to_numpy() & packets["ack"].notna().to_numpy() & shown
         highest = packets.loc[acks, "ack"].astype("int64").cummax().to_numpy() / size
-        panel.step(
-            t[acks], highest, where="post", color=_GREEN, linewidth=0.9, label="acknowledged"
-        )
+        panel.step(t[acks], highest, where="post", color=GREEN, linewidth=0.9, label="acknowledged")
         repeats = data & again
         panel.plot(
             t[repeats], seq[repeats], linestyle="none", marker="+", markersize=4.5,
-            color=_ORANGE, label="sent again",
+            color=ORANGE, label="sent again",
         )  # fmt: skip
         lost = run.drops[(run.drops["t_ns"] >= begin * 1e9) & (run.drops["t_ns"] <= end * 1e9)]
         panel.plot(
             lost["t_ns"].to_numpy() / 1e9, lost["seq"].to_numpy() / size, linestyle="none",
-            marker="x", markersize=3.5, color=_RED, label="lost",
+            marker="x", markersize=3.5, color=RED, label="lost",
         )  # fmt: skip
 
     return _panels(
@@ -122,7 +97,7 @@ def goodput(runs: Sequence[Evidence], scenario: Scenario) -> bytes:
     """Return goodput in each second, all runs in one panel."""
 
     def draw(panel: Axes, _run: Evidence) -> None:
-        for run, colour, dash in zip(runs, _SERIES, _DASHES, strict=False):
+        for run, colour, dash in zip(runs, SERIES, DASHES, strict=False):
             seconds = run.goodput["second"].to_numpy()
             rate = run.goodput["inorder_bytes"].to_numpy() * 8 / 1e6
             panel.step(
@@ -165,7 +140,7 @@ def _panels(
     """Return a figure with a panel for each run, all with the same axes and one legend."""
     columns = min(columns, len(runs))
     rows = -(-len(runs) // columns)
-    with _style():
+    with screen_style():
         figure = Figure(figsize=(_WIDTH, 0.45 + 2.35 * rows))
         figure.set_layout_engine("constrained")
         FigureCanvasAgg(figure)
@@ -196,10 +171,3 @@ def _panels(
         # Without the name of the program: equal data, equal files.
         figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    """Set matplotlib's defaults and this module's style, whatever the user's settings are."""
-    with matplotlib.style.context(_STYLE, after_reset=True):
-        yield

@@ -10,6 +10,7 @@
 #include "qemu/iov.h"
 #include "qemu/module.h"
 #include "qemu/option.h"
+#include "system/sim-clock.h"
 #include "system/sim-link.h"
 
 OBJECT_DECLARE_SIMPLE_TYPE(SimChardev, CHARDEV_SIM)
@@ -34,6 +35,9 @@ static int sim_chr_write(Chardev *chr, const uint8_t *buf, int len)
         };
 
         sim_link_put(s->link, SIM_LINK_SERIAL, s->port, &iov, 1);
+    }
+    if (s->port == SIM_LINK_RELAY_PORT) {
+        sim_clock_sent(true);
     }
     return len;
 }

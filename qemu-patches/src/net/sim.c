@@ -17,6 +17,7 @@
 #include "standard-headers/linux/virtio_net.h"
 #include "hw/virtio/virtio.h"
 #include "system/cpus.h"
+#include "system/sim-clock.h"
 #include "system/sim-link.h"
 
 static NetClientInfo sim_net_info;
@@ -92,6 +93,7 @@ static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, 
     if (!frame) {
         return length; /* it was no frame that the simulator could have taken */
     }
+    sim_clock_sent(false);
     if (s->credit != SIM_LINK_CREDIT_UNLIMITED) {
         s->credit--;
     }
@@ -124,6 +126,7 @@ void sim_net_filter_changed(NetClientState *nc, uint32_t flags,
     }
     s = DO_UPCAST(SimNetState, nc, nc->peer);
     sim_link_put(s->link, SIM_LINK_FILTER, s->nic, iov, ARRAY_SIZE(iov));
+    sim_clock_sent(false);
 }
 
 /* The NIC goes on with what it could not send. The guest is halted, so this is in a fixed order. */

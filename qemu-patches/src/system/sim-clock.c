@@ -23,7 +23,9 @@
 #include "system/sim-clock.h"
 #include "system/sim-copy.h"
 #include "system/sim-link.h"
+#include "system/sim-pace.h"
 #include "system/sim-save.h"
+#include "system/sim-zygote.h"
 
 SimClockMode sim_clock_mode;
 
@@ -38,6 +40,20 @@ enum {
     WAIT_READS_DIVISOR = 20,
 };
 
+/*
+ * A machine whose computing takes time, from the first turn on that says so. What the relay is asked
+ * for takes none, so the clock stands still in some of its turns.
+ */
+static struct {
+    bool on;
+    bool turn;       /* this turn takes time */
+    bool goes;       /* and the guest's instructions have begun to */
+    bool request;    /* this one takes none, and is over when the relay has said something */
+    bool sent;       /* the guest has sent what ends this turn */
+    int64_t horizon; /* ns, at which it ends */
+    SimPace pace;
+} timed;
+
 static struct {
     SimLink *link;
     const SimLinkLimits *limits;
@@ -50,7 +66,9 @@ static struct {
     /* The machine is being saved: the turn is the main loop's, which answers. */
     bool saving;
     bool announced;
-    /* This process is a copy of the machine: it has no main loop. */
+    /* This process was forked, and has no main loop. */
+    bool alone;
+    /* ... as a copy of a machine. */
     bool copy;
 
     SimLinkAnswer last; /* as the simulator has been told */
@@ -79,8 +97,22 @@ static bool guest_reads(void)
     return current_cpu && current_cpu->running;
 }
 
+bool sim_clock_stands_still(void)
+{
+    return sim_clock_locked() && !timed.on;
+}
+
+bool sim_clock_interrupted_by_timers(void)
+{
+    /* What arms a timer in between is followed by a look at all of them. */
+    return timed.goes && guest_reads();
+}
+
 int64_t sim_clock_get_ns(void)
 {
+    if (timed.goes) {
+        return sim_pace_time(&timed.pace, icount_get_raw());
+    }
     if (guest_reads() && ++sim.reads == sim.reads_max) {
         cpu_exit(current_cpu);
     }
@@ -89,29 +121,25 @@ int64_t sim_clock_get_ns(void)
 
 int64_t sim_clock_device_ns(void)
 {
-    return sim_clock_locked() ? qatomic_read_i64(&sim.now)
-                              : qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    return sim_clock_locked() && !timed.goes ? qatomic_read_i64(&sim.now)
+                                             : qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 }
 
 int64_t sim_clock_get_ticks(void)
 {
-    int64_t now = qatomic_read_i64(&sim.now);
+    int64_t now = timed.goes ? sim_clock_get_ns() : qatomic_read_i64(&sim.now);
+    int64_t step = timed.goes ? 0 : timed.on ? 1 : (int64_t)sim.limits->tsc_step;
 
     if (!guest_reads()) {
         return MAX(now, sim.tsc);
     }
-    sim.tsc = MAX(now, sim.tsc + (int64_t)sim.limits->tsc_step);
+    sim.tsc = MAX(now, sim.tsc + step);
     return sim.tsc;
 }
 
 static int64_t instructions(void)
 {
     return qatomic_read_i64(&timers_state.qemu_icount);
-}
-
-int64_t sim_clock_instruction_limit(void)
-{
-    return sim.turn_start + (int64_t)sim.limits->busy_instructions - instructions();
 }
 
 static int64_t next_timer(void)
@@ -121,6 +149,17 @@ static int64_t next_timer(void)
     return delta < 0 ? SIM_LINK_NO_DEADLINE : qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + delta;
 }
 
+int64_t sim_clock_instruction_limit(void)
+{
+    int64_t limit = sim.turn_start + (int64_t)sim.limits->busy_instructions - instructions();
+
+    if (timed.goes) {
+        limit = sim_pace_instructions_until(&timed.pace, instructions(),
+                                            MIN(timed.horizon, next_timer()), limit);
+    }
+    return limit;
+}
+
 static void run_timers(int64_t until)
 {
     qatomic_set_i64(&sim.now, until);
@@ -128,6 +167,18 @@ static void run_timers(int64_t until)
            qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL)) {
         /* A timer may have armed another that is due already. */
     }
+}
+
+/* The guest computes and a timer has come due. */
+static bool run_due_timers(void)
+{
+    bool any = false;
+
+    while (qemu_clock_deadline_ns_all(QEMU_CLOCK_VIRTUAL, QEMU_TIMER_ATTR_ALL) == 0 &&
+           qemu_clock_run_timers(QEMU_CLOCK_VIRTUAL)) {
+        any = true;
+    }
+    return any;
 }
 
 /* Free clock: nothing happens before the next timer, so it may as well be now. */
@@ -245,22 +296,48 @@ static void protocol_error(const char *what)
     qemu_system_shutdown_request_with_code(SHUTDOWN_CAUSE_HOST_ERROR, 1);
 }
 
-/*
- * A copy has nobody who would stop the machine, switch it off or reset it: it ends there. To be asked
- * where the guest is idle, or would run.
- */
-static void end_copy_if_stopped(void)
+static void report_shutdown(ShutdownCause cause)
 {
-    bool reset = qemu_reset_requested_get() != SHUTDOWN_CAUSE_NONE;
+    switch (cause) {
+    case SHUTDOWN_CAUSE_GUEST_RESET:
+    case SHUTDOWN_CAUSE_SUBSYSTEM_RESET:
+        fault(SIM_LINK_FAULT_RESET);
+        break;
+    case SHUTDOWN_CAUSE_GUEST_SHUTDOWN:
+        fault(SIM_LINK_FAULT_POWEROFF);
+        break;
+    case SHUTDOWN_CAUSE_GUEST_PANIC:
+        fault(SIM_LINK_FAULT_PANIC);
+        break;
+    case SHUTDOWN_CAUSE_NONE: /* it was stopped */
+        fault(SIM_LINK_FAULT_DEVICE);
+        break;
+    case SHUTDOWN_CAUSE_HOST_QMP_QUIT:
+        break; /* QUIT has no answer */
+    default:
+        fault(SIM_LINK_FAULT_HOST);
+        break;
+    }
+}
 
-    if (!sim.copy || (!reset && !stopping() &&
-                      qemu_shutdown_requested_get() == SHUTDOWN_CAUSE_NONE)) {
+/*
+ * Without a main loop there is nobody who would stop the machine, switch it off or reset it: it ends
+ * there. To be asked where the guest is idle, or would run.
+ */
+static void end_if_stopped(void)
+{
+    ShutdownCause cause = qemu_reset_requested_get();
+
+    if (cause == SHUTDOWN_CAUSE_NONE) {
+        cause = qemu_shutdown_requested_get();
+    }
+    if (!sim.alone || (cause == SHUTDOWN_CAUSE_NONE && !stopping())) {
         return;
     }
     if (!sim.waiting) {
-        fault(reset ? SIM_LINK_FAULT_RESET : SIM_LINK_FAULT_POWEROFF);
+        report_shutdown(cause);
     }
-    _exit(0);
+    _exit(cause == SHUTDOWN_CAUSE_HOST_ERROR ? 1 : 0);
 }
 
 static void lock_clock(void)
@@ -287,6 +364,10 @@ static void begin_turn(int64_t time, uint32_t flags)
 
     reset_turn_limits();
     tlb_grow(first_cpu);
+    if (timed.on) {
+        /* It may have got further than the simulator, by a part of an instruction or more. */
+        time = MAX(time, sim.now);
+    }
     if (time < sim.now) {
         protocol_error("the simulator's clock went backwards");
         return;
@@ -306,10 +387,36 @@ static void begin_turn(int64_t time, uint32_t flags)
 
 static void run_turn(const SimLinkCommand *command)
 {
+    int64_t before;
+
     if (!sim_clock_locked()) {
         lock_clock();
     }
+    timed.turn = command->flags & SIM_LINK_RUN_TIMED;
+    timed.request = command->flags & SIM_LINK_RUN_REQUEST;
+    timed.sent = false;
+    if (!timed.turn) {
+        before = sim.now;
+        begin_turn(command->time, command->flags);
+        if (sim.now > before) {
+            timed.pace.rate = 0; /* the clock has moved: nothing is left over */
+        }
+        return;
+    }
+    if (command->rate == 0 || command->rate > INT64_MAX) {
+        protocol_error("a rate that no CPU has");
+        return;
+    }
+    if (!timed.on) {
+        timed.on = true;
+        /* From now on all instructions count, and each clock reading is the last of its block. */
+        tb_flush(first_cpu);
+    }
+    before = sim.now;
     begin_turn(command->time, command->flags);
+    timed.horizon = command->horizon;
+    sim_pace_go(&timed.pace, command->rate, sim.now, sim.now > before, instructions());
+    timed.goes = true;
 }
 
 /* Begin the next of several turns; false if there is none, or it is not certain what it is. */
@@ -355,9 +462,22 @@ static void end_one_of_several(uint32_t what, int64_t deadline)
     sim.in_turn = false;
 }
 
+/* The guest's instructions no longer take time. */
+static void rest_clock(void)
+{
+    if (timed.goes) {
+        qatomic_set_i64(&sim.now, sim_pace_rest(&timed.pace, instructions()));
+        timed.goes = false;
+    }
+    timed.turn = false;
+    timed.request = false;
+    timed.sent = false;
+}
+
 /* The guest is idle, or has used up its turn. */
 static void end_turn(uint32_t what, int64_t deadline)
 {
+    rest_clock();
     if (!sim.ahead) {
         answer(what, deadline);
         return;
@@ -426,7 +546,7 @@ static void copy_machine(const SimLinkCommand *command)
     case SIM_LINK_COPY_MAKE:
         result = sim_copy_make(sim.link);
         if (result == SIM_COPY_IS_IT) {
-            sim.copy = true;
+            sim.copy = sim.alone = true;
             return;
         }
         a.fault = result == SIM_COPY_FAILED ? errno : 0;
@@ -482,7 +602,7 @@ static bool take_turn(void)
         copy_machine(&command);
         break;
     case SIM_LINK_QUIT:
-        if (sim.copy) {
+        if (sim.alone) {
             _exit(0);
         }
         /* There is no answer, and no further turn. */
@@ -523,6 +643,49 @@ static int64_t busy_step(void)
     return MIN(step, (int64_t)sim.limits->busy_step);
 }
 
+static void set_drained(void *opaque)
+{
+    qemu_sem_post(&sim.drained);
+}
+
+/* Those who come out of this are the zygote's children, each a machine of its own. */
+static void serve_as_zygote(void)
+{
+    /* The main loop has begun to run the machine, and may have to clear up after that. */
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), set_drained, NULL);
+    bql_unlock();
+    qemu_sem_wait(&sim.drained);
+    bql_lock();
+    sim_zygote_serve(sim.link);
+    sim.alone = true;
+}
+
+/* Whether the turn of a guest that is not idle is over. */
+static bool busy_turn_over(void)
+{
+    return timed.sent || turn_used_up() ||
+           (timed.goes && qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >= timed.horizon);
+}
+
+static void end_busy_turn(void)
+{
+    int64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+
+    bool goes_on = timed.turn || timed.request; /* as soon as it may */
+
+    end_turn(SIM_LINK_BUSY, goes_on ? now : MIN(now + busy_step(), next_timer()));
+}
+
+void sim_clock_sent(bool to_relay)
+{
+    if (timed.turn || (timed.request && to_relay)) {
+        timed.sent = true;
+        if (guest_reads()) {
+            cpu_exit(current_cpu); /* it is the last of its block */
+        }
+    }
+}
+
 void sim_clock_before_run(void)
 {
     if (!sim_clock_enabled() || stopping() || sim.saving) {
@@ -530,23 +693,30 @@ void sim_clock_before_run(void)
     }
     show_guest();
     if (!sim.said_hello) {
+        if (sim_link_zygote(sim.link)) {
+            serve_as_zygote();
+        }
         sim.said_hello = true;
         sim_link_close_sandbox(sim.link);
         answer(SIM_LINK_HELLO, SIM_LINK_NO_DEADLINE);
-    } else if (!sim.waiting && turn_used_up() && !all_cpu_threads_idle()) {
-        int64_t wanted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + busy_step();
-
-        end_turn(SIM_LINK_BUSY, MIN(wanted, next_timer()));
     }
-    /* Several times: to be copied is no turn, in which the guest would go on. */
-    while (sim.waiting && take_turn()) {
+    /* Several times: to be copied is no turn, in which the guest would go on, and in one whose
+     * horizon is now it does not, either. */
+    for (;;) {
+        if (!sim.waiting) {
+            if (all_cpu_threads_idle()) {
+                break;
+            }
+            if (busy_turn_over()) {
+                end_busy_turn();
+            } else if (!timed.goes || !run_due_timers()) {
+                break;
+            }
+        } else if (!take_turn()) {
+            break;
+        }
     }
-    end_copy_if_stopped();
-}
-
-static void set_drained(void *opaque)
-{
-    qemu_sem_post(&sim.drained);
+    end_if_stopped();
 }
 
 /*
@@ -558,7 +728,7 @@ static void drain_bottom_halves(void)
     AioContext *ctx = qemu_get_aio_context();
 
     while (aio_compute_timeout(ctx) == 0 && !stopping()) {
-        if (sim.copy) {
+        if (sim.alone) {
             sim_copy_run_bottom_halves();
             continue;
         }
@@ -576,7 +746,7 @@ bool sim_clock_idle(void)
         return false;
     }
     drain_bottom_halves();
-    end_copy_if_stopped();
+    end_if_stopped();
     if (stopping()) {
         return false;
     }
@@ -626,23 +796,7 @@ static void sim_clock_shutdown(Notifier *notifier, void *data)
     if (!sim.said_hello || sim.waiting) {
         return;
     }
-    switch (cause) {
-    case SHUTDOWN_CAUSE_GUEST_RESET:
-    case SHUTDOWN_CAUSE_SUBSYSTEM_RESET:
-        fault(SIM_LINK_FAULT_RESET);
-        break;
-    case SHUTDOWN_CAUSE_GUEST_SHUTDOWN:
-        fault(SIM_LINK_FAULT_POWEROFF);
-        break;
-    case SHUTDOWN_CAUSE_GUEST_PANIC:
-        fault(SIM_LINK_FAULT_PANIC);
-        break;
-    case SHUTDOWN_CAUSE_HOST_QMP_QUIT:
-        break; /* QUIT has no answer */
-    default:
-        fault(SIM_LINK_FAULT_HOST);
-        break;
-    }
+    report_shutdown(cause);
     sim.waiting = true;
 }
 

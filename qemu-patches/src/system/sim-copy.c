@@ -18,20 +18,12 @@
 #include "qemu/timer.h"
 #include "system/sim-copy.h"
 #include "system/sim-link.h"
+#include "system/sim-zygote.h"
 
 /* Standard input, output and error stay: the last two are a file of the machine's messages. */
 #define FIRST_CLOSED_FD 3
 
 static pid_t copy_pid;
-
-/* QEMU keeps guest memory from children that are forked to execute something. */
-static int let_fork(RAMBlock *block, void *opaque)
-{
-    bool inherit = *(bool *)opaque;
-
-    return madvise(qemu_ram_get_host_addr(block), qemu_ram_get_max_length(block),
-                   inherit ? MADV_DOFORK : MADV_DONTFORK);
-}
 
 static void become_copy(SimLink *link, pid_t parent)
 {
@@ -55,7 +47,6 @@ static void become_copy(SimLink *link, pid_t parent)
 SimCopyResult sim_copy_make(SimLink *link)
 {
     pid_t parent = getpid();
-    bool inherit = true;
     pid_t pid = -1;
     int error;
 
@@ -67,7 +58,7 @@ SimCopyResult sim_copy_make(SimLink *link)
         errno = EINVAL;
         return SIM_COPY_FAILED;
     }
-    if (qemu_ram_foreach_block(let_fork, &inherit) == 0) {
+    if (sim_zygote_share_memory(true)) {
         rcu_enable_atfork();
         pid = fork();
         if (pid == 0) {
@@ -80,8 +71,7 @@ SimCopyResult sim_copy_make(SimLink *link)
         copy_pid = pid;
     }
     error = errno;
-    inherit = false;
-    qemu_ram_foreach_block(let_fork, &inherit);
+    sim_zygote_share_memory(false);
     errno = error;
     return pid > 0 ? SIM_COPY_MADE : SIM_COPY_FAILED;
 }

@@ -45,8 +45,9 @@ struct SimLink {
     uint64_t spin_ns;
     SimLinkLimits limits;
 
+    uint64_t zygote; /* descriptor of the socket of one, or 0 */
     int fd;
-    bool copied; /* this process is the copy */
+    bool alone; /* this process has been forked, and has no main loop that would end it */
     SimLinkHeader *header;
     size_t region_size;
     uint8_t *inbox;
@@ -169,7 +170,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
                       SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY |
-                      SIM_LINK_FEATURE_LOOK | link->features |
+                      SIM_LINK_FEATURE_LOOK | SIM_LINK_FEATURE_TIMED | link->features |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -244,6 +245,8 @@ bool sim_link_command(SimLink *link, SimLinkCommand *command)
 
     assert(link->our_turn);
     command->time = qatomic_read_i64(&h->time);
+    command->horizon = qatomic_read_i64(&h->horizon);
+    command->rate = qatomic_read_u64(&h->rate);
     command->command = qatomic_read(&h->command);
     command->flags = qatomic_read(&h->flags);
     link->in_at = 0;
@@ -258,12 +261,57 @@ bool sim_link_can_copy(SimLink *link)
     return link->copies && fstat(link->fd, &st) == 0 && st.st_size >= 2 * (off_t)link->region_size;
 }
 
+/* In a process that was forked: the region is another part of the file that @link->fd is. */
+static bool sim_link_map_own(SimLink *link, off_t offset)
+{
+    link->alone = true;
+    return mmap(link->header, link->region_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                link->fd, offset) != MAP_FAILED;
+}
+
 bool sim_link_become_copy(SimLink *link)
 {
-    link->copied = true;
     link->our_turn = false;
-    return mmap(link->header, link->region_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                link->fd, link->region_size) != MAP_FAILED;
+    return sim_link_map_own(link, link->region_size);
+}
+
+int sim_link_zygote(SimLink *link)
+{
+    return link->zygote;
+}
+
+int sim_link_fd(SimLink *link)
+{
+    return link->fd;
+}
+
+bool sim_link_become_machine(SimLink *link)
+{
+    const SimLinkHeader *h = link->header;
+    struct stat st;
+
+    if (fstat(link->fd, &st) != 0) {
+        return false;
+    }
+    if (st.st_size < link->region_size) {
+        errno = EINVAL;
+        return false;
+    }
+    if (!sim_link_map_own(link, 0)) {
+        return false;
+    }
+    link->zygote = 0;
+    errno = EINVAL;
+    return h->magic == SIM_LINK_MAGIC && h->version == SIM_LINK_VERSION &&
+           h->boxSize == link->box_size;
+}
+
+static void G_NORETURN sim_link_leave(SimLink *link, int status)
+{
+    if (link->alone) {
+        _exit(status);
+    }
+    exit(status);
 }
 
 /* -- records ------------------------------------------------------------------------------------ */
@@ -278,14 +326,11 @@ static void sim_link_flush_part(SimLink *link)
     sim_link_wait(link, NULL);
     command = qatomic_read(&link->header->command);
     if (command == SIM_LINK_QUIT) {
-        if (link->copied) {
-            _exit(0);
-        }
-        exit(0);
+        sim_link_leave(link, 0);
     }
     if (command != SIM_LINK_CONTINUE) {
         error_report("sim-link: expected the command CONTINUE, got %u", command);
-        exit(1);
+        sim_link_leave(link, 1);
     }
     /* The inbox stays as it is: there may be turns in it that are still to come. */
 }
@@ -478,6 +523,9 @@ static void sim_link_complete(UserCreatable *uc, Error **errp)
     link->outbox = link->inbox + link->box_size;
     /* The first turn is the VM's. */
     link->our_turn = true;
+    if (link->zygote && (link->zygote > INT_MAX || fcntl(link->zygote, F_SETFD, FD_CLOEXEC) != 0)) {
+        error_setg(errp, "sim-link: there is no file descriptor %" PRIu64, link->zygote);
+    }
     if (link->state_path) {
         sim_link_open_state(link, errp);
     }
@@ -605,6 +653,7 @@ static void sim_link_class_init(ObjectClass *oc, void *data)
         { "busy-step", offsetof(SimLink, limits.busy_step) },
         { "tsc-step", offsetof(SimLink, limits.tsc_step) },
         { "spin", offsetof(SimLink, spin_ns) },
+        { "zygote", offsetof(SimLink, zygote) },
     };
 
     USER_CREATABLE_CLASS(oc)->complete = sim_link_complete;

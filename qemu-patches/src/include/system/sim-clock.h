@@ -18,7 +18,8 @@ typedef enum SimClockMode {
     SIM_CLOCK_OFF,
     /* The clock runs with the instructions, and idle time is skipped: booting. */
     SIM_CLOCK_FREE,
-    /* The clock stands still during a turn and moves between turns. */
+    /* The clock stands still during a turn and moves between turns; or, if the simulator says so,
+     * it goes on with the instructions. */
     SIM_CLOCK_LOCKED,
 } SimClockMode;
 
@@ -51,6 +52,21 @@ int64_t sim_clock_device_ns(void);
  * later than the one before, so that delay loops with interrupts off come to an end within a turn.
  */
 int64_t sim_clock_get_ticks(void);
+
+/*
+ * Does it stand still in all turns, so that nobody asks how many instructions have been executed in
+ * the midst of a translated block? Not in a machine whose computing takes time.
+ */
+bool sim_clock_stands_still(void);
+
+/* Is a guest at work that is to be interrupted by a timer that it arms just now? */
+bool sim_clock_interrupted_by_timers(void);
+
+/*
+ * The guest has sent something that the simulator is to have now: where computing takes time, the
+ * turn ends behind this instruction. @to_relay: on the relay's port.
+ */
+void sim_clock_sent(bool to_relay);
 
 /* How many instructions the guest may still execute in this turn. */
 int64_t sim_clock_instruction_limit(void);

@@ -18,6 +18,8 @@ typedef bool SimLinkInput(void *opaque, uint16_t type, const uint8_t *data, size
 
 typedef struct SimLinkCommand {
     int64_t time;
+    int64_t horizon;
+    uint64_t rate;
     uint32_t command;
     uint32_t flags;
 } SimLinkCommand;
@@ -85,6 +87,14 @@ void sim_link_looked(SimLinkLook *look, uint32_t number);
 bool sim_link_can_copy(SimLink *link);
 /* In a copy: from now on the link is that of the copy. */
 bool sim_link_become_copy(SimLink *link);
+
+/* The socket over which machines are asked for, or 0 if this is one itself. */
+int sim_link_zygote(SimLink *link);
+/* The descriptor of the region. */
+int sim_link_fd(SimLink *link);
+/* In a machine that was forked, and whose region has that descriptor: from now on it is the link's.
+ * Its first turn is still to be begun. False, and errno, if it does not fit. */
+bool sim_link_become_machine(SimLink *link);
 
 /* Read the command of the turn just taken; false if it is not one. */
 bool sim_link_command(SimLink *link, SimLinkCommand *command);
