@@ -19,7 +19,8 @@ extensions = [
     "myst_nb",
 ]
 # What Sphinx does not read as a page: sources that pages quote.
-exclude_patterns = ["examples", "module/inside.rst"]
+# Chapters that others include.
+exclude_patterns = ["examples", "module/cpus.rst", "module/inside.rst", "module/timed.rst"]
 
 highlight_language = "none"
 # As docstrings have it: names of Python in single ones.

@@ -314,7 +314,8 @@ PYBIND11_MODULE(_vm, m)
                          bool copies,
                          bool sandbox,
                          bool fork,
-                         uint64_t cpuRate) {
+                         uint64_t cpuRate,
+                         uint32_t cpus) {
                  VmConfig config;
                  config.cpuRate = cpuRate;
                  config.monitor = std::move(monitor);
@@ -339,6 +340,7 @@ PYBIND11_MODULE(_vm, m)
                  config.turnsAtOnce = turnsAtOnce;
                  config.sandbox = sandbox;
                  config.fork = fork;
+                 config.cpus = cpus;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -364,7 +366,8 @@ PYBIND11_MODULE(_vm, m)
              py::arg("copies") = false,
              py::arg("sandbox") = VmConfig{}.sandbox,
              py::arg("fork") = VmConfig{}.fork,
-             py::arg("cpu_rate") = VmConfig{}.cpuRate)
+             py::arg("cpu_rate") = VmConfig{}.cpuRate,
+             py::arg("cpus") = VmConfig{}.cpus)
         .def(
             "set_watchdog",
             [](PyVm& vm, int64_t watchdog, bool fails) {

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import run_directories
-from ns3_qemu.report import write_report
+from ns3_qemu.report import page, write_report
+from ns3_qemu.report.data import Run
 from ns3_qemu.report.figures import jain_over_time
 from ns3_qemu.results import ResultError
 
@@ -132,6 +133,14 @@ def test_a_damaged_run_is_refused_by_the_name_of_its_file(
     with pytest.raises(ResultError, match=re.escape(Path(file).name)):
         write_report(directory)
     assert not (directory / "report.html").exists()
+
+
+def test_flows_are_in_the_experiments_order_in_all_pictures(tmp_path: Path) -> None:
+    flows = run_directories.summary().flows[::-1]
+    run = Run(run_directories.write(tmp_path / "run", run_directories.summary(flows=flows)))
+    assert list(run.tcp_info()) == ["bbr", "cubic"]
+    for series in (run.tcp_info(), run.throughput(), {"10.0.0.1:1>10.0.0.2:2": 0, "cubic": 1}):
+        assert next(iter(page._in_order(run, series))) == "cubic"
 
 
 def test_jain_s_index_of_each_interval() -> None:

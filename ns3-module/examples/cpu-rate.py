@@ -1,52 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the speed of a host's CPU makes of a network: two figures. It needs gcc.
+"""What the speed of a host's CPU makes of a TCP connection over 10 Gbit/s and 1 ms.
 
-cpu-rate.py [tcp|overload ...]    each point is a run in a process of its own; all take minutes
-
-tcp: goodput of one TCP connection over 10 Gbit/s and 1 ms, against the receiver's and the sender's
-CpuRate; beside it what the rate and the instructions for a segment say. -> cpu-rate-tcp.png
-
-overload: UDP datagrams at 1/2 to 10 times what a host can take, and how many its program gets:
-the curve of Mogul and Ramakrishnan, Eliminating Receive Livelock in an Interrupt-driven Kernel
-(1997), for a kernel with NAPI and ksoftirqd. -> cpu-rate-overload.png
+Goodput against CpuRate, and beside it what the rate and the instructions for a segment say; drawn
+into cpu-rate.png. Each point is a run in a process of its own; all take minutes.
 """
 
 import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 LINE = 10e9  # bit/s
 SEGMENT = 1448  # bytes of payload
 TCP_FROM, TCP_TO = 0.04, 0.06  # s: by then the window is as large as it becomes
 TCP_RATES = [1e8, 3e8, 1e9, 3e9, 1e10, 3e10, 1e11, 0]
-
-OVERLOAD_RATE = 1e8
-DATAGRAM = 64  # bytes of payload
-OVERLOAD_FROM, OVERLOAD_TO = 1.0, 1.5  # s
-LOADS = [0.5, 0.75, 0.9, 1, 1.25, 1.5, 2, 3, 5, 7, 10]
-
-RECEIVER = r"""
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-int main(void)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(9)};
-    struct timeval quiet = {.tv_sec = 1};
-    int udp = socket(AF_INET, SOCK_DGRAM, 0);
-    long received = 0;
-    char data[2048];
-    bind(udp, (struct sockaddr*)&at, sizeof(at));
-    setsockopt(udp, SOL_SOCKET, SO_RCVTIMEO, &quiet, sizeof(quiet));
-    while (recv(udp, data, sizeof(data), 0) >= 0 || received == 0)
-        received++;
-    printf("%ld\n", received);
-}
-"""
 
 
 def machine(ns, qemu, node, device, address, rate):
@@ -97,55 +65,16 @@ def tcp(rate):
     }
 
 
-def overload(datagrams):
-    """Return datagrams per second that the program gets, and the CPU's busy share."""
-    import ns3_qemu
-
-    ns = ns3_qemu.load()
-    program = Path("cpu-rate-receiver")
-    nodes = ns.NodeContainer(2)
-    link = ns.PointToPointHelper()
-    link.SetDeviceAttribute("DataRate", ns.StringValue("1Gbps"))
-    link.SetChannelAttribute("Delay", ns.StringValue("10us"))
-    devices = link.Install(nodes)
-    ns.InternetStackHelper().Install(nodes.Get(0))
-    ipv4 = nodes.Get(0).GetObject[ns.Ipv4]()
-    interface = ipv4.AddInterface(devices.Get(0))
-    mask = ns.Ipv4Mask("255.255.255.0")
-    ipv4.AddAddress(interface, ns.Ipv4InterfaceAddress(ns.Ipv4Address("10.0.0.1"), mask))
-    ipv4.SetUp(interface)
-    image = ns3_qemu.Image("debian:6.1")
-    image.add(program, to="/usr/bin/receiver")
-    qemu = ns3_qemu.QemuHelper(image)
-    host = machine(ns, qemu, nodes.Get(1), devices.Get(1), "10.0.0.2", OVERLOAD_RATE)
-    receiver = ns3_qemu.Program(nodes.Get(1), "receiver", start=0.5)
-    remote = ns.InetSocketAddress(ns.Ipv4Address("10.0.0.2"), 9).ConvertTo()
-    sender = ns.OnOffHelper("ns3::UdpSocketFactory", remote)
-    sender.SetConstantRate(ns.DataRate(round(datagrams * DATAGRAM * 8)), DATAGRAM)
-    application = sender.Install(nodes.Get(0))
-    application.Start(ns.Seconds(OVERLOAD_FROM))
-    application.Stop(ns.Seconds(OVERLOAD_TO))
-    busy = []
-    for time in (OVERLOAD_FROM, OVERLOAD_TO):
-        ns3_qemu.at(time, lambda: busy.append(host.GetBusyTime().GetSeconds()))
-    ns.Simulator.Stop(ns.Seconds(OVERLOAD_TO + 1.5))
-    ns3_qemu.Run()
-    return {
-        "delivered": int(receiver.output) / (OVERLOAD_TO - OVERLOAD_FROM),
-        "busy": (busy[1] - busy[0]) / (OVERLOAD_TO - OVERLOAD_FROM),
-    }
-
-
-def run(what, value):
+def run(rate):
     """Return a point, which a process of its own has computed."""
     done = subprocess.run(
-        [sys.executable, __file__, "--point", what, str(value)],
+        [sys.executable, __file__, "--point", str(rate)],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
     point = json.loads(done.stdout.splitlines()[-1])
-    print(what, f"{value:g}", point, flush=True)
+    print(f"{rate:g}", point, flush=True)
     return point
 
 
@@ -156,8 +85,8 @@ def axes(width=5, height=3.4):
     return figure, figure.subplots()
 
 
-def draw_tcp(pool):
-    points = dict(zip(TCP_RATES, pool.map(lambda rate: run("tcp", rate), TCP_RATES), strict=True))
+def draw(pool):
+    points = dict(zip(TCP_RATES, pool.map(run, TCP_RATES), strict=True))
     free = points.pop(0)
     rates = sorted(points)
     # Of a host that is bound by its CPU; the busier of the two is the one that counts.
@@ -171,37 +100,12 @@ def draw_tcp(pool):
     plot.set(xscale="log", yscale="log", ylim=(0.02, 20))
     plot.set(xlabel="CpuRate, instructions/s", ylabel="goodput, Gbit/s")
     plot.legend(frameon=False)
-    figure.savefig("cpu-rate-tcp.png", dpi=150)
-
-
-def draw_overload(pool):
-    source = Path("cpu-rate-receiver.c")
-    source.write_text(RECEIVER)
-    command = ["gcc", "-static", "-O1", "-o", "cpu-rate-receiver", source]
-    subprocess.run(command, check=True)
-    # What it can take: at a rate at which it is far from busy.
-    few = 1000
-    capacity = few / run("overload", few)["busy"]
-    offered = [round(load * capacity) for load in LOADS]
-    points = list(pool.map(lambda datagrams: run("overload", datagrams), offered))
-    figure, plot = axes()
-    loads = [datagrams / capacity for datagrams in offered]
-    plot.plot(loads, [min(load, 1) for load in loads], "--", color="0.5", label="ideal")
-    delivered = [point["delivered"] / capacity for point in points]
-    plot.plot(loads, delivered, "o-", label="the program gets")
-    plot.set(
-        xlabel=f"offered load, of {capacity:,.0f} datagrams/s", ylabel="delivered, of the same"
-    )
-    plot.set(ylim=(0, None), xlim=(0, None))
-    plot.legend(frameon=False)
-    figure.savefig("cpu-rate-overload.png", dpi=150)
+    figure.savefig("cpu-rate.png", dpi=150)
 
 
 if __name__ == "__main__":
-    POINTS = {"tcp": tcp, "overload": overload}
     if sys.argv[1:2] == ["--point"]:
-        print(json.dumps(POINTS[sys.argv[2]](float(sys.argv[3]))))
+        print(json.dumps(tcp(float(sys.argv[2]))))
     else:
         with ThreadPoolExecutor(2) as workers:
-            for figure_ in sys.argv[1:] or list(POINTS):
-                {"tcp": draw_tcp, "overload": draw_overload}[figure_](workers)
+            draw(workers)

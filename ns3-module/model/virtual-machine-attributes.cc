@@ -94,6 +94,13 @@ VirtualMachine::GetTypeId()
                           TimeValue(MicroSeconds(1)),
                           MakeTimeAccessor(&VirtualMachine::m_tscStep),
                           MakeTimeChecker(NanoSeconds(1), MilliSeconds(1)))
+            .AddAttribute("Cpus",
+                          "How many CPUs the machine has: 1 to 8. They run one after the other "
+                          "within a turn, in slices of instructions, and it ends when all are "
+                          "idle. Fixed once the machine has been started.",
+                          UintegerValue(1),
+                          MakeUintegerAccessor(&VirtualMachine::m_cpus),
+                          MakeUintegerChecker<uint32_t>())
             .AddAttribute("CpuRate",
                           "How many instructions the guest's CPU executes in a second of simulated "
                           "time, 1e6 to 1e12: its clocks go on with them, what it sends leaves "
@@ -280,6 +287,7 @@ VirtualMachine::ApplyAttributes() const
     config.cpuRate = static_cast<uint64_t>(std::llround(m_cpuRate));
     const auto image = ns3qemu::FindImage(m_image);
     config.image = ns3qemu::ReadImage(image);
+    config.cpus = m_cpus;
     config.consoleLog = m_consoleLog;
     config.uptime = m_uptime.GetNanoSeconds();
     config.epoch = (m_epoch.IsStrictlyNegative() ? config.image.epoch * 1'000'000'000

@@ -406,6 +406,7 @@ class VirtualMachine : public GuestAccess
     Time m_epoch;
     Time m_epochSpread;
     uint32_t m_pidSpread;
+    uint32_t m_cpus;
     Time m_tickPhase;
     Time m_tscStep;
     bool m_sandbox;

@@ -6,6 +6,7 @@
 #include "ns3/test.h"
 #include "ns3/vm-command.h"
 #include "ns3/vm-console.h"
+#include "ns3/vm-cpus.h"
 #include "ns3/vm-error.h"
 
 #include <algorithm>
@@ -152,6 +153,36 @@ class CommandTestCase : public TestCase
     }
 };
 
+/** A machine with several CPUs. */
+class CpusTestCase : public TestCase
+{
+  public:
+    CpusTestCase()
+        : TestCase("A machine with one CPU is as its image says, others are not")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        const std::vector<std::string> image{"/bin/qemu", "-cpu", "qemu64", "-smp", "1"};
+        const std::vector<std::string> boot{"-append", "quiet noapictimer panic=1"};
+        auto command = image;
+        AddCpus(command, 1);
+        NS_TEST_ASSERT_MSG_EQ((command == image), true, "one CPU");
+        NS_TEST_ASSERT_MSG_EQ((BuildBootOptions(boot, 1) == boot), true, "a kernel with one");
+        AddCpus(command, 4);
+        NS_TEST_ASSERT_MSG_EQ(command[4], "4", "four CPUs");
+        NS_TEST_ASSERT_MSG_EQ(command.back(), "hpet.timers=7", "a timer for each");
+        NS_TEST_ASSERT_MSG_EQ(BuildBootOptions(boot, 4)[1], "quiet panic=1", "their own timers");
+        NS_TEST_ASSERT_MSG_EQ(CountCpus("0-3\n"), 4, "a range");
+        NS_TEST_ASSERT_MSG_EQ(CountCpus("0-2,5"), 4, "two ranges");
+        NS_TEST_ASSERT_MSG_EQ(CountCpus("0"), 1, "one CPU");
+        NS_TEST_ASSERT_MSG_EQ(CountCpus("3-1"), 0, "no range");
+        NS_TEST_ASSERT_MSG_EQ(CountCpus("all"), 0, "no list");
+    }
+};
+
 /** What a console keeps. */
 class ConsoleTestCase : public TestCase
 {
@@ -217,6 +248,7 @@ class VmCommandTestSuite : public TestSuite
     {
         AddTestCase(new ImageDataTestCase());
         AddTestCase(new CommandTestCase());
+        AddTestCase(new CpusTestCase());
         AddTestCase(new ConsoleTestCase());
         AddTestCase(new ConsoleAdviceTestCase());
     }

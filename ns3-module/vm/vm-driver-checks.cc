@@ -3,6 +3,7 @@
  *
  * What a VM's driver checks: what it is asked for, and what the VM answers.
  */
+#include "vm-cpus.h"
 #include "vm-driver.h"
 #include "vm-error.h"
 
@@ -33,6 +34,33 @@ VmDriver::CheckRunning() const
         throw VmError("VM '" + m_config.name +
                       "' is that of the process from which this one was forked: make a simulation "
                       "after the fork, in the process that runs it");
+    }
+}
+
+/* A kernel that cannot have several leaves the others off, and says so only on its console. */
+void
+VmDriver::CheckCpus()
+{
+    if (m_config.cpus == 1)
+    {
+        return;
+    }
+    std::string list;
+    try
+    {
+        const auto content = m_relay.ReadFile("/sys/devices/system/cpu/online");
+        list.assign(content.begin(), content.end());
+    }
+    catch (const GuestError&)
+    {
+        list = "0"; // built for one
+    }
+    if (CountCpus(list) != m_config.cpus)
+    {
+        Fail("the guest's kernel has brought up " + std::to_string(CountCpus(list)) + " of " +
+             std::to_string(m_config.cpus) +
+             " CPUs: is it built for several (CONFIG_SMP), and does its command line let it "
+             "(nosmp, maxcpus, nr_cpus)? Give the machine what it can use (Cpus)");
     }
 }
 

@@ -3,6 +3,7 @@
  *
  * How a VmDriver gets its machine's process: forked, or started by itself.
  */
+#include "vm-cpus.h"
 #include "vm-driver.h"
 #include "vm-error.h"
 #include "vm-zygote.h"
@@ -23,7 +24,14 @@ VmDriver::BuildMachine() const
 {
     try
     {
-        return BuildMachineCommand(m_config.image, m_config.nics);
+        if (m_config.cpus != 1 && m_config.cpuRate != 0)
+        {
+            throw VmError("computing takes time only on a machine with one CPU: set CpuRate to 0, "
+                          "or Cpus to 1");
+        }
+        auto command = BuildMachineCommand(m_config.image, m_config.nics);
+        AddCpus(command, m_config.cpus);
+        return command;
     }
     catch (const VmError& error)
     {
@@ -47,11 +55,12 @@ VmDriver::Start()
         m_addresses.push_back(ParseMacAddress(nic.address));
     }
     auto command = BuildMachine();
+    const auto boot = BuildBootOptions(m_config.image.boot, m_config.cpus);
     if (!m_config.snapshots.empty())
     {
         auto snapshot = std::make_unique<VmSnapshot>(m_config.snapshots,
                                                      command,
-                                                     m_config.image.boot,
+                                                     boot,
                                                      m_config.image.memoryMib);
         snapshot->Ensure(
             [&](const std::string& directory) {
@@ -75,7 +84,6 @@ VmDriver::Start()
     }
     else
     {
-        const auto& boot = m_config.image.boot;
         command.insert(command.end(), boot.begin(), boot.end());
     }
     if (!StartForked(command))

@@ -261,6 +261,7 @@ VmDriver::PrepareBoot()
     }
     m_state = State::FORWARD;
     m_vmTime = m_answer.time;
+    CheckCpus();
     /* While no link is up: it goes down when its address changes. */
     AddressNics();
     MountDisks();

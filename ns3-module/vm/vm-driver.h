@@ -36,6 +36,7 @@ struct VmConfig
 {
     std::string name;                       //!< in messages, and the guest's host name
     VmImage image;                          //!< what it has in common with others
+    uint32_t cpus{1};                       //!< from 1 to CPUS_MAX
     std::vector<VmNic> nics;                //!< in the order in which the guest finds them
     std::string consoleLog;                 //!< file for the guest's console, or empty
     uint64_t seed{1};                       //!< of everything random in the machine
@@ -301,6 +302,7 @@ class VmDriver : private VmOutput
     void WaitForDisks();
     void Identify();
     void CheckRunning() const;
+    void CheckCpus();
     void SendToRelay(Span<const ByteSpan> message);
     void RunTurn(int64_t vmTime, uint32_t flags);
     void CheckTurnEnd(int64_t vmTime, uint32_t flags);

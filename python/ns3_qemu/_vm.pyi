@@ -91,6 +91,7 @@ class Vm:
         sandbox: bool = True,
         fork: bool = True,
         cpu_rate: int = 0,
+        cpus: int = 1,
     ) -> None:
         """Prepare a machine.
 
@@ -110,6 +111,7 @@ class Vm:
         `fork`: with `snapshots`, whether it may be forked from a process that this thread keeps for
         others like it.
         `cpu_rate`: instructions that take a second of simulated time; 0: a turn takes none.
+        `cpus`: 1 to 8.
         """
 
     def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:

@@ -103,7 +103,7 @@ def _die_with_parent(life: int) -> None:
 
 def _fork(job: Job) -> str:
     """Run a job in a process of its own, and return what has failed."""
-    log = Path(f"{job.directory}.log")
+    log = job.log
     log.parent.mkdir(parents=True, exist_ok=True)
     pid = os.fork()
     if pid == 0:

@@ -56,6 +56,8 @@ class Campaign:
         waiting = []
         for job in self.jobs:
             if job.is_there:
+                # It may have been ended between its last step and this one.
+                job.log.unlink(missing_ok=True)
                 yield Outcome(job, "", was_there=True)
             else:
                 waiting.append(job)

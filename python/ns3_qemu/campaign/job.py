@@ -54,6 +54,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return marker.key == self.key and (directory / layout.SUMMARY).is_file()
 
+    @property
+    def log(self) -> Path:
+        """What a run that has failed says; it is not there otherwise."""
+        return Path(f"{self.directory}.log")
+
     def begin(self) -> None:
         """Let its directory be of no whole run."""
         (Path(self.directory) / MARKER).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 
@@ -23,6 +23,8 @@ from ..experiment.errors import ExperimentError
 from ..results.files import replace_file
 from .data import Output, Run
 from .figures import MOST, Pictures, jain_over_time
+
+_Series = TypeVar("_Series")
 
 _ENTRIES = 500  # of the time-line that are shown
 
@@ -73,7 +75,9 @@ def page(run: Run) -> str:
 
 
 def _plots(run: Run, pictures: Pictures) -> Iterator[_Plot]:
-    tcp_info, throughput, queues = run.tcp_info(), run.throughput(), run.queues()
+    # In one order, so that a flow has the same colour in all pictures.
+    tcp_info, throughput = (_in_order(run, each) for each in (run.tcp_info(), run.throughput()))
+    queues = run.queues()
     drawn: list[tuple[str, Mapping[str, Any], Callable[[Mapping[str, Any]], bytes]]] = [
         ("Throughput of each flow", throughput, pictures.throughput),
         ("Congestion window; dotted: ssthresh", tcp_info, pictures.cwnd),
@@ -87,6 +91,12 @@ def _plots(run: Run, pictures: Pictures) -> Iterator[_Plot]:
     if len(throughput) > 1 and not jain_over_time(throughput).empty:
         picture = _base64(pictures.jain(throughput))
         yield _Plot(title="Fairness in each interval: Jain's index", png=picture, left_out=())
+
+
+def _in_order(run: Run, series: Mapping[str, _Series]) -> dict[str, _Series]:
+    """Return what there is of the experiment's flows, in its order, then of others."""
+    names = dict.fromkeys((*(flow.name for flow in run.summary.flows), *series))
+    return {name: series[name] for name in names if name in series}
 
 
 def _outputs(run: Run) -> Iterator[tuple[str, Output]]:

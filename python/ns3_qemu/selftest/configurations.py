@@ -61,6 +61,20 @@ def _pair(run: Run, image: str = "plain", **attributes: str) -> None:
     run.simulate(2)
 
 
+def _cpus(run: Run) -> None:
+    """Two machines with two CPUs each; threads and children on them."""
+    nodes = [run.machine("tools", Cpus="2") for _ in range(2)]
+    devices = run.link(nodes[0], nodes[1])
+    addresses = run.address(*devices)
+    for number in range(3):
+        run.connect(nodes[0], nodes[1], addresses[1], start=0.1 + 0.01 * number)
+    run.connect(nodes[1], nodes[0], addresses[0])
+    run.program(nodes[0], [PROGRAM, "threads", "16"], 0.1)
+    run.program(nodes[1], [PROGRAM, "forks", "12"], 0.1)
+    run.follow_turns(nodes[0])
+    run.simulate(1)
+
+
 def _booted(run: Run) -> None:
     _pair(run, Snapshot="false")
 
@@ -236,6 +250,7 @@ CONFIGURATIONS = {
         Configuration("probe", "1 VM: what could leak", _probe, ("tools",)),
         Configuration("programs", "1 VM: threads, forks, pipelines", _programs, ("tools",)),
         Configuration("pair", "2 VMs, TCP", _pair),
+        Configuration("cpus", "2 VMs with 2 CPUs", _cpus, ("tools",)),
         Configuration("booted", "2 VMs, not from a saved one", _booted),
         Configuration("e1000", "2 VMs with e1000", _e1000, ("e1000",)),
         Configuration("uart", "2 VMs, relay on a UART", _uart, ("uart",)),

@@ -22,6 +22,7 @@
 #include "system/runstate.h"
 #include "system/sim-clock.h"
 #include "system/sim-copy.h"
+#include "system/sim-cpus.h"
 #include "system/sim-link.h"
 #include "system/sim-pace.h"
 #include "system/sim-save.h"
@@ -225,11 +226,12 @@ static void show_guest(void)
 {
     uint32_t number;
     SimLinkLook *look = sim_link_look(sim.link, &number);
+    CPUState *cpu = sim_cpus_current();
 
     if (look) {
-        look->pc = first_cpu->cc->get_pc(first_cpu);
+        look->pc = cpu->cc->get_pc(cpu);
         look->instructions = instructions();
-        look->found = look_at(first_cpu, look->address, look->data,
+        look->found = look_at(cpu, look->address, look->data,
                               MIN(look->length, SIM_LINK_LOOK_MAX));
         sim_link_looked(look, number);
     }
@@ -238,7 +240,7 @@ static void show_guest(void)
 static void on_look(int number)
 {
     if (first_cpu) {
-        cpu_exit(first_cpu); /* leave the translated code; sim_clock_before_run() comes next */
+        cpu_exit(sim_cpus_current()); /* leave the translated code; sim_clock_before_run() comes next */
     }
 }
 
@@ -361,9 +363,12 @@ static void reset_turn_limits(void)
 static void begin_turn(int64_t time, uint32_t flags)
 {
     SimLinkTurn unexpected;
+    CPUState *cpu;
 
     reset_turn_limits();
-    tlb_grow(first_cpu);
+    CPU_FOREACH(cpu) {
+        tlb_grow(cpu);
+    }
     if (timed.on) {
         /* It may have got further than the simulator, by a part of an instruction or more. */
         time = MAX(time, sim.now);
