@@ -430,7 +430,9 @@ class Link(Table):
     ethernet: bool = Field(
         False, description="Whole Ethernet frames between two machines (point-to-point): ARP, VLAN."
     )
-    standard: str = Field("80211n", description="Of wifi, as ns-3 names it after WIFI_STANDARD_.")
+    standard: str = Field(
+        "80211n", description="Of wifi, what ns-3 has after WIFI_STANDARD: as WIFI_STANDARD_80211n."
+    )
     rate_control: str = Field(
         "Ideal", description="Of wifi: Ideal, MinstrelHt, ... (ns3::IdealWifiManager)."
     )
