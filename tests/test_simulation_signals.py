@@ -111,6 +111,18 @@ ns3_qemu.at(50, os.kill, os.getpid(), signal.SIGINT)
 ns3_qemu.Run()
 """
 
+# As the command line does it. The signal comes while nothing of Python runs.
+HANDLED = """
+import os, signal, subprocess, sys
+nodes, devices = point_to_point()
+helper().Install(nodes)
+signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+command = f"sleep 0.3; kill -TERM {os.getpid()}"
+ns3_qemu.at(1, subprocess.Popen, ["sh", "-c", command])
+ns.Simulator.Stop(ns.Seconds(1e6))
+ns3_qemu.Run()
+"""
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -157,6 +169,11 @@ def test_an_uncaught_interrupt_leaves_whole_captures(vm_image: Path, directory: 
     assert done.status == -signal.SIGINT
     assert done.errors.endswith("KeyboardInterrupt\n")
     assert 49.5 < last_echo(directory, "interrupted") < 49.6
+
+
+def test_a_handler_ends_the_process_with_its_status(vm_image: Path, directory: Path):
+    done = run_script(HANDLED, vm_image, directory)
+    assert (done.status, done.errors) == (128 + signal.SIGTERM, "")
 
 
 def test_an_interrupted_run_goes_on_to_its_end(result: dict[str, Any]):

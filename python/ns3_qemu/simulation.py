@@ -5,6 +5,7 @@ import atexit
 import contextlib
 import fcntl
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -236,6 +237,10 @@ def Run(  # noqa: N802 - takes the place of ns.Simulator.Run
             # Ctrl-C during the run is raised here, where Python runs again, and not in the midst of
             # a call of C++.
             time.sleep(0)
+    except SystemExit as error:
+        # cppyy makes a text of the status that a signal's handler ends the process with.
+        status = re.search(r"SystemExit: (\d+)$", str(error.code))
+        raise SystemExit(int(status[1]) if status else error.code) from None
     except cppyy.gbl.std.exception as error:
         raise VmError(_said(error)) from None
     finally:
