@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
 from matplotlib.figure import Figure
 
 from .addresses import plan
@@ -35,10 +36,9 @@ def write_topology(experiment: Experiment, file: Path) -> None:
         graph.add_node(segment)
         for node in link.between:
             graph.add_edge(segment, node)
-    # The same picture each time.
-    places = nx.spring_layout(graph, seed=1, iterations=300)
-    size = min(_LARGEST, 4.5 + len(graph) ** 0.5 * 1.5)
-    figure = Figure(figsize=(size, size * 0.7), layout="constrained")
+    places = _places(graph)
+    size = min(_LARGEST, 5.5 + len(graph) ** 0.5 * 1.8)
+    figure = Figure(figsize=(size, size * 0.55), layout="constrained")
     axes = figure.subplots()
     for kind, names, shape in (
         (_HOST, list(experiment.hosts), "o"),
@@ -48,7 +48,7 @@ def write_topology(experiment: Experiment, file: Path) -> None:
             graph, places, names, node_size=900, node_color=kind, node_shape=shape, ax=axes
         )
     nx.draw_networkx_edges(graph, places, ax=axes, edge_color="#666666")
-    nx.draw_networkx_edge_labels(graph, places, edges, font_size=7, ax=axes)
+    nx.draw_networkx_edge_labels(graph, places, edges, font_size=7, rotate=False, ax=axes)
     for name in experiment.all_nodes:
         x, y = places[name]
         axes.text(x, y, name, ha="center", va="center", color="white", fontsize=8)
@@ -61,6 +61,7 @@ def write_topology(experiment: Experiment, file: Path) -> None:
             ha="center",
             va="top",
             fontsize=6,
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"},
         )
     for name, link in experiment.links.items():
         if len(link.between) != 2:
@@ -69,8 +70,21 @@ def write_topology(experiment: Experiment, file: Path) -> None:
             axes.text(x, y, _label(name, link), ha="center", va="center", fontsize=7, bbox=box)
     axes.set_title(experiment.title or file.stem)
     axes.margins(0.2)
+    axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
-    figure.savefig(file, dpi=150)
+    figure.savefig(file, dpi=150, bbox_inches="tight")
+
+
+def _places(graph: nx.Graph) -> dict[str, np.ndarray]:
+    """Return where each node is drawn, the same each time: wide rather than high."""
+    places = nx.spring_layout(graph, seed=1, iterations=1000, k=2.5 / len(graph) ** 0.5)
+    points = np.array([places[node] for node in graph])
+    points -= points.mean(axis=0)
+    # Along the axis on which they are the furthest apart, the first node at the left.
+    _, _, axes = np.linalg.svd(points)
+    points = points @ axes.T
+    points *= np.where(points[0] > 0, -1, 1)
+    return dict(zip(graph, points, strict=True))
 
 
 def _label(name: str, link: Link) -> str:
