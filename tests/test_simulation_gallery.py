@@ -110,6 +110,20 @@ def check_fq_codel_ecn(out: Path) -> None:
     assert goodput(out, "cubic") == pytest.approx(14.08, abs=0.01)
 
 
+def check_bbr_cubic(out: Path) -> None:
+    assert goodput(out, "bbr") == pytest.approx(8.27, abs=0.01)
+    assert goodput(out, "cubic") == pytest.approx(1.21, abs=0.01)
+
+
+def check_cellular(out: Path) -> None:
+    assert goodput(out, "down") == pytest.approx(49.60, abs=0.01)
+
+
+def check_wifi(out: Path) -> None:
+    assert goodput(out, "near") == pytest.approx(29.27, abs=0.01)
+    assert goodput(out, "far") == pytest.approx(12.50, abs=0.01)
+
+
 def check_etcd(out: Path) -> None:
     assert "DeadlineExceeded" in errors(out, "client", "get-minority")
     assert output(out, "client", "get-after") == "colour\nblue\n"
@@ -127,11 +141,14 @@ def check_quic(out: Path) -> None:
 
 # What a verdict does not say.
 CHECKS: dict[str, Callable[[Path], None]] = {
+    "bbr-cubic": check_bbr_cubic,
+    "cellular": check_cellular,
     "csma": check_csma,
     "etcd-partition": check_etcd,
     "fq-codel-ecn": check_fq_codel_ecn,
     "quic": check_quic,
     "redis-sentinel": check_redis,
+    "wifi": check_wifi,
 }
 
 
@@ -143,4 +160,4 @@ def test_an_experiment_comes_to_what_its_header_says(
 ) -> None:
     out = tmp_path / name
     assert run(vm_image, tmp_path, (name, name, []))[name].verdict == "passed"
-    CHECKS.get(name, lambda _: None)(out)
+    CHECKS[name](out)
