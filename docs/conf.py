@@ -10,7 +10,7 @@ TREE = Path(__file__).resolve().parents[1]
 
 project = "ns3-qemu"
 author = "The authors of ns3-qemu"
-copyright = "GPL-2.0-only"  # noqa: A001 - it is Sphinx that names it
+copyright = "the authors"  # noqa: A001 - it is Sphinx that names it
 release = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["version"]
 
 extensions = [
@@ -34,6 +34,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"ns3-qemu {release}"
 
 
