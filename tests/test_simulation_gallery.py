@@ -119,6 +119,10 @@ def check_cellular(out: Path) -> None:
     assert goodput(out, "down") == pytest.approx(49.60, abs=0.01)
 
 
+def check_satellite(out: Path) -> None:
+    assert goodput(out, "down") == pytest.approx(20.65, abs=0.01)
+
+
 def check_wifi(out: Path) -> None:
     assert goodput(out, "near") == pytest.approx(29.27, abs=0.01)
     assert goodput(out, "far") == pytest.approx(12.50, abs=0.01)
@@ -148,6 +152,7 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "fq-codel-ecn": check_fq_codel_ecn,
     "quic": check_quic,
     "redis-sentinel": check_redis,
+    "satellite": check_satellite,
     "wifi": check_wifi,
 }
 
