@@ -6,6 +6,8 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from ns3_qemu.cli import whole
+
 TREE = Path(__file__).resolve().parents[1]
 
 project = "ns3-qemu"
@@ -36,6 +38,9 @@ autodoc_typehints = "signature"
 html_theme = "furo"
 html_show_copyright = False
 html_title = f"ns3-qemu {release}"
+
+
+whole()  # `ns3-qemu` with all of its commands, for reference/cli
 
 
 def without_replacements(_app: Sphinx, _docname: str, source: list[str]) -> None:

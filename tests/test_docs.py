@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from ns3_qemu.cli import app
+from ns3_qemu.cli import whole
 from simulation_tools import run_file
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -33,17 +33,15 @@ def test_it_is_built_without_a_warning(tmp_path: Path):
     )
     assert built.returncode == 0, built.stderr
     assert "TcpSegmentErrorModel" in (tmp_path / "html" / "module" / "qemu.html").read_text()
+    assert "ns3-qemu selftest" in (tmp_path / "html" / "reference" / "cli.html").read_text()
 
 
 def test_the_commands_that_it_names_exist():
-    commands = set(get_command(app).commands)
+    commands = set(get_command(whole()).commands)
     for page in pages():
-        named = re.findall(
-            r"^ *(?:\$ )?ns3-qemu ([a-z]\S*)|`ns3-qemu ([a-z]\S*)", page.read_text(), re.M
-        )
-        for first, second in named:
-            word = (first or second).strip("`.,;:")
-            assert word in commands, f"{page}: ns3-qemu {word}"
+        text = page.read_text()
+        for word in re.findall(r"(?:^ *(?:\$ )?|`)ns3-qemu ([a-z-]+)", text, re.MULTILINE):
+            assert word in commands, f"{page}: {word}"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)

@@ -236,7 +236,7 @@ def test_who_is_killed_while_making_a_snapshot_leaves_nothing_that_hinders(
     assert killed.stdout
     killed.stdout.readline()
     half_made = wait_for(tmp_path, ".*.new/ram")
-    (qemu,) = children(killed.pid)
+    (qemu,) = wait_for_children(killed.pid)
     with watched(qemu) as has_ended:
         killed.send_signal(signal.SIGKILL)
         killed.wait()
@@ -255,6 +255,16 @@ def wait_for(directory: Path, pattern: str) -> Path:
             return found
         os.sched_yield()
     message = f"no {pattern}"
+    raise AssertionError(message)
+
+
+def wait_for_children(pid: int) -> list[int]:
+    """Return them as soon as there are any: files are made before QEMU is started."""
+    for _ in range(100_000):
+        if found := children(pid):
+            return found
+        os.sched_yield()
+    message = f"process {pid} has started nothing"
     raise AssertionError(message)
 
 

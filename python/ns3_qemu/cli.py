@@ -423,13 +423,12 @@ def _end(number: int, _frame: types.FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def main() -> None:
-    """Run the command line."""
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGHUP, _end)
-    # Each loads what takes a while, which the others do without; validation and measurements take
-    # a second.
-    wanted = sys.argv[1] if sys.argv[1:] else ""
+def whole(wanted: str = "") -> typer.Typer:
+    """Return the command line with all commands, or at least with the one that is wanted.
+
+    Each loads what takes a while, which the others do without; validation and measurements take a
+    second.
+    """
     if wanted not in ("setup", "doctor", "image", "kernel"):
         from .exec.cli import exec_
 
@@ -448,4 +447,11 @@ def main() -> None:
         app.command()(report)
         app.command()(selftest)
         app.command()(validate)
-    app()
+    return app
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
+    whole(sys.argv[1] if sys.argv[1:] else "")()
