@@ -40,7 +40,7 @@ def test_the_commands_that_it_names_exist():
     commands = set(get_command(whole()).commands)
     for page in pages():
         text = page.read_text()
-        for word in re.findall(r"(?:^ *(?:\$ )?|`)ns3-qemu ([a-z-]+)", text, re.MULTILINE):
+        for word in re.findall(r"(?:^   +(?:\$ )?|`)ns3-qemu ([a-z-]+)", text, re.MULTILINE):
             assert word in commands, f"{page}: {word}"
 
 
