@@ -10,7 +10,7 @@ import pytest
 import run_directories
 from ns3_qemu.report import page, write_report
 from ns3_qemu.report.data import Run
-from ns3_qemu.report.figures import jain_over_time
+from ns3_qemu.report.figures import jain_over_time, outside
 from ns3_qemu.results import ResultError
 
 _ATTACK = "<script>alert(1)</script>\"'><img src=x onerror=y>\x1b[31m\u202e &amp; {{ 7 * 7 }} $x$"
@@ -149,3 +149,11 @@ def test_jain_s_index_of_each_interval() -> None:
         for name, rates in (("a", [4, 4, 0]), ("b", [4, 0, 0]))
     }
     assert jain_over_time(flows).to_dict() == {1.0: 1.0, 2.0: 0.5}
+
+
+def test_a_program_does_not_run_while_its_host_is_down() -> None:
+    down = [(10.0, 20.0), (25.0, 30.0)]
+    assert list(outside(2, 30, down)) == [(2, 10.0), (20.0, 25.0)]
+    assert list(outside(12, 22, down)) == [(20.0, 22)]
+    assert list(outside(2, 2, [])) == [(2, 2)]
+    assert list(outside(2, 5, down)) == [(2, 5)]

@@ -31,7 +31,12 @@ class Pictures:
 
     def __init__(self, end_s: float, timeline: Sequence[layout.TimelineEntry]) -> None:
         self._end_s = end_s or 1.0
-        self._events = [entry.time_ns / 1e9 for entry in timeline if entry.kind == "event"]
+        events = [entry for entry in timeline if entry.kind == "event"]
+        self._events = [entry.time_ns / 1e9 for entry in events]
+        self._crashes = {
+            host: _pairs([entry for entry in events if entry.host == host], self._end_s)
+            for host in {entry.host for entry in events}
+        }
 
     def cwnd(self, flows: Flows) -> bytes:
         """Return cwnd and ssthresh."""
@@ -93,18 +98,20 @@ class Pictures:
         return self._overlay({"all flows": index}, draw, "Jain's index", zero=False)
 
     def timeline(self, summary: layout.Summary) -> bytes:
-        """Return when programs and flows ran, a bar each; a dotted end was the run's."""
+        """Return when programs and flows ran, a bar each, with gaps where their host was down."""
         bars = [
-            (f"{p.host}: {p.name}", p.start_s, p.exit_s, SERIES[0] if p.ok else SERIES[3])
+            (f"{p.host}: {p.name}", p.start_s, p.exit_s, SERIES[0] if p.ok else SERIES[3], p.host)
             for p in summary.programs
         ]
-        bars += [(f"flow {f.name}", f.start_s, f.end_s, SERIES[2]) for f in summary.flows]
+        bars += [(f"flow {f.name}", f.start_s, f.end_s, SERIES[2], "") for f in summary.flows]
         bars = sorted(bars, key=lambda bar: bar[1])[: 4 * MOST]
         with screen_style():
             figure, panel = self._figure(0.7 + 0.2 * len(bars))
-            for row, (_, begin, end, colour) in enumerate(bars):
+            for row, (_, begin, end, colour, host) in enumerate(bars):
                 last = self._end_s if end is None else end
-                panel.barh(row, max(last - begin, self._end_s / 500), left=begin, color=colour)
+                for first, until in outside(begin, last, self._crashes.get(host, [])):
+                    width = max(until - first, self._end_s / 500)
+                    panel.barh(row, width, left=first, color=colour)
             panel.set_yticks(range(len(bars)), [label for label, *_ in bars])
             panel.set_ylim(len(bars) - 0.4, -0.6)
             panel.grid(visible=False, axis="y")
@@ -150,6 +157,31 @@ class Pictures:
     def _step(self, panel: Axes, times: Any, values: Any, style: dict[str, Any]) -> None:
         """Draw what is in force until the next sample."""
         panel.step(times, values, where="post", **style)
+
+
+def _pairs(events: Sequence[layout.TimelineEntry], end_s: float) -> list[tuple[float, float]]:
+    """Return from when to when a host was down, by its crashes and restarts in order."""
+    pairs: list[tuple[float, float]] = []
+    for entry in events:
+        time = entry.time_ns / 1e9
+        if entry.text == "crash":
+            pairs.append((time, end_s))
+        elif entry.text == "restart" and pairs:
+            pairs[-1] = (pairs[-1][0], time)
+    return pairs
+
+
+def outside(
+    begin: float, end: float, gaps: Sequence[tuple[float, float]]
+) -> Iterator[tuple[float, float]]:
+    """Return what is left of an interval."""
+    for gap, over in gaps:
+        if begin < over and gap < end:
+            if begin < gap:
+                yield begin, gap
+            begin = over
+    if begin < end or not gaps:
+        yield begin, end
 
 
 def jain_over_time(flows: Flows) -> pd.Series[float]:
