@@ -102,6 +102,8 @@ class Campaign:
         with (
             TemporaryDirectory(prefix="ns3-qemu-dask-") as scratch,
             warnings.catch_warnings(),
+            # Its scheduler, too, makes a directory.
+            importlib.import_module("dask").config.set({"temporary-directory": scratch}),
         ):
             warnings.filterwarnings("ignore", "Creating scratch directories")  # on a busy machine
             with self._cluster(scratch) as cluster, _dask().Client(cluster) as client:
