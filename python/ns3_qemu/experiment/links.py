@@ -76,27 +76,26 @@ class LinkBuilder:
     def _has_discs(self) -> bool:
         return any(queue_disc(self.link, node) for node in self.link.between)
 
-    def _point_to_point(self) -> Any:
+    def _cabled(self, helper: Any, set_rate: str) -> Any:
+        """Give a helper of cables the link's rate, delay and queues."""
         ns, link = self._b.ns, self.link
-        self.helper = helper = self._b.named(ns.PointToPointHelper(), f"{self._name}_helper")
-        helper.SetDeviceAttribute("DataRate", ns.StringValue(ns3_rate(link.rate or 0)))
+        self.helper = helper = self._b.named(helper, f"{self._name}_helper")
+        getattr(helper, set_rate)("DataRate", ns.StringValue(ns3_rate(link.rate or 0)))
         helper.SetChannelAttribute("Delay", ns.StringValue(ns3_time(link.delay or 0)))
         helper.SetQueue(_DROP_TAIL)
         if not self._has_discs():
             # With flow control a full queue makes the layer above drop, where nothing counts it.
             helper.DisableFlowControl()
-        left, right = (self._b.nodes[node] for node in link.between)
+        return helper
+
+    def _point_to_point(self) -> Any:
+        helper = self._cabled(self._b.ns.PointToPointHelper(), "SetDeviceAttribute")
+        left, right = (self._b.nodes[node] for node in self.link.between)
         return helper.Install(left, right)
 
     def _csma(self) -> Any:
-        ns, link = self._b.ns, self.link
-        self.helper = helper = self._b.named(ns.CsmaHelper(), f"{self._name}_helper")
-        helper.SetChannelAttribute("DataRate", ns.StringValue(ns3_rate(link.rate or 0)))
-        helper.SetChannelAttribute("Delay", ns.StringValue(ns3_time(link.delay or 0)))
-        helper.SetQueue(_DROP_TAIL)
-        if not self._has_discs():
-            helper.DisableFlowControl()
-        return helper.Install(self._container(link.between))
+        helper = self._cabled(self._b.ns.CsmaHelper(), "SetChannelAttribute")
+        return helper.Install(self._container(self.link.between))
 
     def _container(self, names: list[str]) -> Any:
         container = self._b.named(self._b.ns.NodeContainer(), f"{self._name}_nodes")

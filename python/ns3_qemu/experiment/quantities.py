@@ -70,22 +70,22 @@ def parse_time(value: Any) -> int:
     return _number(value, TIME_UNITS, "a time", "20 ms")
 
 
+def _above_zero(value: Any, units: dict[str, int], what: str, example: str) -> int:
+    number = _number(value, units, what, example)
+    if number == 0:
+        message = f"{value!r}: {what} is above 0"
+        raise ValueError(message)
+    return number
+
+
 def parse_rate(value: Any) -> int:
     """Return a rate in bit/s, which is above 0."""
-    rate = _number(value, RATE_UNITS, "a rate", "10 Mbit/s")
-    if rate == 0:
-        message = f"{value!r}: a rate is above 0"
-        raise ValueError(message)
-    return rate
+    return _above_zero(value, RATE_UNITS, "a rate", "10 Mbit/s")
 
 
 def parse_size(value: Any) -> int:
     """Return a size in bytes, which is above 0."""
-    size = _number(value, SIZE_UNITS, "a size", "1500 B")
-    if size == 0:
-        message = f"{value!r}: a size is above 0"
-        raise ValueError(message)
-    return size
+    return _above_zero(value, SIZE_UNITS, "a size", "1500 B")
 
 
 def parse_queue(value: Any) -> str:
