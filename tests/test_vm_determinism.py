@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from ns3_qemu._vm import SINK, SOURCE, Vm, VmImage
-from vm_tools import GUEST_MAC, SECOND, arp_request, echo_request, neighbour_solicitation
+from vm_tools import (
+    GUEST_MAC,
+    SECOND,
+    arp_request,
+    echo_request,
+    neighbour_solicitation,
+    traces,
+)
 
 SEEDS = {"a": 1, "same as a": 1, "b": 2}
 
@@ -41,17 +48,11 @@ def live(vm: Vm) -> dict[str, Any]:
     vm.run_until(vm.time + 10 * SECOND)
     frames += [(vm.time, frame) for _, frame in vm.take_frames()]
     return {
-        "random": relay.sysctl("kernel.random.uuid"),
-        "boot_id": relay.sysctl("kernel.random.boot_id"),
         "peer": peer,
         "received": relay.stream_stat(connection),
-        "interrupts": relay.read_file("/proc/interrupts"),
-        "memory": relay.read_file("/proc/vmstat"),
         "frames": frames,
-        "turns": vm.turns,
-        "instructions": vm.instructions,
-        "deadline": vm.deadline,
-        "clock": relay.clock(),
+        "boot_id": relay.sysctl("kernel.random.boot_id"),
+        **traces(vm),
     }
 
 

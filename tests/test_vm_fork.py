@@ -25,6 +25,7 @@ from vm_tools import (
     SECOND,
     arp_request,
     echo_request,
+    traces,
     watched,
 )
 
@@ -148,17 +149,11 @@ def live(vm: Vm) -> dict[str, Any]:
     vm.run_until(vm.time + 2 * SECOND)
     see()
     return {
-        "random": relay.sysctl("kernel.random.uuid"),
         "peer": peer,
         "received": relay.stream_stat(connection),
-        "interrupts": relay.read_file("/proc/interrupts"),
-        "memory": relay.read_file("/proc/vmstat"),
         "frames": frames,
-        "turns": vm.turns,
-        "instructions": vm.instructions,
-        "deadline": vm.deadline,
-        "clock": relay.clock(),
         "console": vm.console_tail,
+        **traces(vm),
     }
 
 

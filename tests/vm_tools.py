@@ -36,6 +36,19 @@ def epoch(image: Path) -> int:
     return int(dict(line.split("=") for line in lines)["epoch"]) * SECOND
 
 
+def traces(vm: Vm) -> dict[str, object]:
+    """Return what is left in a machine, and told of it, by which two lives can be compared."""
+    return {
+        "random": vm.relay.sysctl("kernel.random.uuid"),
+        "interrupts": vm.relay.read_file("/proc/interrupts"),
+        "memory": vm.relay.read_file("/proc/vmstat"),
+        "turns": vm.turns,
+        "instructions": vm.instructions,
+        "deadline": vm.deadline,
+        "clock": vm.relay.clock(),
+    }
+
+
 # --- processes ------------------------------------------------------------------------------------
 
 
