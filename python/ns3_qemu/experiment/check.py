@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
 from ..simulated_time import to_time
 from ..simulation import load
-from .errors import ExperimentError
+from .errors import ExperimentError, nearest
 from .model import Experiment, Link, Loss, QueueDisc
 
 _MACHINE = "ns3::VirtualMachine"
@@ -60,10 +59,8 @@ def _type(place: str, name: str, parent: str) -> None:
     found = ns.LookupByNameFailSafe(name)
     wanted = ns.TypeId.LookupByName(parent)
     if not found[0] or not found[1].IsChildOf(wanted) or not found[1].HasConstructor():
-        names = sorted(_children(ns, wanted))
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"do you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        message = f"{place}: ns-3 has no {name}; {hint}"
+        hint = nearest(name, sorted(_children(ns, wanted)))
+        message = f"{place}: ns-3 has no {name}{hint}"
         raise ExperimentError(message)
 
 
@@ -87,11 +84,8 @@ def _check(place: str, type_name: str, values: Mapping[str, str]) -> None:
         kind = kind.GetParent()
     for name, text in values.items():
         if name not in attributes:
-            near = difflib.get_close_matches(name, attributes, 1)
-            hint = (
-                f"do you mean {near[0]}?" if near else f"there are {', '.join(sorted(attributes))}"
-            )
-            message = f"{place}.{name}: {type_name} has no such attribute; {hint}"
+            hint = nearest(name, sorted(attributes))
+            message = f"{place}.{name}: {type_name} has no such attribute{hint}"
             raise ExperimentError(message)
         checker = attributes[name].checker
         kind_of_value = str(checker.GetValueTypeName()).removeprefix("ns3::").removesuffix("Value")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from .addresses import plan
-from .errors import ExperimentError
+from .errors import ExperimentError, did_you_mean, nearest
 from .model import Experiment, Link
 
 
@@ -183,7 +182,8 @@ def _explain(error: ValidationError) -> str:
     place = _place(found["loc"], context.get("place", ""))
     kind = found["type"]
     if kind == "extra_forbidden":
-        return f"{place}: there is no such key{_nearest(found['loc'])}"
+        *table, word = found["loc"]
+        return f"{place}: there is no such key{nearest(str(word), _keys(table))}"
     if kind == "missing":
         return f"{place}: is missing"
     text = str(context.get("message") or context.get("error") or "")
@@ -217,24 +217,13 @@ def _plain(kind: str, context: Mapping[str, Any], message: str, value: Any) -> s
         return f"{shown}: {_EXPECTED[kind]}" if shown else _EXPECTED[kind]
     if kind == "literal_error":
         choices = str(context["expected"]).replace("'", "").replace(" or ", ", ")
-        near = _did_you_mean(str(value), choices.split(", "))
+        near = did_you_mean(str(value), choices.split(", "))
         return f"{value!r}: there are {choices}{near}"
     limits = {"greater_than_equal": "ge", "less_than_equal": "le", "less_than": "lt"}
     if kind in limits:
         words = {"ge": "at least", "le": "at most", "lt": "below"}
         return f"{value!r}: give {words[limits[kind]]} {context[limits[kind]]}"
     return message
-
-
-def _nearest(location: Sequence[int | str]) -> str:
-    """Return the known key that is nearest to an unknown one, or all of them."""
-    known = _keys(location[:-1])
-    return _did_you_mean(str(location[-1]), known) or f"; there are {', '.join(known)}"
-
-
-def _did_you_mean(word: str, choices: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, choices, 1)
-    return f"; do you mean {near[0]}?" if near else ""
 
 
 def _keys(location: Sequence[int | str]) -> list[str]:
