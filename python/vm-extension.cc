@@ -315,7 +315,8 @@ PYBIND11_MODULE(_vm, m)
                          bool sandbox,
                          bool fork,
                          uint64_t cpuRate,
-                         uint32_t cpus) {
+                         uint32_t cpus,
+                         int64_t cpuQuantum) {
                  VmConfig config;
                  config.cpuRate = cpuRate;
                  config.monitor = std::move(monitor);
@@ -341,6 +342,7 @@ PYBIND11_MODULE(_vm, m)
                  config.sandbox = sandbox;
                  config.fork = fork;
                  config.cpus = cpus;
+                 config.cpuQuantum = cpuQuantum;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -367,7 +369,8 @@ PYBIND11_MODULE(_vm, m)
              py::arg("sandbox") = VmConfig{}.sandbox,
              py::arg("fork") = VmConfig{}.fork,
              py::arg("cpu_rate") = VmConfig{}.cpuRate,
-             py::arg("cpus") = VmConfig{}.cpus)
+             py::arg("cpus") = VmConfig{}.cpus,
+             py::arg("cpu_quantum") = VmConfig{}.cpuQuantum)
         .def(
             "set_watchdog",
             [](PyVm& vm, int64_t watchdog, bool fails) {
@@ -518,6 +521,8 @@ PYBIND11_MODULE(_vm, m)
         .def_property_readonly("time", [](PyVm& vm) { return vm.Driver().GetTime(); })
         .def_property_readonly("reached", [](PyVm& vm) { return vm.Driver().GetReached(); })
         .def_property_readonly("busy_time", [](PyVm& vm) { return vm.Driver().GetBusyTime(); })
+        .def_property_readonly("busy_instructions",
+                               [](PyVm& vm) { return vm.Driver().GetBusyInstructions(); })
         .def_property_readonly("turns", [](PyVm& vm) { return vm.Driver().GetTurns(); })
         .def_property_readonly("turns_ahead", [](PyVm& vm) { return vm.Driver().GetTurnsAhead(); })
         .def_property_readonly("ahead", [](PyVm& vm) { return vm.Driver().IsAhead(); })

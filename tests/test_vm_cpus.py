@@ -215,11 +215,6 @@ def test_a_machine_cannot_have_any_number_of_cpus(vm_machine: VmImage, cpus: int
         Vm(vm_machine, cpus=cpus).start()
 
 
-def test_computing_takes_time_on_one_cpu_only(vm_machine: VmImage):
-    with pytest.raises(VmError, match="only on a machine with one CPU: set CpuRate to 0, or Cpus"):
-        Vm(vm_machine, cpus=2, cpu_rate=10**9).start()
-
-
 def test_a_kernel_that_leaves_cpus_off_is_told_of(vm_machine: VmImage):
     line = vm_machine.boot[vm_machine.boot.index("-append") + 1]
     machine = other_machine(vm_machine, boot={"-append": f"{line} maxcpus=1"})

@@ -65,7 +65,7 @@ class Outcome:
     turns: dict[str, int]  # host -> turns of its machine
     busy: dict[
         str, list[float]
-    ]  # host -> share of each s in which its CPU was busy, if it has a rate
+    ]  # host, or host.cpu -> share of each s in which the CPU was busy, if it has a rate
     skipped: dict[str, list[str]]  # host -> kernel parameters with a '-' that its kernel has not
     end_ns: int  # simulated time of the end
     boot_s: float  # wall time until the guests were ready
@@ -197,6 +197,8 @@ class _Network:
                 helper.SetAttribute(attribute, ns.TimeValue(ns.NanoSeconds(time_ns(time_))))
         if options.cpu_rate:
             helper.SetAttribute("CpuRate", ns.DoubleValue(options.cpu_rate))
+        if options.cpus:
+            helper.SetAttribute("Cpus", ns.UintegerValue(options.cpus))
         if options.segmentation_offload is not None:
             offload = ns.BooleanValue(options.segmentation_offload)
             helper.SetAttribute("SegmentationOffload", offload)
@@ -209,8 +211,10 @@ class _Network:
         machine.AddRoute("0.0.0.0/0", gateway, device, scenario.tcp.initial_window or 0)
         helper.EnablePcap(str(self._out / f"{name}.pcap"), device, False, True)
         self._machines[name] = machine
-        if options.cpu_rate:
+        if options.cpu_rate and (options.cpus or 1) == 1:
             self._busy[name] = []
+        elif options.cpu_rate:
+            self._busy |= {f"{name}.{cpu}": [] for cpu in range(options.cpus or 1)}
 
     def _install_native(
         self, name: str, node: Any, device: Any, address: str, gateway: str
@@ -311,7 +315,10 @@ class _Network:
 
     def _note_busy(self) -> None:
         for name, seconds in self._busy.items():
-            seconds.append(int(self._machines[name].GetBusyTime().GetNanoSeconds()))
+            host, _, cpu = name.partition(".")
+            machine = self._machines[host]
+            busy = machine.GetCpuBusyTime(int(cpu)) if cpu else machine.GetBusyTime()
+            seconds.append(int(busy.GetNanoSeconds()))
 
     def _busy_shares(self) -> dict[str, list[float]]:
         end = self._scenario.end_ns

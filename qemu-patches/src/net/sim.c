@@ -89,6 +89,7 @@ static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, 
         iovcnt = iov_copy(payload, ARRAY_SIZE(payload), iov, iovcnt, s->vnet_hdr_len, -1);
         iov = payload;
     }
+    sim_clock_stamp();
     frame = sim_link_put(s->link, SIM_LINK_FRAME, s->nic, iov, iovcnt);
     if (!frame) {
         return length; /* it was no frame that the simulator could have taken */
