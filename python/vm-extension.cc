@@ -316,7 +316,8 @@ PYBIND11_MODULE(_vm, m)
                          bool fork,
                          uint64_t cpuRate,
                          uint32_t cpus,
-                         int64_t cpuQuantum) {
+                         int64_t cpuQuantum,
+                         uint32_t queues) {
                  VmConfig config;
                  config.cpuRate = cpuRate;
                  config.monitor = std::move(monitor);
@@ -325,7 +326,7 @@ PYBIND11_MODULE(_vm, m)
                  config.image = std::move(image);
                  for (const auto& address : nics)
                  {
-                     config.nics.push_back({address, mtu, txRing});
+                     config.nics.push_back({address, mtu, txRing, queues});
                  }
                  config.name = std::move(name);
                  config.consoleLog = std::move(consoleLog);
@@ -370,7 +371,8 @@ PYBIND11_MODULE(_vm, m)
              py::arg("fork") = VmConfig{}.fork,
              py::arg("cpu_rate") = VmConfig{}.cpuRate,
              py::arg("cpus") = VmConfig{}.cpus,
-             py::arg("cpu_quantum") = VmConfig{}.cpuQuantum)
+             py::arg("cpu_quantum") = VmConfig{}.cpuQuantum,
+             py::arg("queues") = VmNic{}.queues)
         .def(
             "set_watchdog",
             [](PyVm& vm, int64_t watchdog, bool fails) {

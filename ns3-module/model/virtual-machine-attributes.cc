@@ -102,6 +102,15 @@ VirtualMachine::GetTypeId()
                           UintegerValue(1),
                           MakeUintegerAccessor(&VirtualMachine::m_cpus),
                           MakeUintegerChecker<uint32_t>())
+            .AddAttribute("Queues",
+                          "How many pairs of a transmit and a receive queue each NIC has, with an "
+                          "interrupt each: 1 to Cpus. The guest sends on the queue of its CPU "
+                          "(XPS); a frame gets to the queue on which the guest has last sent what "
+                          "it answers to, or else to that of its flow's hash. Fixed once the "
+                          "machine has been started.",
+                          UintegerValue(1),
+                          MakeUintegerAccessor(&VirtualMachine::m_queues),
+                          MakeUintegerChecker<uint32_t>())
             .AddAttribute("CpuRate",
                           "How many instructions each of the guest's CPUs executes in a second of "
                           "simulated time, 1e6 to 1e12: its clocks go on with them, what it sends "

@@ -429,6 +429,7 @@ class VirtualMachine : public GuestAccess
     Time m_epochSpread;
     uint32_t m_pidSpread;
     uint32_t m_cpus;
+    uint32_t m_queues;
     Time m_tickPhase;
     Time m_tscStep;
     bool m_sandbox;

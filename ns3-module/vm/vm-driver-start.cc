@@ -26,6 +26,10 @@ VmDriver::BuildMachine() const
     {
         auto command = BuildMachineCommand(m_config.image, m_config.nics);
         AddCpus(command, m_config.cpus);
+        for (const auto& nic : m_config.nics)
+        {
+            CheckQueues(nic.queues, m_config.cpus);
+        }
         return command;
     }
     catch (const VmError& error)

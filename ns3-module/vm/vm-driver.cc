@@ -670,7 +670,7 @@ VmDriver::SetCredit(unsigned nic, uint32_t frames)
     CheckNic(nic);
     if (frames != SIM_LINK_CREDIT_UNLIMITED)
     {
-        frames -= std::min(frames, CountSent(nic)); // whoever says so has not seen these
+        frames -= std::min(frames, CountSent(nic));
     }
     if (frames == m_credit[nic])
     {
@@ -684,7 +684,8 @@ uint32_t
 VmDriver::GetCredit(unsigned nic) const
 {
     CheckNic(nic);
-    return m_credit[nic];
+    const uint32_t frames = m_credit[nic];
+    return frames == SIM_LINK_CREDIT_UNLIMITED ? frames : frames + CountSent(nic);
 }
 
 void

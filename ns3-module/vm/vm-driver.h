@@ -214,7 +214,8 @@ class VmDriver : private VmOutput
 
     /**
      * Limit what a NIC may send from the next turn on; beyond that, frames stay in the guest's
-     * transmit ring. What waits there is sent in that turn.
+     * transmit ring. What waits there is sent in that turn. Those that it has sent and that are
+     * still to be handed on are of these.
      * @param nic the NIC's index
      * @param frames how many more it may send, or SIM_LINK_CREDIT_UNLIMITED as at the beginning
      */

@@ -93,6 +93,7 @@ class Vm:
         cpu_rate: int = 0,
         cpus: int = 1,
         cpu_quantum: int = 10_000,
+        queues: int = 1,
     ) -> None:
         """Prepare a machine.
 
@@ -113,6 +114,7 @@ class Vm:
         others like it.
         `cpu_rate`: instructions that take a second of simulated time; 0: a turn takes none.
         `cpus`: 1 to 8. `cpu_quantum`: with both, ns by which one may be ahead of another.
+        `queues`: of each NIC.
         """
 
     def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:

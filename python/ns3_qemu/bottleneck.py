@@ -199,6 +199,8 @@ class _Network:
             helper.SetAttribute("CpuRate", ns.DoubleValue(options.cpu_rate))
         if options.cpus:
             helper.SetAttribute("Cpus", ns.UintegerValue(options.cpus))
+        if options.queues:
+            helper.SetAttribute("Queues", ns.UintegerValue(options.queues))
         if options.segmentation_offload is not None:
             offload = ns.BooleanValue(options.segmentation_offload)
             helper.SetAttribute("SegmentationOffload", offload)

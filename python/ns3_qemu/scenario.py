@@ -195,6 +195,7 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
 
     cpu_rate: float | None = None  # 2e9 instructions per second; 0 or none: computing takes no time
     cpus: int | None = None  # 1 to 8
+    queues: int | None = None  # of its NIC, 1 to cpus
     like: str | None = None  # "nsc": a machine that behaves as NSC's (with NSC's own kernel)
     tick_phase: str | None = None  # "1ns" after each ms of simulated time; else wherever it is
     tsc_step: str | None = None  # "1us"
@@ -226,6 +227,9 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
             raise ValueError(message)
         if self.cpus is not None and not 1 <= self.cpus <= CPUS_MAX:
             message = f"cpus = {self.cpus}: a machine may have 1 to {CPUS_MAX}"
+            raise ValueError(message)
+        if self.queues is not None and self.queues < 1:
+            message = f"queues = {self.queues}: give 1, or up to as many as there are cpus"
             raise ValueError(message)
         for key, low, high in (("tick_phase", 0, 999_999), ("tsc_step", 1, 1_000_000)):
             text = getattr(self, key)
@@ -317,8 +321,13 @@ class Hosts(HostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
                 what = f'like = "{options.like}"' if options.like else "a stack of ns-3's own"
                 message = f"cpu_rate = {options.cpu_rate:g}: {host} is {what}; give 0, or none"
                 raise ValueError(message)
-            if options.cpus and str(getattr(self, host)).startswith(NATIVE):
-                message = f"cpus = {options.cpus}: {host} is a stack of ns-3's own; give none"
+            is_native = str(getattr(self, host)).startswith(NATIVE)
+            for key in ("cpus", "queues"):
+                if is_native and getattr(options, key):
+                    message = f"{key} = {getattr(options, key)}: {host} is a stack of ns-3's own"
+                    raise ValueError(message)
+            if (options.queues or 1) > (options.cpus or 1):
+                message = f"queues = {options.queues}: {host} has {options.cpus or 1} CPUs (cpus)"
                 raise ValueError(message)
 
     def options(self, host: str) -> HostOptions:
