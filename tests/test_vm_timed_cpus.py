@@ -146,12 +146,17 @@ def test_a_machine_lives_the_same_life_whoever_looks_at_it(
 ):
     lives = []
     # A look interrupts the CPU that runs, at times that are the host's.
-    for watchdog in (0, 2_000_000):
-        vm = boot(cpus=4, cpu_rate=RATE, watchdog=watchdog)
+    for looks in (False, True):
+        watchdog = 2_000_000 if looks else 0
+        vm = boot(cpus=4, cpu_rate=RATE, watchdog=watchdog, copies=True)
         vm.relay.write_file("/bin/cpus", program, 0o755)
         shown = []
         for words in (("work", "4", "1000000"), ("pass", "3", "200"), ("read", "2", "1000")):
             vm.relay.start_process(["/bin/cpus", *words])
+        vm.run_until(SECOND // 1000)
+        if looks:
+            assert vm.busy
+            assert vm.copy(vm.time).run(["/bin/cpus", "work", "2", "1000"])[0] == 0
         vm.run_until(SECOND // 2)
         shown += sorted(vm.take_output())
         lives.append((shown, vm.instructions, vm.busy_instructions, vm.turns, vm.deadline))
