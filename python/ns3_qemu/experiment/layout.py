@@ -87,7 +87,7 @@ TCP_INFO_COLUMNS = (
 QUEUE_COLUMNS = ("time_s", "packets", "bytes", "drops")  # drops: in all, up to then
 THROUGHPUT_COLUMNS = ("time_s", "flow", "bytes", "bits_per_s")  # of the interval that ends then
 CPU_COLUMNS = ("time_s", "busy")  # share of the interval that ends then
-ROUTE_COLUMNS = ("time_s", "destination", "gateway", "interface", "metric", "protocol")
+ROUTE_COLUMNS = ("time_s", "destination", "gateway", "interface", "metric", "protocol", "table")
 
 
 class HostSummary(msgspec.Struct, frozen=True, kw_only=True):

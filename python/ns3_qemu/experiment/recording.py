@@ -318,5 +318,7 @@ class Routes(_Table):
             at(time, self._read)
 
     def _read(self) -> None:
-        for each in guest.routes(self._machine):
-            self._row(each.destination, each.gateway, each.interface, each.metric, each.protocol)
+        for table in guest.TABLES:
+            for each in guest.routes(self._machine, table):
+                values = (each.destination, each.gateway, each.interface, each.metric)
+                self._row(*values, each.protocol, table)
