@@ -73,9 +73,17 @@ silent = true
 [record]
 routes = ["1 s"]
 """
-RUN = (
-    "from ns3_qemu.experiment.run import run_experiment\nrun_experiment('x.toml', 'out')\nfinish()"
-)
+RUN = """
+import pathlib
+from ns3_qemu.experiment.run import run_experiment
+
+def look(simulated):
+    if simulated > 1:
+        RESULT.setdefault("sizes", []).append(pathlib.Path("out/timeline.jsonl").stat().st_size)
+
+run_experiment("x.toml", "out", progress=look)
+finish()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +93,9 @@ def links(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (directory / "delays.csv").write_text("time_s,delay_ms\n0,5\n1,25\n")
     ended = run_script(RUN, vm_image, directory)
     assert ended.status == 0, ended.errors
+    # Who looks at a run while it goes on sees what has happened.
+    assert ended.result["sizes"]
+    assert all(ended.result["sizes"])
     return directory / "out"
 
 
