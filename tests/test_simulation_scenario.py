@@ -53,6 +53,8 @@ def test_the_experiment_of_a_scenario_gives_the_same_packets(runs: Path) -> None
         capture = (runs / "loss" / f"{host}.pcap").read_bytes()
         assert len(capture) > 10_000
         assert (runs / "experiment" / layout.pcap(host, "eth0")).read_bytes() == capture
+    (flow,) = layout.read_summary(runs / "experiment").flows
+    assert flow.retransmissions == 1
     lost = (runs / "experiment/pcap/bottleneck-receiver.losses.pcap").read_bytes()
     assert lost == (runs / "loss/losses.pcap").read_bytes()
     assert len(lost) > 1400

@@ -67,11 +67,11 @@ class Campaign:
 
     def _run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         name = uuid.uuid4().hex
-        if not self._scheduler:
-            # They load ns-3 while this process loads Dask.
-            with _lock:
-                _spare.extend(Child() for _ in range(min(self._workers, len(jobs))))
         try:
+            if not self._scheduler:
+                # They load ns-3 while this process loads Dask.
+                with _lock:
+                    _spare.extend(Child() for _ in range(min(self._workers, len(jobs))))
             yield from self._run_all(jobs, name)
         finally:
             end_children(name)

@@ -329,10 +329,11 @@ class Builder:
             self.nodes[flow.receiver].AddApplication(sink)
             self.nodes[flow.sender].AddApplication(source)
             self.sources[name], self.sinks[name] = source, sink
-            if flow.sender not in self.machines:
+            recorded = self.experiment.record.tcp_info
+            if flow.sender not in self.machines or not (recorded or flow.size):
                 continue
             file = layout.tcp_info(flow.sender, name)
-            path = f"{self.out}/{file}" if self.experiment.record.tcp_info else ""
+            path = f"{self.out}/{file}" if recorded else ""
             info = self.library.recording.FlowTcpInfo(path, source, name)
             self.flow_infos[name] = self.named(info, f"{name}_tcp_info")
 

@@ -82,11 +82,20 @@ def _flows(builder: Builder) -> list[layout.FlowSummary]:
                 end_s=end / 1e9,
                 bytes=size,
                 goodput_bps=round(size * 8e9 / duration) if duration > 0 else 0,
-                retransmissions=info.total_retrans if info is not None else None,
+                retransmissions=_retransmissions(builder, name, flow.sender),
                 congestion_control=control.strip(),
             )
         )
     return result
+
+
+def _retransmissions(builder: Builder, flow: str, sender: str) -> int | None:
+    if flow in builder.flow_infos:
+        count: int | None = builder.flow_infos[flow].total_retrans
+        return count
+    if sender in builder.machines:
+        return int(builder.sources[flow].GetTcpInfo().totalRetrans)
+    return None
 
 
 def _usual_control(builder: Builder, sender: str) -> str:
