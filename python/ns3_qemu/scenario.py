@@ -11,6 +11,7 @@ its queue counts. A scenario is a TOML file, or made in Python; every quantity h
 import re
 import tomllib
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,15 @@ def time_ns(text: str) -> int:
     whole, _, fraction = match[1].partition(".")
     scale = _NS[match[2]]
     return int(whole) * scale + int(fraction.ljust(9, "0")[:9] or 0) * scale // 10**9
+
+
+def rate_bps(text: str) -> int:
+    """Return a rate in bit/s. "1.5Mbps" is 1500000."""
+    number = re.match(r"[\d.]+", text)
+    if number is None or not _RATE.fullmatch(text):
+        raise ValueError(text)
+    scale = {"": 0, "k": 3, "M": 6, "G": 9}[text[number.end() : -len("bps")]]
+    return int(Decimal(number[0]).scaleb(scale))
 
 
 def _check(key: str, text: str, pattern: re.Pattern[str], allowed: str) -> None:
