@@ -171,12 +171,6 @@ VirtualMachine::GetInstructions() const
     return m_driver ? m_driver->GetInstructions() : 0;
 }
 
-Time
-VirtualMachine::GetBusyTime() const
-{
-    return NanoSeconds(m_driver ? m_driver->GetBusyTime() : 0);
-}
-
 int
 VirtualMachine::GetPid() const
 {
@@ -689,25 +683,6 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     if (refusal)
     {
         std::rethrow_exception(refusal);
-    }
-}
-
-/* Let it run, and compute as far as it may. */
-void
-VirtualMachine::RunGuest(bool timers)
-{
-    m_driver->Run(Simulator::Now().GetNanoSeconds(),
-                  timers,
-                  m_driver->IsTimed() ? TimedTurns::FindHorizon(*this) : SIM_LINK_NO_DEADLINE);
-}
-
-void
-VirtualMachine::TellComputing(int64_t begin, uint64_t computedBefore)
-{
-    const uint64_t instructions = m_driver->GetComputed() - computedBefore;
-    if (instructions > 0)
-    {
-        m_computeTrace(NanoSeconds(begin), NanoSeconds(GetReached()), instructions);
     }
 }
 

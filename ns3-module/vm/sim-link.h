@@ -43,6 +43,8 @@
  *                            It ends behind an instruction: `vmTime` of the answer is when all that
  *                            was sent in this turn has been. After BUSY the guest goes on at that
  *                            time; `time` of the next turn may be less, and then that time counts.
+ *                            Several CPUs compute at the same time, to within `quantum`; each frame
+ *                            then follows a SIM_LINK_STAMP.
  *         SIM_LINK_AHEAD     several turns, one after the other: those in the inbox, each a
  *                            SIM_LINK_TURN record followed by its input, and in between those for
  *                            timers, which are due before the next one's time, or before `time`
@@ -203,6 +205,7 @@ enum
 #define SIM_LINK_FEATURE_FILTER UINT64_C(128) /* system calls are filtered from now on */
 #define SIM_LINK_FEATURE_LOOK UINT64_C(256)   /* SimLinkLook is understood */
 #define SIM_LINK_FEATURE_TIMED UINT64_C(512)  /* SIM_LINK_RUN_TIMED and _REQUEST are understood */
+#define SIM_LINK_FEATURE_TIMED_CPUS UINT64_C(1024) /* ... by machines with several CPUs */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -242,7 +245,31 @@ enum
     /* Only from the simulator to the VM, for a disk: how long its requests take from now on, a
      * SimLinkDisk. Without one they take no time. */
     SIM_LINK_DISK = 8,
+
+    /* Only from the VM to the simulator, in turns that are SIM_LINK_RUN_TIMED, of a machine with
+     * several CPUs. */
+
+    /* When the NIC has sent the frame that follows, a SimLinkStamp: not after the turn's end.
+     * Frames need not be in the order of these times. */
+    SIM_LINK_STAMP = 9,
+    /* Last: how busy each CPU has been in the turn, a SimLinkBusyCpus. */
+    SIM_LINK_BUSY_CPUS = 10,
 };
+
+typedef struct SimLinkStamp
+{
+    int64_t time; /* ns */
+} SimLinkStamp;
+
+#define SIM_LINK_CPUS_MAX 8u
+
+typedef struct SimLinkBusyCpus
+{
+    uint32_t count; /* CPUs that there are */
+    uint32_t pad;
+    /* How many each has executed, or would have where it waited in a loop with PAUSE. */
+    uint64_t instructions[SIM_LINK_CPUS_MAX];
+} SimLinkBusyCpus;
 
 /* A request takes `latency` and, if it moves data, as long as that takes at `rate`, rounded up;
  * requests are served one after the other. The one that is being served keeps the time that it had;
@@ -311,8 +338,10 @@ typedef struct SimLinkHeader
     uint32_t inboxLength; /* bytes of records in the inbox */
     uint32_t pad2;
     int64_t horizon; /* with SIM_LINK_RUN_TIMED: the clock's time at which the turn ends, in ns */
-    uint64_t rate;   /* with SIM_LINK_RUN_TIMED: instructions per second */
-    uint8_t pad3[24];
+    uint64_t rate;   /* with SIM_LINK_RUN_TIMED: instructions per second of each CPU */
+    int64_t quantum; /* with SIM_LINK_RUN_TIMED: ns by which one CPU may be ahead of another, at
+                      * most 1 s */
+    uint8_t pad3[16];
 
     /* Written by the VM in its turn. */
     int64_t vmTime;        /* ns: the guest's clock at the end of the turn */
@@ -372,6 +401,8 @@ static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");
 static_assert(sizeof(SimLinkFilter) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkDisk) == 16, "part of the protocol");
+static_assert(sizeof(SimLinkStamp) == 8, "part of the protocol");
+static_assert(sizeof(SimLinkBusyCpus) == 72, "part of the protocol");
 static_assert(sizeof(SimLinkHeader) == 256, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");

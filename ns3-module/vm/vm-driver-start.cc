@@ -24,13 +24,12 @@ VmDriver::BuildMachine() const
 {
     try
     {
-        if (m_config.cpus != 1 && m_config.cpuRate != 0)
-        {
-            throw VmError("computing takes time only on a machine with one CPU: set CpuRate to 0, "
-                          "or Cpus to 1");
-        }
         auto command = BuildMachineCommand(m_config.image, m_config.nics);
         AddCpus(command, m_config.cpus);
+        for (const auto& nic : m_config.nics)
+        {
+            CheckQueues(nic.queues, m_config.cpus);
+        }
         return command;
     }
     catch (const VmError& error)

@@ -144,7 +144,7 @@ VmDriver::Take()
 void
 VmDriver::GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags)
 {
-    m_link->Give(command, vmTime, flags, m_horizon, m_config.cpuRate);
+    m_link->Give(command, vmTime, flags, {m_horizon, m_config.cpuRate, m_config.cpuQuantum});
     Take();
     const bool answered = command == SIM_LINK_SAVE
                               ? m_answer.kind == SIM_LINK_SAVED
@@ -668,6 +668,10 @@ void
 VmDriver::SetCredit(unsigned nic, uint32_t frames)
 {
     CheckNic(nic);
+    if (frames != SIM_LINK_CREDIT_UNLIMITED)
+    {
+        frames -= std::min(frames, CountSent(nic));
+    }
     if (frames == m_credit[nic])
     {
         return;
@@ -680,7 +684,8 @@ uint32_t
 VmDriver::GetCredit(unsigned nic) const
 {
     CheckNic(nic);
-    return m_credit[nic];
+    const uint32_t frames = m_credit[nic];
+    return frames == SIM_LINK_CREDIT_UNLIMITED ? frames : frames + CountSent(nic);
 }
 
 void
@@ -783,7 +788,8 @@ VmDriver::OnFrame(unsigned nic, const uint8_t* data, size_t length)
     }
     if (IsTimed())
     {
-        m_sent.push_back({nic, {data, data + length}});
+        m_sending.push_back({m_stamp, nic, {data, data + length}});
+        m_stamp = NOT_STAMPED;
         return;
     }
     /* What a machine sends before the simulation begins, it sends to nobody. */

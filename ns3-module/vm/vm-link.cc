@@ -61,6 +61,22 @@ ReadRecord(const uint8_t* box, size_t at, size_t length)
     return record;
 }
 
+/* @return a payload that is a structure of a known size */
+template <typename T>
+T
+ReadPayload(const SimLinkRecord& record, const uint8_t* payload)
+{
+    T value;
+    if (record.length != sizeof(value))
+    {
+        throw VmError("the VM broke the sim-link protocol: a record of type " +
+                      std::to_string(record.type) + " has " + std::to_string(record.length) +
+                      " bytes");
+    }
+    std::memcpy(&value, payload, sizeof(value));
+    return value;
+}
+
 void
 HandOn(const SimLinkRecord& record, const uint8_t* payload, VmOutput& output)
 {
@@ -74,6 +90,12 @@ HandOn(const SimLinkRecord& record, const uint8_t* payload, VmOutput& output)
         break;
     case SIM_LINK_FILTER:
         output.OnFilter(record.channel, NicFilter::Parse(payload, record.length));
+        break;
+    case SIM_LINK_STAMP:
+        output.OnStamp(ReadPayload<SimLinkStamp>(record, payload).time);
+        break;
+    case SIM_LINK_BUSY_CPUS:
+        output.OnBusyCpus(ReadPayload<SimLinkBusyCpus>(record, payload));
         break;
     default:
         throw VmError("the VM broke the sim-link protocol: record type " +
@@ -382,11 +404,12 @@ VmLink::HasTurn() const
 }
 
 void
-VmLink::Give(uint32_t command, int64_t time, uint32_t flags, int64_t horizon, uint64_t rate)
+VmLink::Give(uint32_t command, int64_t time, uint32_t flags, const VmPace& pace)
 {
     m_header->time = time;
-    m_header->horizon = horizon;
-    m_header->rate = rate;
+    m_header->horizon = pace.horizon;
+    m_header->rate = pace.rate;
+    m_header->quantum = pace.quantum;
     m_header->command = command;
     m_header->flags = flags;
     m_header->inboxLength = m_inboxLength;

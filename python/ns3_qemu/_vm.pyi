@@ -92,6 +92,8 @@ class Vm:
         fork: bool = True,
         cpu_rate: int = 0,
         cpus: int = 1,
+        cpu_quantum: int = 10_000,
+        queues: int = 1,
     ) -> None:
         """Prepare a machine.
 
@@ -111,7 +113,8 @@ class Vm:
         `fork`: with `snapshots`, whether it may be forked from a process that this thread keeps for
         others like it.
         `cpu_rate`: instructions that take a second of simulated time; 0: a turn takes none.
-        `cpus`: 1 to 8.
+        `cpus`: 1 to 8. `cpu_quantum`: with both, ns by which one may be ahead of another.
+        `queues`: of each NIC.
         """
 
     def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:
@@ -193,6 +196,9 @@ class Vm:
     @property
     def busy_time(self) -> int:
         """How long the guest has computed since time 0."""
+    @property
+    def busy_instructions(self) -> list[int]:
+        """How many instructions each CPU has been busy for since time 0, with a `cpu_rate`."""
     @property
     def turns(self) -> int:
         """Turns since time 0."""

@@ -70,7 +70,7 @@ class Outcome:
     turns: dict[str, int]  # host -> turns of its machine
     busy: dict[
         str, list[float]
-    ]  # host -> share of each s in which its CPU was busy, if it has a rate
+    ]  # host, or host.cpu -> share of each s in which the CPU was busy, if it has a rate
     skipped: dict[str, list[str]]  # host -> kernel parameters with a '-' that its kernel has not
     end_ns: int  # simulated time of the end
     boot_s: float  # wall time until the guests were ready
@@ -181,6 +181,10 @@ def _attributes(options: HostOptions) -> dict[str, Any]:
             found[name] = ns3_time(time_ns(text))
     if options.cpu_rate:
         found["CpuRate"] = options.cpu_rate
+    if options.cpus:
+        found["Cpus"] = options.cpus
+    if options.queues:
+        found["Queues"] = options.queues
     if options.segmentation_offload is not None:
         found["SegmentationOffload"] = options.segmentation_offload
     return found
@@ -275,22 +279,19 @@ def _run(scenario: Scenario, builder: Any, progress: Callable[[float], object] |
             host: [str(parameter) for parameter in machine.GetSkippedSysctls()]
             for host, machine in machines.items()
         },
-        busy=_busy_shares(scenario.end_ns, machines, builder.cpu),
+        busy=_busy_shares(scenario.end_ns, builder.cpu),
         end_ns=int(simulation.load().Simulator.Now().GetNanoSeconds()),
         boot_s=ready - begin,
         wall_s=end - ready,
     )
 
 
-def _busy_shares(
-    end: int, machines: Mapping[str, Any], recorders: Mapping[str, Any]
-) -> dict[str, list[float]]:
+def _busy_shares(end: int, recorders: Mapping[str, Any]) -> dict[str, list[float]]:
     """Return the shares of all seconds, the last one or a part of one included."""
     lasts = [min(NANOSECONDS, end - begin) for begin in range(0, end, NANOSECONDS)]
     shares = {}
     for host, recorder in recorders.items():
-        whole = int(machines[host].GetBusyTime().GetNanoSeconds())
-        seconds = [0, *recorder.busy_ns[: len(lasts) - 1], whole]
+        seconds = [0, *recorder.busy_ns[: len(lasts) - 1], recorder.read_ns()]
         shares[host] = [
             round((after - before) / last, 6)
             for (before, after), last in zip(pairwise(seconds), lasts, strict=True)

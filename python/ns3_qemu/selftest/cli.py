@@ -69,7 +69,7 @@ def selftest(
 ) -> None:
     """Try on this machine what is promised.
 
-    All of it is 360 runs, each of 2 to 5 s of CPU time. Ctrl-C shows what there is by then.
+    All of it is some 450 runs, each of 2 to 5 s of CPU time. Ctrl-C shows what there is by then.
 
     The last line of --reproducibility is the same on another machine if all results are.
     """
