@@ -34,6 +34,8 @@ docs: prepare-docs ## Build the manual, into build/docs/html
 	@$(BIN)/python -m sphinx -W --keep-going -j auto -q -d build/docs/doctrees docs build/docs/html
 	@echo "==> build/docs/html/index.html"
 
+wheel: prepare-demo ## Build self-contained wheels (PYTHONS: for which) and the source distribution into dist
+
 lint: prepare-test ## Check style and types
 	@scripts/lint
 
