@@ -35,6 +35,7 @@ docs: prepare-docs ## Build the manual, into build/docs/html
 	@echo "==> build/docs/html/index.html"
 
 wheel: prepare-demo ## Build self-contained wheels (PYTHONS: for which) and the source distribution into dist
+	@$(BIN)/python scripts/build_wheel.py $(PYTHONS)
 
 lint: prepare-test ## Check style and types
 	@scripts/lint
