@@ -11,7 +11,9 @@ TARGET ?=
 # What tests/test_simulation_packages.py runs in guests.
 PACKAGES := openssh-server openssh-client wireguard-tools iproute2 iputils-ping nginx curl
 
-.PHONY: help demo test test-ns3 docs lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
+PYTHONS ?=
+
+.PHONY: help demo test test-ns3 docs wheel lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -53,7 +55,7 @@ doctor: prepare-demo ## Say which parts are there and what to do about those tha
 	@$(BIN)/ns3-qemu doctor
 
 clean: ## Remove what was built in this directory (the cache stays: ns3-qemu image remove)
-	rm -rf build out .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist out .venv .mypy_cache .pytest_cache .ruff_cache
 
 prepare-demo:
 	@scripts/bootstrap demo

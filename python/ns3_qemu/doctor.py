@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import archive, headers, image, kernel, toolchain
+from . import archive, bundle, headers, image, kernel, toolchain
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import ImageSpec
@@ -51,8 +51,10 @@ class Finding:
 
 def examine(cache: Cache, spec: ImageSpec) -> Iterator[Finding]:
     """Yield a finding for each part, from the machine up to the image."""
-    yield _tools(TOOLS | BUILD_TOOLS)
-    yield _libraries()
+    built = bundle.QEMU.is_dir()
+    yield _tools(TOOLS if built else TOOLS | BUILD_TOOLS)
+    if not built:
+        yield _libraries()
     yield _keyring()
     yield _wheel()
     yield _extension()
@@ -83,6 +85,8 @@ def _tools(wanted: Mapping[str, str]) -> Finding:
     missing = {tool: package for tool, package in wanted.items() if not shutil.which(tool)}
     if missing:
         return _install("tools", ", ".join(missing), missing.values())
+    if "g++" not in wanted:
+        return Finding("tools", True, ", ".join(wanted))
     version = subprocess.run(
         ["g++", "-dumpfullversion"], check=False, capture_output=True, text=True
     )
