@@ -13,10 +13,10 @@ PACKAGES := openssh-server openssh-client wireguard-tools iproute2 iputils-ping 
 
 PYTHONS ?=
 
-.PHONY: help demo test test-ns3 docs wheel lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
+.PHONY: help demo test test-ns3 docs wheel wheel-check lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: prepare-demo ## Two Linux kernels talk TCP through ns-3; results go to OUT (out/demo)
 	@$(BIN)/ns3-qemu setup
@@ -37,7 +37,10 @@ docs: prepare-docs ## Build the manual, into build/docs/html
 	@echo "==> build/docs/html/index.html"
 
 wheel: prepare-demo ## Build self-contained wheels (PYTHONS: for which) and the source distribution into dist
-	@$(BIN)/python scripts/build_wheel.py $(PYTHONS)
+	@$(BIN)/python scripts/build_wheel.py $(NS3:%=--ns3 %) $(PYTHONS)
+
+wheel-check: prepare-demo ## Install the wheels of dist where there is nothing but Python, and run the demo there (root)
+	@scripts/try-wheels
 
 lint: prepare-test ## Check style and types
 	@scripts/lint

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Self-contained wheels: what goes into one runs on any Debian from 12 on; what would not is found.
 
-`make wheel` builds real ones, which takes minutes, and examines each in the same way.
+`make wheel` builds real ones, which takes minutes, and examines each in the same way; `make
+wheel-check` installs them where there is no compiler.
 """
 
+import os
 import sys
+import tarfile
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -14,12 +17,14 @@ import pytest
 import ns3_qemu
 from ns3_qemu import bundle, image, toolchain
 from ns3_qemu.cache import Cache
+from ns3_qemu.steps import Steps
 
 TREE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TREE / "scripts"))
 
 import build_wheel  # noqa: E402
 import check_wheel  # noqa: E402
+import debian_python  # noqa: E402
 
 PACKAGE = Path(ns3_qemu.__file__).parent
 
@@ -101,10 +106,100 @@ def test_what_is_inside_is_pinned() -> None:
     assert build_wheel.pinned(("ns3",)) == [f"ns3=={metadata.version('ns3')}"]
 
 
-def test_the_interpreter_reads_the_headers_that_came_along(tmp_path: Path) -> None:
-    (tmp_path / "usr" / "include" / "c++" / "12").mkdir(parents=True)
-    options = bundle.interpreter_options(tmp_path).split()
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a wheel carries, as far as its directories go."""
+    (tmp_path / "cxx" / "usr" / "include" / "c++" / "12").mkdir(parents=True)
+    (tmp_path / "site" / "include" / "python").mkdir(parents=True)
+    monkeypatch.setattr(bundle, "DIRECTORY", tmp_path)
+    monkeypatch.setattr(bundle, "SITE", tmp_path / "site")
+    monkeypatch.setattr(os, "environ", {})
+    return tmp_path
+
+
+def test_the_interpreter_reads_the_headers_that_came_along(bundled: Path) -> None:
+    bundle.activate()
+    options = os.environ["EXTRA_CLING_ARGS"].split()
     # The machine's compiler is not asked where its own are.
-    assert {"-nostdinc++", "-nostdlibinc"} <= set(options)
-    assert f"-isystem{tmp_path}/usr/include/c++/12" in options
-    assert "-march=native" not in bundle.interpreter_options(tmp_path, native=False)
+    assert {"-nostdinc++", "-nostdlibinc", "-march=native"} <= set(options)
+    assert f"-isystem{bundled}/cxx/usr/include/c++/12" in options
+    # It takes the first word with "std" in it for the version of C++.
+    assert next(option for option in options if "std" in option) == "-std=c++20"
+    # Its own precompiled headers are as old as pip has made them.
+    assert os.environ["CLING_REBUILD_PCH"] == "0"
+    assert os.environ["CPPYY_API_PATH"] == f"{bundled}/site/include/python"
+    # Those of the wheel are precompiled for any machine.
+    assert "-march=native" not in bundle.interpreter_options(bundled / "cxx", native=False)
+
+
+@pytest.mark.usefixtures("bundled")
+def test_options_of_the_user_count_more() -> None:
+    os.environ["EXTRA_CLING_ARGS"] = "-O0"
+    bundle.activate()
+    assert os.environ["EXTRA_CLING_ARGS"] == "-O0"
+
+
+def test_the_source_distribution_has_the_sources_of_what_is_in_the_wheel(tmp_path: Path) -> None:
+    tree, sources = tmp_path / "tree", tmp_path / "sources"
+    for directory in (tree / "build", sources):
+        directory.mkdir(parents=True)
+    (tree / "VERSION").write_text("3.44\n")
+    (tree / "build" / "libns3.so").write_text("built")
+    build_wheel.ns3_sources(tree)
+    build_wheel.pack_ns3(tree, sources)
+    with tarfile.open(sources / "ns-3.44.tar.xz") as archive:
+        assert archive.getnames() == ["ns-3.44", "ns-3.44/VERSION"]
+    (sources / "qemu_1.dsc").write_text("Source: qemu\n")
+    packed = build_wheel.pack_sdist(sources, tmp_path / "dist")
+    top = packed.name.removesuffix(".tar.gz")
+    with tarfile.open(packed) as archive:
+        names = set(archive.getnames())
+        users = {member.uname for member in archive if "/sources/" in member.name}
+    # All that the wheel is built from and by.
+    for part in (
+        *("LICENSE", "CMakeLists.txt", "pyproject.toml", "requirements.txt", "Makefile"),
+        *(
+            "qemu-patches/series",
+            "relay/main.c",
+            "ns3-module/vm/sim-link.h",
+            "python/ns3_qemu/cli.py",
+        ),
+        *("scripts/build_wheel.py", "scripts/bootstrap", "python/ns3_qemu/cli.py"),
+        *("sources/qemu_1.dsc", "sources/ns-3.44.tar.xz"),
+    ):
+        assert f"{top}/{part}" in names
+    assert users == {"root"}
+    assert not any("/dist/" in name or "/build/" in name for name in names)
+
+
+def test_sources_of_another_ns3_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"has the sources of no release, and not of ns-3 3\.44"):
+        build_wheel.ns3_sources(tmp_path)
+    (tmp_path / "VERSION").write_text("3.43\n")
+    with pytest.raises(SystemExit, match=r"sources of 3\.43"):
+        build_wheel.ns3_sources(tmp_path)
+
+
+def test_a_python_that_is_not_there_is_named(cache: Cache, steps: Steps) -> None:
+    assert build_wheel.found(sys.executable, cache, steps) == Path(sys.executable)
+    with pytest.raises(SystemExit, match=r"there is no python2\.0"):
+        build_wheel.found("python2.0", cache, steps)
+
+
+def test_a_python_that_was_fetched_is_taken_again(
+    cache: Cache, steps: Steps, tmp_path: Path
+) -> None:
+    start = tmp_path / "python3.13"
+    start.touch()
+    assert debian_python.ensure(cache, steps, "trixie", tmp_path) == start
+    assert "CPATH" not in build_wheel.environment(start)
+    (tmp_path / "root" / "usr" / "include").mkdir(parents=True)
+    assert build_wheel.environment(start)["CPATH"] == f"{tmp_path}/root/usr/include"
+
+
+def test_the_sources_are_named_for_every_part() -> None:
+    text = (TREE / "scripts" / "wheel-sources.md").read_text()
+    said = text.format(version="1", qemu="10", glib="2", ns3=build_wheel.NS3_ELSEWHERE)
+    for part in ("QEMU 10", "SeaBIOS", "GLib 2", "ns-3 3.44", "cppyy", "libstdc++", "GSL"):
+        assert part in said
+    assert f"ns3=={build_wheel.NS3}" in build_wheel.pinned(("ns3",))[0]

@@ -24,6 +24,10 @@ OPTIONS_VARIABLE = "EXTRA_CLING_ARGS"
 # Where the bindings' interpreter looks for a header of theirs.
 _API_VARIABLE = "CPPYY_API_PATH"
 
+# Whether it precompiles its headers anew when it takes them for outdated. It goes by the files'
+# times, which pip sets.
+_REBUILD_VARIABLE = "CLING_REBUILD_PCH"
+
 
 def interpreter_options(headers: Path, *, native: bool = True) -> str:
     """Return the interpreter's options with headers of one's own, in Debian's places.
@@ -40,8 +44,10 @@ def interpreter_options(headers: Path, *, native: bool = True) -> str:
         architecture,
         usr,
     )
-    # Without the first two options it asks the machine's compiler where headers are.
-    words = ["-O2", *(["-march=native"] if native else []), "-nostdinc++", "-nostdlibinc"]
+    # ns-3's headers are C++20, which must be said before the word "std" is in another option.
+    # Without the last two options it asks the machine's compiler where headers are.
+    words = ["-std=c++20", "-O2", *(["-march=native"] if native else [])]
+    words += ["-nostdinc++", "-nostdlibinc"]
     return " " + " ".join([*words, *(f"-isystem{place}" for place in places)])
 
 
@@ -52,5 +58,6 @@ def activate() -> None:
     """
     if (headers := DIRECTORY / "cxx").is_dir():
         os.environ.setdefault(OPTIONS_VARIABLE, interpreter_options(headers))
+        os.environ.setdefault(_REBUILD_VARIABLE, "0")
     if (api := SITE / "include" / "python").is_dir():
         os.environ.setdefault(_API_VARIABLE, str(api))

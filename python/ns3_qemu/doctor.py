@@ -17,7 +17,10 @@ from .errors import Ns3QemuError
 from .image_spec import ImageSpec
 
 # Tools of the machine: Debian package by program.
-TOOLS = {"gpgv": "gpgv", "setpriv": "util-linux"}
+TOOLS = {"setpriv": "util-linux"}
+
+# Where there is no apt, which checks signatures by itself.
+_WITHOUT_APT = {"gpgv": "gpgv"}
 
 # Tools and libraries (Debian package by name in pkg-config) that QEMU and this package are built
 # with, where they have not come built.
@@ -52,7 +55,8 @@ class Finding:
 def examine(cache: Cache, spec: ImageSpec) -> Iterator[Finding]:
     """Yield a finding for each part, from the machine up to the image."""
     built = bundle.QEMU.is_dir()
-    yield _tools(TOOLS if built else TOOLS | BUILD_TOOLS)
+    tools = TOOLS if shutil.which("apt-get") else TOOLS | _WITHOUT_APT
+    yield _tools(tools if built else tools | BUILD_TOOLS)
     if not built:
         yield _libraries()
     yield _keyring()
