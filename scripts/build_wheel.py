@@ -38,6 +38,9 @@ DIST = TREE / "dist"
 # The C++ and C libraries' headers, by Debian package. They are their own source.
 HEADERS = ("libstdc++-12-dev", "libc6-dev", "linux-libc-dev", "libcrypt-dev")
 
+# Headers of Boost that those of ns-3 include.
+BOOST = ("static_assert.hpp", "config.hpp", "config", "detail/workaround.hpp")
+
 # What is linked into QEMU and the relay, by Debian package.
 LINKED = ("libglib2.0-dev", "zlib1g-dev", "libpcre2-dev", "musl-dev")
 
@@ -129,10 +132,9 @@ def site(python: Path, target: Path, cxx: Path) -> None:
     (api,) = (target / "include").rglob("CPyCppyy")
     moved = api.rename(target / "CPyCppyy-headers")
     shutil.rmtree(target / "include")
-    (target / "include" / "python").mkdir(parents=True)
+    python_headers(python, target / "include" / "python")
     moved.rename(target / "include" / "python" / "CPyCppyy")
-    # Half of all files, which the bindings do not read.
-    shutil.rmtree(target / "ns3" / "include" / "boost")
+    boost(target / "ns3" / "include" / "boost")
     # Scripts, with the path of this Python.
     shutil.rmtree(target / "bin")
     for file in target.rglob("*.so*"):
@@ -147,6 +149,31 @@ def site(python: Path, target: Path, cxx: Path) -> None:
         EXTRA_CLING_ARGS=bundle.interpreter_options(cxx, native=False),
         PYTHONPATH=str(target),
     )
+
+
+def python_headers(python: Path, target: Path) -> None:
+    """Copy a Python's headers, which one of the bindings' includes."""
+    asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('include'))"]
+    told = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    if not Path(told, "Python.h").is_file():
+        sys.exit(f"FAILED: {python} has no headers (Debian: its -dev package)")
+    shutil.copytree(told, target, ignore=shutil.ignore_patterns("internal"))
+    # Debian has one for each architecture.
+    of_architecture = Path(told).parent / "x86_64-linux-gnu" / Path(told).name / "pyconfig.h"
+    if of_architecture.is_file():
+        shutil.copy(of_architecture, target)
+
+
+def boost(directory: Path) -> None:
+    """Remove headers of Boost that the bindings do not read: half of all files."""
+    kept = directory.with_name("kept")
+    for name in BOOST:
+        for file in directory.glob(name):
+            to = kept / file.relative_to(directory)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(to)
+    shutil.rmtree(directory)
+    kept.rename(directory)
 
 
 def plain() -> Path:
@@ -178,7 +205,7 @@ def for_python(python: Path, tag: str, unpacked: Path, ns3: Path) -> None:
     run("strip", "-o", unpacked / "ns3_qemu" / new.name, new)
     (info,) = unpacked.glob("*.dist-info")
     lines = (info / "WHEEL").read_text().splitlines()
-    kept = [line for line in lines if not line.startswith("Tag: ")]
+    kept = [line for line in lines if line and not line.startswith("Tag: ")]
     (info / "WHEEL").write_text("\n".join([*kept, f"Tag: {tag}-{tag}-linux_x86_64"]) + "\n")
 
 

@@ -100,6 +100,13 @@ def test_what_is_inside_is_not_required(tmp_path: Path) -> None:
     assert (info / "WHEEL").read_text() == "Tag: cp311-cp311-manylinux_2_36_x86_64\n"
 
 
+def test_pythons_headers_come_along(tmp_path: Path) -> None:
+    build_wheel.python_headers(Path(sys.executable), tmp_path / "python")
+    assert (tmp_path / "python" / "Python.h").is_file()
+    # The one of the architecture, not one that includes it.
+    assert "x86_64-linux-gnu/python" not in (tmp_path / "python" / "pyconfig.h").read_text()
+
+
 def test_what_is_inside_is_pinned() -> None:
     names = {line.partition("==")[0] for line in build_wheel.pinned(build_wheel.SITE)}
     assert names == set(build_wheel.SITE)
