@@ -16,11 +16,11 @@ from ns3_qemu.steps import Steps
 
 _LIBRARIES = Path("usr", "lib", "x86_64-linux-gnu")
 
-_START = """\
-#!/bin/sh
-exec env PYTHONHOME={root}/usr {root}/{libraries}/ld-linux-x86-64.so.2 --argv0 "$0" \\
-    --library-path {root}/{libraries} {root}/usr/bin/{name} "$@"
-"""
+_START = (
+    "#!/bin/sh\n"
+    'exec env PYTHONHOME={root}/usr {root}/{libraries}/ld-linux-x86-64.so.2 --argv0 "$0"'
+    ' --library-path {root}/{libraries} {root}/usr/bin/{name} "$@"\n'
+)
 
 
 def headers(python: Path) -> Path | None:
