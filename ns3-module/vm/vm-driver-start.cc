@@ -3,10 +3,13 @@
  *
  * How a VmDriver gets its machine's process: forked, or started by itself.
  */
+#include "vm-blocks.h"
 #include "vm-cpus.h"
 #include "vm-driver.h"
 #include "vm-error.h"
 #include "vm-zygote.h"
+
+#include <unistd.h>
 
 namespace ns3qemu
 {
@@ -138,6 +141,34 @@ VmDriver::MakeLink()
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
 }
 
+/* @return what is known of machines of this kind, and if nothing is, find it out */
+std::vector<SimLinkBlock>
+VmDriver::FindBlocks()
+{
+    const std::string file = m_snapshot->GetBlocksPath();
+    auto blocks = ReadBlocks(file);
+    if (!blocks)
+    {
+        if (access(file.c_str(), F_OK) == 0)
+        {
+            m_reporter("The list of code in " + file +
+                       " is not as it was written; it is made anew.");
+        }
+        try
+        {
+            blocks = LearnBlocks(m_config, m_interrupt);
+        }
+        catch (const VmError& error)
+        {
+            m_reporter(std::string("Which code is worth translating is not known: ") +
+                       error.what());
+            blocks.emplace();
+        }
+        WriteBlocks(file, *blocks);
+    }
+    return *blocks;
+}
+
 /* @return whether the machine is there: else it is to be started by itself */
 bool
 VmDriver::StartForked(const std::vector<std::string>& command)
@@ -174,6 +205,14 @@ VmDriver::StartForked(const std::vector<std::string>& command)
                                   writable,
                                   m_snapshot->DescribeMemory(),
                                   {m_link->GetFileDescriptor(), m_config.seed, writable},
+                                  {m_config.warmAfter,
+                                   [this]() { return FindBlocks(); },
+                                   [this](const std::string& reason) {
+                                       m_reporter("VM '" + m_config.name +
+                                                  "' and others like it translate all code "
+                                                  "themselves, since a zygote could not: " +
+                                                  reason);
+                                   }},
                                   m_interrupt,
                                   [this](const std::string& reason) { ReportPlainStart(reason); });
     }

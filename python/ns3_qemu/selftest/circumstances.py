@@ -226,6 +226,13 @@ def circumstances(repeats: int, work: Path) -> list[Circumstance]:
             is_there=lambda plain, here: plain["forked"] > 0 and here["forked"] == 0,
         ),
         Circumstance(
+            "warmed",
+            "machines share code that was translated before they were forked",
+            settings={"attributes": {"WarmAfter": "0"}},
+            shares=True,
+            is_there=lambda plain, here: plain["warmed"] == 0 < here["warmed"],
+        ),
+        Circumstance(
             "fresh", "an empty cache: images built, machines booted and saved", fresh=True
         ),
         Circumstance(
