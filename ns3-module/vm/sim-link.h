@@ -75,15 +75,18 @@
  *
  * A zygote
  *     A QEMU whose link has the property `zygote`, the descriptor of a SOCK_SEQPACKET socket. It
- * has a region as any other, of which nothing is used but the header's first line, and waits for
- *     requests: a SimZygoteRequest each. SIM_ZYGOTE_FORK comes with descriptors (SCM_RIGHTS, unix(7)) of a region of the
- *     same size, of a file for messages, of the end of a pipe that is read, and maybe of a ruleset
- *     (landlock(7)) that is to be put into force. For each it makes a VM, which is a child of the
- *     process that started the zygote, if that adopts orphans (PR_SET_CHILD_SUBREAPER, prctl(2)),
- *     and answers with a SimZygoteReply. The VM goes on when it has read a byte from the pipe, and
- *     ends if there is none. SIM_ZYGOTE_TRANSLATE comes with a file of SimLinkBlocks: the zygote
- *     translates these, so that the VMs that follow need not. What it does not have in its memory
- *     as it was it leaves out. The zygote ends with its socket; its VMs do not end with it.
+ *     has a region as any other, of which nothing is used but the header's first line, and waits
+ *     for requests, a SimZygoteRequest each; it answers with a SimZygoteReply. It ends with its
+ *     socket; its VMs do not end with it.
+ *
+ *     SIM_ZYGOTE_FORK comes with descriptors (SCM_RIGHTS, unix(7)) of a region of the same size, of
+ *     a file for messages, of the end of a pipe that is read, and maybe of a ruleset (landlock(7))
+ *     that is to be put into force. It makes a VM, which is a child of the process that started the
+ *     zygote, if that adopts orphans (PR_SET_CHILD_SUBREAPER, prctl(2)). The VM goes on when it has
+ *     read a byte from the pipe, and ends if there is none.
+ *
+ *     SIM_ZYGOTE_TRANSLATE comes with a file of SimLinkBlocks: it translates these, so that the VMs
+ *     that follow need not. What is not in its memory as it was, it leaves out.
  *
  * Trust
  *     The guest is untrusted, and so is a QEMU that a guest has taken over: the simulator copies
@@ -202,16 +205,16 @@ enum
 };
 
 /* Feature bits of the hello. */
-#define SIM_LINK_FEATURE_BOOT UINT64_C(1)     /* SIM_LINK_BOOT is understood */
-#define SIM_LINK_FEATURE_CREDIT UINT64_C(2)   /* SIM_LINK_CREDIT is understood */
-#define SIM_LINK_FEATURE_CARRIER UINT64_C(4)  /* SIM_LINK_CARRIER is understood */
-#define SIM_LINK_FEATURE_SAVE UINT64_C(8)     /* SIM_LINK_SAVE is, and there is a file for it */
-#define SIM_LINK_FEATURE_AHEAD UINT64_C(16)   /* SIM_LINK_AHEAD is understood */
-#define SIM_LINK_FEATURE_DISK UINT64_C(32)    /* SIM_LINK_DISK is understood */
-#define SIM_LINK_FEATURE_COPY UINT64_C(64)    /* SIM_LINK_COPY is understood */
-#define SIM_LINK_FEATURE_FILTER UINT64_C(128) /* system calls are filtered from now on */
-#define SIM_LINK_FEATURE_LOOK UINT64_C(256)   /* SimLinkLook is understood */
-#define SIM_LINK_FEATURE_TIMED UINT64_C(512)  /* SIM_LINK_RUN_TIMED and _REQUEST are understood */
+#define SIM_LINK_FEATURE_BOOT UINT64_C(1)      /* SIM_LINK_BOOT is understood */
+#define SIM_LINK_FEATURE_CREDIT UINT64_C(2)    /* SIM_LINK_CREDIT is understood */
+#define SIM_LINK_FEATURE_CARRIER UINT64_C(4)   /* SIM_LINK_CARRIER is understood */
+#define SIM_LINK_FEATURE_SAVE UINT64_C(8)      /* SIM_LINK_SAVE is, and there is a file for it */
+#define SIM_LINK_FEATURE_AHEAD UINT64_C(16)    /* SIM_LINK_AHEAD is understood */
+#define SIM_LINK_FEATURE_DISK UINT64_C(32)     /* SIM_LINK_DISK is understood */
+#define SIM_LINK_FEATURE_COPY UINT64_C(64)     /* SIM_LINK_COPY is understood */
+#define SIM_LINK_FEATURE_FILTER UINT64_C(128)  /* system calls are filtered from now on */
+#define SIM_LINK_FEATURE_LOOK UINT64_C(256)    /* SimLinkLook is understood */
+#define SIM_LINK_FEATURE_TIMED UINT64_C(512)   /* SIM_LINK_RUN_TIMED and _REQUEST are understood */
 #define SIM_LINK_FEATURE_BLOCKS UINT64_C(1024) /* SIM_LINK_BLOCKS is understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX

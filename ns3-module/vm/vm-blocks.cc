@@ -24,7 +24,7 @@ namespace ns3qemu
 namespace
 {
 
-/* -- the file ----------------------------------------------------------------------------------- */
+/* -- the file ---------------------------------------------------------------------------------- */
 
 /* Of a list that is kept. What the blocks are worth is seen when they are translated. */
 struct FileHeader
@@ -44,7 +44,7 @@ Sum(const VmBlocks& blocks)
     return sum.Get();
 }
 
-/* -- what machines do --------------------------------------------------------------------------- */
+/* -- what machines do -------------------------------------------------------------------------- */
 
 constexpr int64_t MILLISECOND = 1'000'000;
 constexpr int64_t DELAY = MILLISECOND / 2;

@@ -230,8 +230,7 @@ VmZygote::Translate(const std::vector<SimLinkBlock>& blocks, const Interrupt& in
 {
     const Descriptor file(memfd_create("vm-blocks", MFD_CLOEXEC));
     const size_t size = blocks.size() * sizeof(SimLinkBlock);
-    if (file.Get() < 0 ||
-        write(file.Get(), blocks.data(), size) != static_cast<ssize_t>(size))
+    if (file.Get() < 0 || write(file.Get(), blocks.data(), size) != static_cast<ssize_t>(size))
     {
         ThrowErrno("no list of code");
     }

@@ -44,9 +44,7 @@ class Order(msgspec.Struct):
     settings: dict[str, Any] = {}
 
 
-def _witness(
-    order: Order, qemu_preloaded: bool | None, forked: int, warmed: int
-) -> dict[str, Any]:
+def _witness(order: Order, qemu_preloaded: bool | None, forked: int, warmed: int) -> dict[str, Any]:
     """Return what can be seen of the circumstances."""
     library = "libns3-qemu-selftest-host.so"
     preloaded = library in Path("/proc/self/maps").read_text()

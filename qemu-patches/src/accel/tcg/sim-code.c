@@ -11,17 +11,22 @@
 #include "hw/boards.h"
 #include "hw/core/cpu.h"
 #include "qemu/crc32c.h"
+#include "qemu/qht.h"
 #include "system/sim-clock.h"
 #include "system/sim-code.h"
 #include "tcg/tcg.h"
 #include "internal-common.h"
 #include "internal-target.h"
+#include "tb-context.h"
 #include "tb-internal.h"
 
 #define EXITS 2
 
 /* How much of the buffer may be filled: a machine needs some for itself. */
 #define SHARE_OF_BUFFER 4
+
+/* Places for each block, with which few share a bucket's. */
+#define ROOM_IN_TABLE 4
 
 const SimLinkBlock *sim_code_block;
 
@@ -34,7 +39,7 @@ typedef struct Made {
     uint64_t jumps[EXITS];
 } Made;
 
-/* -- memory ------------------------------------------------------------------------------------- */
+/* -- memory ------------------------------------------------------------------------------------ */
 
 static uint64_t ram_size_in_pages(void)
 {
@@ -71,7 +76,7 @@ static uint32_t sum_block(const SimLinkBlock *block)
     return iov_crc32c(0xffffffff, parts, block->size > first ? 2 : 1);
 }
 
-/* -- telling ------------------------------------------------------------------------------------ */
+/* -- telling ----------------------------------------------------------------------------------- */
 
 typedef struct Telling {
     SimCodePut *put;
@@ -147,7 +152,7 @@ void sim_code_tell(SimCodePut *put, void *opaque)
     tell(telling);
 }
 
-/* -- translating -------------------------------------------------------------------------------- */
+/* -- translating ------------------------------------------------------------------------------- */
 
 uint64_t sim_code_page(CPUState *cpu, uint64_t addr, void **hostp)
 {
@@ -217,8 +222,8 @@ static gboolean is_same_made(gconstpointer a, gconstpointer b)
 
 /*
  * Link a block with those that it jumps to directly, as if it had. They are on its own page, and
- * for the same state: what changes that does not jump directly. See cpu_exec_loop() about blocks on two
- * pages.
+ * for the same state: what changes that does not jump directly. See cpu_exec_loop() about blocks on
+ * two pages.
  */
 static void link_block(GHashTable *all, const Made *made)
 {
@@ -271,6 +276,11 @@ size_t sim_code_translate(const SimLinkBlock *blocks, size_t count)
     if (!(cpu->tcg_cflags & CF_PCREL)) {
         return 0;
     }
+    /*
+     * The table grows now, and not on the way: what that leaves behind, in small pieces among what
+     * stays, machines would fill again, and write in all of these pages.
+     */
+    qht_resize(&tb_ctx.htable, MAX(ROOM_IN_TABLE * count, CODE_GEN_HTABLE_SIZE));
     /* As in all turns. */
     sim_clock_mode = SIM_CLOCK_LOCKED;
     for (size_t i = 0; i < count && tcg_code_size() < most; i++) {

@@ -4,10 +4,10 @@
  * Translated code: which blocks of it a machine has, and translating them in another before its
  * guest gets to them.
  *
- * A block is named by where it is in the guest's memory and by the CPU's state that it is for; it does not
- * depend on its virtual address (CF_PCREL). What it does follows from memory alone, as with any
- * block. So whatever list of blocks there is, machines do the same; they only need not translate
- * what is there already.
+ * A block is named by where it is in the guest's memory and by the CPU's state that it is for;
+ * it does not depend on its virtual address (CF_PCREL). What it does follows from memory alone, as
+ * with any block. So whatever list of blocks there is, machines do the same; they only need not
+ * translate what is there already.
  */
 #ifndef SYSTEM_SIM_CODE_H
 #define SYSTEM_SIM_CODE_H

@@ -110,7 +110,7 @@ void sim_link_skip_turn(SimLink *link);
 /* Say in the outbox where one of several turns begins and ends. */
 void sim_link_put_turn(SimLink *link, const SimLinkTurn *turn);
 void sim_link_put_turn_end(SimLink *link, const SimLinkTurnEnd *end);
-/* Blocks of translated code; false if the outbox has no room for them. At most SIM_LINK_BLOCKS_MAX. */
+/* At most SIM_LINK_BLOCKS_MAX blocks of translated code; false if there is no room for them. */
 bool sim_link_put_blocks(SimLink *link, const SimLinkBlock *blocks, size_t count);
 
 #endif
