@@ -547,6 +547,15 @@ VmDriver::AskForCopy(uint32_t flags)
     return Guarded([&]() { return m_link->AskForCopy(flags); });
 }
 
+std::vector<SimLinkBlock>
+VmDriver::GetBlocks()
+{
+    CheckRunning();
+    TakeAhead(true);
+    m_nextReport = 0;
+    return Guarded([&]() { return m_link->AskForBlocks(); });
+}
+
 void
 VmDriver::CheckAheadOver()
 {
