@@ -359,9 +359,11 @@ VmDriver::FinishFastForward()
 void
 VmDriver::Identify()
 {
-    m_relay.SetRealtime(m_config.epoch);
-    m_relay.SeedRng(SpreadSeed(m_config.seed));
-    m_relay.SetSysctl("kernel.hostname", m_config.name);
+    m_relay.Together([this]() {
+        m_relay.SetRealtime(m_config.epoch);
+        m_relay.SeedRng(SpreadSeed(m_config.seed));
+        m_relay.SetSysctl("kernel.hostname", m_config.name);
+    });
 }
 
 void
