@@ -218,7 +218,7 @@ enum
 #define SIM_LINK_FEATURE_LOOK UINT64_C(256)   /* SimLinkLook is understood */
 #define SIM_LINK_FEATURE_TIMED UINT64_C(512)  /* SIM_LINK_RUN_TIMED and _REQUEST are understood */
 #define SIM_LINK_FEATURE_TIMED_CPUS UINT64_C(1024) /* ... by machines with several CPUs */
-#define SIM_LINK_FEATURE_BLOCKS UINT64_C(2048) /* SIM_LINK_BLOCKS is understood */
+#define SIM_LINK_FEATURE_BLOCKS UINT64_C(2048)     /* SIM_LINK_BLOCKS is understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
