@@ -87,7 +87,9 @@ def _count_forked(run: Run) -> int:
 
 def _count_warmed(run: Run) -> int:
     """Return how many blocks of code have been translated before machines were forked."""
-    return sum(run.ns.cppyy.gbl.ns3qemu.VmZygotes.Get().GetBlocks())
+    cppyy = run.ns.cppyy
+    cppyy.include("ns3/vm-zygote.h")
+    return sum(cppyy.gbl.ns3qemu.VmZygotes.Get().GetBlocks())
 
 
 def _simulate(order: Order) -> None:
