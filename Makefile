@@ -11,10 +11,12 @@ TARGET ?=
 # What tests/test_simulation_packages.py runs in guests.
 PACKAGES := openssh-server openssh-client wireguard-tools iproute2 iputils-ping nginx curl
 
-.PHONY: help demo test test-ns3 docs lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
+PYTHONS ?=
+
+.PHONY: help demo test test-ns3 docs wheel wheel-check lint fuzz sanitize format doctor clean prepare-demo prepare-docs prepare-test
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: prepare-demo ## Two Linux kernels talk TCP through ns-3; results go to OUT (out/demo)
 	@$(BIN)/ns3-qemu setup
@@ -34,6 +36,12 @@ docs: prepare-docs ## Build the manual, into build/docs/html
 	@$(BIN)/python -m sphinx -W --keep-going -j auto -q -d build/docs/doctrees docs build/docs/html
 	@echo "==> build/docs/html/index.html"
 
+wheel: prepare-demo ## Build self-contained wheels (PYTHONS: for which) and the source distribution into dist
+	@$(BIN)/python scripts/build_wheel.py $(NS3:%=--ns3 %) $(PYTHONS)
+
+wheel-check: prepare-demo ## Install the wheels of dist where there is nothing but Python, and run the demo there (root)
+	@scripts/try-wheels
+
 lint: prepare-test ## Check style and types
 	@scripts/lint
 
@@ -50,7 +58,7 @@ doctor: prepare-demo ## Say which parts are there and what to do about those tha
 	@$(BIN)/ns3-qemu doctor
 
 clean: ## Remove what was built in this directory (the cache stays: ns3-qemu image remove)
-	rm -rf build out .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist out .venv .mypy_cache .pytest_cache .ruff_cache
 
 prepare-demo:
 	@scripts/bootstrap demo

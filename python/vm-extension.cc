@@ -260,6 +260,7 @@ PYBIND11_MODULE(_vm, m)
         .def_readonly("relay_port", &VmImage::relayPort)
         .def_readonly("epoch", &VmImage::epoch);
     m.def("zygotes", []() { return VmZygotes::Get().GetPids(); });
+    m.def("zygote_blocks", []() { return VmZygotes::Get().GetBlocks(); });
     m.def("read_image", &ReadImage, py::arg("directory"));
 
     py::class_<VmCopy, std::shared_ptr<VmCopy>>(m, "VmCopy")
@@ -314,6 +315,7 @@ PYBIND11_MODULE(_vm, m)
                          bool copies,
                          bool sandbox,
                          bool fork,
+                         uint32_t warmAfter,
                          uint64_t cpuRate,
                          uint32_t cpus,
                          int64_t cpuQuantum,
@@ -342,6 +344,7 @@ PYBIND11_MODULE(_vm, m)
                  config.turnsAtOnce = turnsAtOnce;
                  config.sandbox = sandbox;
                  config.fork = fork;
+                 config.warmAfter = warmAfter;
                  config.cpus = cpus;
                  config.cpuQuantum = cpuQuantum;
                  return std::make_unique<PyVm>(std::move(config));
@@ -369,6 +372,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("copies") = false,
              py::arg("sandbox") = VmConfig{}.sandbox,
              py::arg("fork") = VmConfig{}.fork,
+             py::arg("warm_after") = VmConfig{}.warmAfter,
              py::arg("cpu_rate") = VmConfig{}.cpuRate,
              py::arg("cpus") = VmConfig{}.cpus,
              py::arg("cpu_quantum") = VmConfig{}.cpuQuantum,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ns3_qemu import apt, archive, kernel, packages
+from ns3_qemu import apt, archive, bundle, kernel, packages
 from ns3_qemu.cache import Cache
 from ns3_qemu.errors import AptError, StepError
 from ns3_qemu.steps import Steps
@@ -93,12 +93,16 @@ def test_another_suite_is_not_taken_for_the_one_that_was_asked_for(
         kernel.ensure(cache, steps, "debian:6.12")
 
 
-def test_without_keys_nothing_is_fetched(
-    cache: Cache, steps: Steps, mirror: Path, monkeypatch: pytest.MonkeyPatch
+def test_keys_that_came_with_the_package_do(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apt, "KEYRING", mirror / "none.gpg")
-    with pytest.raises(StepError, match="keys of the Debian archive are missing"):
-        kernel.ensure(cache, steps, "debian:6.1")
+    monkeypatch.setattr(apt, "KEYRING", tmp_path / "debian-archive-keyring.gpg")
+    monkeypatch.setattr(bundle, "DIRECTORY", tmp_path)
+    with pytest.raises(AptError, match="keys of the Debian archive are missing"):
+        archive.keyring()
+    (tmp_path / "keyrings").mkdir()
+    shutil.copy(mirror / "keyring.gpg", tmp_path / "keyrings" / "debian-archive-keyring.gpg")
+    assert archive.keyring().parent.name == "keyrings"
 
 
 @pytest.mark.usefixtures("mirror")

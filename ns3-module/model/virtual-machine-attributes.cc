@@ -175,6 +175,14 @@ VirtualMachine::GetTypeId()
                           BooleanValue(true),
                           MakeBooleanAccessor(&VirtualMachine::m_fork),
                           MakeBooleanChecker())
+            .AddAttribute("WarmAfter",
+                          "How many machines of a kind are forked before its process translates, "
+                          "once and for all that follow, the code that most machines get to. 0: "
+                          "before the first. That takes some tenths of a second, and saves each of "
+                          "them as much CPU time and most of its memory. The results are the same.",
+                          UintegerValue(ns3qemu::VmConfig{}.warmAfter),
+                          MakeUintegerAccessor(&VirtualMachine::m_warmAfter),
+                          MakeUintegerChecker<uint32_t>())
             .AddAttribute("Parallel",
                           "Whether the machine's turns may be had while the simulation and other "
                           "machines go on. The results are the same. All its devices must be "
@@ -327,6 +335,7 @@ VirtualMachine::ApplyAttributes() const
     config.diskTiming.rate = m_diskRate.GetBitRate();
     config.sandbox = m_sandbox;
     config.fork = m_fork;
+    config.warmAfter = m_warmAfter;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
     config.watchdogFails = m_watchdogFails;

@@ -325,8 +325,10 @@ VirtualMachine::PrepareLinks()
 {
     if (m_slowLinks)
     {
-        CarryConfiguration();
-        ConfigureNics();
+        m_driver->GetRelay().Together([this]() {
+            CarryConfiguration();
+            ConfigureNics();
+        });
     }
 }
 

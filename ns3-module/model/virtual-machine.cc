@@ -72,7 +72,7 @@ WriteIfThere(ns3qemu::RelayClient& relay, const std::string& path, const std::st
 {
     try
     {
-        relay.WriteFile(path, {value.begin(), value.end()});
+        relay.Apart([&]() { relay.WriteFile(path, {value.begin(), value.end()}); });
         return true;
     }
     catch (const ns3qemu::GuestError& error)
@@ -445,16 +445,18 @@ VirtualMachine::BootMachine()
                 m_driver->SetCarrier(nic->GetNicIndex(), nic->HasCarrier());
             }
         }
-        if (!m_slowLinks)
-        {
-            CarryConfiguration();
-            ConfigureNics();
-        }
         auto& relay = m_driver->GetRelay();
-        for (const auto& [family, stack] : m_stacks)
-        {
-            stack->CarryAddresses(relay);
-        }
+        relay.Together([&]() {
+            if (!m_slowLinks)
+            {
+                CarryConfiguration();
+                ConfigureNics();
+            }
+            for (const auto& [family, stack] : m_stacks)
+            {
+                stack->CarryAddresses(relay);
+            }
+        });
         m_state = State::CONFIGURED;
         CarryRoutes();
     });
@@ -679,7 +681,7 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     m_turnTrace(cause, frames, instructions);
     TellComputing(begin, computedBefore);
     RunMonitor::Poll();
-    ParallelTurns::Schedule();
+    ParallelTurns::Schedule(this);
     if (refusal)
     {
         std::rethrow_exception(refusal);

@@ -452,6 +452,7 @@ class VirtualMachine : public GuestAccess
     std::string m_keepDisks;
     bool m_snapshot;
     bool m_fork;
+    uint32_t m_warmAfter;
     bool m_parallel;
 
     /* In this order: see above. */

@@ -359,9 +359,11 @@ VmDriver::FinishFastForward()
 void
 VmDriver::Identify()
 {
-    m_relay.SetRealtime(m_config.epoch);
-    m_relay.SeedRng(SpreadSeed(m_config.seed));
-    m_relay.SetSysctl("kernel.hostname", m_config.name);
+    m_relay.Together([this]() {
+        m_relay.SetRealtime(m_config.epoch);
+        m_relay.SeedRng(SpreadSeed(m_config.seed));
+        m_relay.SetSysctl("kernel.hostname", m_config.name);
+    });
 }
 
 void
@@ -545,6 +547,15 @@ VmDriver::AskForCopy(uint32_t flags)
     TakeAhead(true);
     m_nextReport = 0;
     return Guarded([&]() { return m_link->AskForCopy(flags); });
+}
+
+std::vector<SimLinkBlock>
+VmDriver::GetBlocks()
+{
+    CheckRunning();
+    TakeAhead(true);
+    m_nextReport = 0;
+    return Guarded([&]() { return m_link->AskForBlocks(); });
 }
 
 void

@@ -59,6 +59,9 @@ struct VmConfig
     SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
     /** Directory for what KeepDisks() keeps of them. Empty: what is written is gone with the VM. */
     std::string keepDisks;
+    /** How many machines of a kind are forked before code is translated for those that follow. */
+    uint32_t warmAfter{2};
+    static constexpr uint32_t NEVER_WARM = UINT32_MAX; //!< for warmAfter
     std::string monitor; //!< path of a UNIX socket for QEMU's monitor (QMP), or empty
     std::string gdb;     //!< path of a UNIX socket for a debugger, or empty
     bool copies{false};  //!< whether copies of it may be made
@@ -283,6 +286,9 @@ class VmDriver : private VmOutput
      */
     std::shared_ptr<VmCopy> Copy(int64_t time);
 
+    /** @return the blocks of code that its QEMU has translated, in order; see VmBlocks */
+    std::vector<SimLinkBlock> GetBlocks();
+
     /** End the machine. It is ended by the destructor, too. */
     void End();
 
@@ -301,6 +307,7 @@ class VmDriver : private VmOutput
                       const std::string& state,
                       const std::string& directory);
     bool StartForked(const std::vector<std::string>& command);
+    std::vector<SimLinkBlock> FindBlocks();
     void MakeLink();
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);

@@ -584,6 +584,41 @@ VmLink::AskForCopy(uint32_t flags)
     return answer.fault;
 }
 
+std::vector<SimLinkBlock>
+VmLink::AskForBlocks()
+{
+    std::vector<SimLinkBlock> blocks;
+    if (m_given)
+    {
+        return blocks;
+    }
+    const uint32_t kept = m_inboxLength;
+    m_inboxLength = 0;
+    Give(SIM_LINK_BLOCKS, 0, 0);
+    m_inboxLength = kept;
+    WaitForTurn();
+    m_given = false;
+    const VmAnswer answer = ReadAnswer();
+    bool understood = answer.kind == SIM_LINK_TOLD;
+    for (uint32_t at = 0; understood && at < answer.outboxLength;)
+    {
+        const auto record = ReadRecord(m_outbox, at, answer.outboxLength);
+        const size_t count = record.length / sizeof(SimLinkBlock);
+        understood = record.type == SIM_LINK_BLOCK && record.length % sizeof(SimLinkBlock) == 0;
+        blocks.resize(blocks.size() + count);
+        std::memcpy(blocks.data() + blocks.size() - count,
+                    m_outbox + at + sizeof(record),
+                    count * sizeof(SimLinkBlock));
+        at += SimLinkRecordSize(record.length);
+    }
+    if (!understood)
+    {
+        throw VmError("the VM broke the sim-link protocol: answer " + std::to_string(answer.kind) +
+                      " to a question about its code");
+    }
+    return blocks;
+}
+
 std::optional<uint32_t>
 VmLink::GetRefusedCall() const
 {

@@ -252,6 +252,10 @@ class VmLink
      */
     uint32_t AskForCopy(uint32_t flags);
 
+    /** @return the VM's blocks of translated code: as many as it can tell of, and none in the midst
+     * of a turn */
+    std::vector<SimLinkBlock> AskForBlocks();
+
     /** @return the number of the system call by which the VM's process has ended itself, for its
      * sandbox does not allow it; or nothing */
     std::optional<uint32_t> GetRefusedCall() const;

@@ -21,6 +21,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from . import bundle
 from .errors import VmError
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from .simulation import load as load
 
 __version__ = version("ns3-qemu")
+
+# Before ns-3's bindings are loaded, by whomever.
+bundle.activate()
 
 __all__ = [
     "Event",

@@ -21,7 +21,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from . import apt
+from . import apt, bundle
 from .cache import Cache
 from .errors import AptError
 from .steps import CommandError, Step, Steps
@@ -192,8 +192,12 @@ class Suite:
 
 
 def keyring() -> Path:
-    """Return the keys of the Debian archive. Raises AptError if there are none."""
-    if apt.KEYRING.exists():
-        return apt.KEYRING
+    """Return the keys of the Debian archive: the machine's, or those that came with the package.
+
+    Raises AptError if there are none.
+    """
+    for file in (apt.KEYRING, bundle.DIRECTORY / "keyrings" / apt.KEYRING.name):
+        if file.exists():
+            return file
     message = f"the keys of the Debian archive are missing: {apt.KEYRING}"
     raise AptError(message, "Install the package that has them: debian-archive-keyring")

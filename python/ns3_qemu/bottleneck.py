@@ -279,33 +279,23 @@ def _run(scenario: Scenario, builder: Any, progress: Callable[[float], object] |
             host: [str(parameter) for parameter in machine.GetSkippedSysctls()]
             for host, machine in machines.items()
         },
-        busy=_busy_shares(scenario.end_ns, machines, builder.cpu),
+        busy=_busy_shares(scenario.end_ns, builder.cpu),
         end_ns=int(simulation.load().Simulator.Now().GetNanoSeconds()),
         boot_s=ready - begin,
         wall_s=end - ready,
     )
 
 
-def _busy_shares(
-    end: int, machines: Mapping[str, Any], recorders: Mapping[str, Any]
-) -> dict[str, list[float]]:
+def _busy_shares(end: int, recorders: Mapping[str, Any]) -> dict[str, list[float]]:
     """Return the shares of all seconds, the last one or a part of one included."""
     lasts = [min(NANOSECONDS, end - begin) for begin in range(0, end, NANOSECONDS)]
     shares = {}
     for host, recorder in recorders.items():
-        machine = machines[host]
-        followed = {host: (recorder.busy_ns, machine.GetBusyTime())}
-        if len(recorder.cpus_ns) > 1:
-            followed = {
-                f"{host}.{cpu}": (busy, machine.GetCpuBusyTime(cpu))
-                for cpu, busy in enumerate(recorder.cpus_ns)
-            }
-        for name, (busy, whole) in followed.items():
-            seconds = [0, *busy[: len(lasts) - 1], int(whole.GetNanoSeconds())]
-            shares[name] = [
-                round((after - before) / last, 6)
-                for (before, after), last in zip(pairwise(seconds), lasts, strict=True)
-            ]
+        seconds = [0, *recorder.busy_ns[: len(lasts) - 1], recorder.read_ns()]
+        shares[host] = [
+            round((after - before) / last, 6)
+            for (before, after), last in zip(pairwise(seconds), lasts, strict=True)
+        ]
     return shares
 
 

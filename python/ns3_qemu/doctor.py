@@ -11,13 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import archive, headers, image, kernel, toolchain
+from . import archive, bundle, headers, image, kernel, toolchain
 from .cache import Cache
 from .errors import Ns3QemuError
 from .image_spec import ImageSpec
 
 # Tools of the machine: Debian package by program.
-TOOLS = {"gpgv": "gpgv", "setpriv": "util-linux"}
+TOOLS = {"setpriv": "util-linux"}
+
+# Where there is no apt, which checks signatures by itself.
+_WITHOUT_APT = {"gpgv": "gpgv"}
 
 # Tools and libraries (Debian package by name in pkg-config) that QEMU and this package are built
 # with, where they have not come built.
@@ -51,8 +54,11 @@ class Finding:
 
 def examine(cache: Cache, spec: ImageSpec) -> Iterator[Finding]:
     """Yield a finding for each part, from the machine up to the image."""
-    yield _tools(TOOLS | BUILD_TOOLS)
-    yield _libraries()
+    built = bundle.QEMU.is_dir()
+    tools = TOOLS if shutil.which("apt-get") else TOOLS | _WITHOUT_APT
+    yield _tools(tools if built else tools | BUILD_TOOLS)
+    if not built:
+        yield _libraries()
     yield _keyring()
     yield _wheel()
     yield _extension()
@@ -83,6 +89,8 @@ def _tools(wanted: Mapping[str, str]) -> Finding:
     missing = {tool: package for tool, package in wanted.items() if not shutil.which(tool)}
     if missing:
         return _install("tools", ", ".join(missing), missing.values())
+    if "g++" not in wanted:
+        return Finding("tools", True, ", ".join(wanted))
     version = subprocess.run(
         ["g++", "-dumpfullversion"], check=False, capture_output=True, text=True
     )

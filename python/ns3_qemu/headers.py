@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from .bundle import OPTIONS_VARIABLE
 from .cache import Cache, read_manifest
 from .steps import Step, Steps
 
@@ -30,7 +31,6 @@ VARIABLE = "CLING_STANDARD_PCH"
 _FILE = "ns3.pch"
 
 # What cppyy takes if the environment does not say otherwise; it writes that into the environment.
-_OPTIONS_VARIABLE = "EXTRA_CLING_ARGS"
 _DEFAULT_OPTIONS = " -O2 -march=native"
 
 _PARTS = ("ns3", "cppyy", "cppyy-backend", "cppyy-cling")
@@ -90,7 +90,7 @@ def _ingredients() -> Iterator[str]:
     yield str(directory)
     for header in sorted((directory / "include" / "ns3").glob("*-module.h")):
         yield f"{header.name} {header.stat().st_mtime_ns}"
-    yield os.environ.get(_OPTIONS_VARIABLE, _DEFAULT_OPTIONS).strip()
+    yield os.environ.get(OPTIONS_VARIABLE, _DEFAULT_OPTIONS).strip()
     # The option -march=native, for one, makes other macros on another CPU.
     yield next(
         (line for line in _lines(Path("/proc/cpuinfo")) if line.startswith("flags")), "no flags"
@@ -132,7 +132,7 @@ def _build(result: Path, work: Path, steps: Steps) -> None:
                 source,
             ],
             cwd=backend,
-            env={_OPTIONS_VARIABLE: _DEFAULT_OPTIONS, **os.environ},
+            env={OPTIONS_VARIABLE: _DEFAULT_OPTIONS, **os.environ},
         )
         _try(step, result / _FILE)
     (result / "manifest.json").write_bytes(msgspec.json.encode(Manifest(str(_ns3()))))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from . import apt, qemu_build
+from . import apt, bundle, qemu_build
 from .cache import Cache, read_manifest
 from .errors import ToolchainError
 from .steps import CommandError, Step, Steps
@@ -156,10 +156,13 @@ def _key(version: str, digest: str) -> str:
 
 
 def find(cache: Cache, patches: Patches | None = None) -> Qemu | None:
-    """Return the newest QEMU in the cache that is built with the present patches, or with these."""
+    """Return the newest QEMU that is built with the present patches, or with these.
+
+    It may be in the cache, or have come with the installed package.
+    """
     digest = (patches or Patches.find()).digest()
     manifests = {}
-    for file in cache.qemu.glob("*/manifest.json"):
+    for file in (*cache.qemu.glob("*/manifest.json"), *bundle.QEMU.glob("*/manifest.json")):
         manifest = read_manifest(file.parent, Manifest)
         if file.parent.name == _key(manifest.version, digest):
             manifests[manifest.version] = Qemu(file.parent, manifest)

@@ -413,11 +413,16 @@ class Builder:
         if record.drops:
             self._make_drop_captures()
         for name, machine in self.machines.items():
-            if record.cpu and "CpuRate" in self.experiment.machine(name).attributes:
-                path = f"{self.out}/{layout.cpu(name)}"
-                made = recording.Cpu(path, machine, ns3_time(record.cpu), self._end)
-                self.cpu[name] = self.named(made, f"{name}_cpu")
-                self.tables.append(self.cpu[name])
+            attributes = self.experiment.machine(name).attributes
+            if record.cpu and "CpuRate" in attributes:
+                cpus = int(attributes.get("Cpus", 1))
+                interval = ns3_time(record.cpu)
+                for cpu, which in enumerate(layout.cpus(name, cpus)):
+                    path = f"{self.out}/{layout.cpu(which)}"
+                    several = [cpu] if cpus > 1 else []
+                    made = recording.Cpu(path, machine, interval, self._end, *several)
+                    self.cpu[which] = self.named(made, f"{name}_cpu{cpu if several else ''}")
+                    self.tables.append(self.cpu[which])
         if record.sockets is not None:
             for name, machine in self.machines.items():
                 path = f"{self.out}/{layout.tcp_info(name)}"

@@ -11,7 +11,8 @@
   in ns. IFACE: eth0, eth1, ...
 - ``pcap/LINK-HOST.drops.pcap`` and ``.losses.pcap``: what the queue of HOST's device towards LINK
   has dropped, and what of LINK was lost as it arrived at HOST; as the link frames them.
-- ``cpu/HOST.csv``: the load of a machine that has a CpuRate. Columns `CPU_COLUMNS`.
+- ``cpu/HOST.csv``, or ``cpu/HOST.0.csv`` and so on of several CPUs: the load of a machine that has a CpuRate.
+  Columns `CPU_COLUMNS`.
 - ``console/HOST.log``: the guest's console.
 - ``programs/HOST-N-NAME.stdout`` and ``.stderr``: what a program wrote. N counts a host's programs
   from 0.
@@ -208,6 +209,11 @@ def program(host: str, index: int, name: str, stream: str) -> str:
 def cpu(host: str) -> str:
     """Return where the load of a machine is."""
     return f"{CPU}/{host}.csv"
+
+
+def cpus(host: str, count: int) -> list[str]:
+    """Return what a machine's CPUs are called: as it is, or HOST.0, HOST.1 ... of several."""
+    return [host] if count == 1 else [f"{host}.{i}" for i in range(count)]
 
 
 def tcp_info(host: str, flow: str | None = None) -> str:

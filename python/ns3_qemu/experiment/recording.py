@@ -293,21 +293,25 @@ class Throughput(_Sampler):
 class Cpu(_Sampler):
     """How busy the CPU of a machine is, of whose attributes CpuRate is one."""
 
-    def __init__(self, path: str | Path, machine: Any, interval: str, until: str) -> None:
-        """Follow it from now on."""
+    def __init__(
+        self, path: str | Path, machine: Any, interval: str, until: str, cpu: int | None = None
+    ) -> None:
+        """Follow it from now on; `cpu`: which of several."""
         super().__init__(path, layout.CPU_COLUMNS, interval, until)
-        self._machine = machine
+        self._machine, self._cpu = machine, cpu
         self.busy_ns: list[int] = []
-        """In all, by the end of each interval; with several CPUs, any of them."""
-        self.cpus_ns: list[list[int]] = [[] for _ in range(int(machine.GetCpus()))]
-        """The same of each CPU."""
+        """In all, by the end of each interval."""
+
+    def read_ns(self) -> int:
+        """Return how long it has been busy by now, in ns of simulated time."""
+        if self._cpu is None:
+            return int(self._machine.GetBusyTime().GetNanoSeconds())
+        return int(self._machine.GetCpuBusyTime(self._cpu).GetNanoSeconds())
 
     def sample(self) -> None:
         """Write the share of the interval."""
         before = self.busy_ns[-1] if self.busy_ns else 0
-        self.busy_ns.append(int(self._machine.GetBusyTime().GetNanoSeconds()))
-        for cpu, busy in enumerate(self.cpus_ns):
-            busy.append(int(self._machine.GetCpuBusyTime(cpu).GetNanoSeconds()))
+        self.busy_ns.append(self.read_ns())
         self._row(f"{(self.busy_ns[-1] - before) / self._interval_ns:.6f}")
 
 

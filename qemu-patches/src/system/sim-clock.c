@@ -21,6 +21,7 @@
 #include "system/cpus.h"
 #include "system/runstate.h"
 #include "system/sim-clock.h"
+#include "system/sim-code.h"
 #include "system/sim-copy.h"
 #include "system/sim-cpus.h"
 #include "system/sim-link.h"
@@ -599,6 +600,23 @@ static void copy_machine(const SimLinkCommand *command)
     sim_link_answer(sim.link, &a);
 }
 
+static bool put_blocks(void *opaque, const SimLinkBlock *blocks, size_t count)
+{
+    return sim_link_put_blocks(sim.link, blocks, count);
+}
+
+/* This changes nothing: the next turn is still to come. */
+static void tell_blocks(void)
+{
+    SimLinkAnswer a = sim.last;
+
+    a.answer = SIM_LINK_TOLD;
+    a.fault = 0;
+    sim_code_tell(put_blocks, NULL);
+    sim.waiting = true;
+    sim_link_answer(sim.link, &a);
+}
+
 /*
  * Take the next turn and begin it. False if somebody needs this thread before it comes; then
  * sim.waiting stays set.
@@ -637,6 +655,9 @@ static bool take_turn(void)
         break;
     case SIM_LINK_COPY:
         copy_machine(&command);
+        break;
+    case SIM_LINK_BLOCKS:
+        tell_blocks();
         break;
     case SIM_LINK_QUIT:
         if (sim.alone) {

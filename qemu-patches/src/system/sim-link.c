@@ -171,7 +171,7 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
                       SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY |
                       SIM_LINK_FEATURE_LOOK | SIM_LINK_FEATURE_TIMED |
-                      SIM_LINK_FEATURE_TIMED_CPUS | link->features |
+                      SIM_LINK_FEATURE_TIMED_CPUS | SIM_LINK_FEATURE_BLOCKS | link->features |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -451,6 +451,18 @@ void sim_link_put_busy_cpus(SimLink *link, const SimLinkBusyCpus *busy)
     struct iovec iov = { .iov_base = (void *)busy, .iov_len = sizeof(*busy) };
 
     sim_link_put_record(link, SIM_LINK_BUSY_CPUS, 0, &iov, 1);
+}
+
+bool sim_link_put_blocks(SimLink *link, const SimLinkBlock *blocks, size_t count)
+{
+    uint32_t size = count * sizeof(*blocks);
+    struct iovec iov = { .iov_base = (void *)blocks, .iov_len = size };
+
+    if (link->out_used + SimLinkRecordSize(size) > link->box_size) {
+        return false;
+    }
+    sim_link_put_record(link, SIM_LINK_BLOCK, 0, &iov, 1);
+    return true;
 }
 
 void sim_link_close_sandbox(SimLink *link)

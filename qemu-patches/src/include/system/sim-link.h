@@ -115,5 +115,7 @@ void sim_link_put_turn_end(SimLink *link, const SimLinkTurnEnd *end);
 void sim_link_put_stamp(SimLink *link, const SimLinkStamp *stamp);
 /* Say how busy each CPU has been in the turn. */
 void sim_link_put_busy_cpus(SimLink *link, const SimLinkBusyCpus *busy);
+/* At most SIM_LINK_BLOCKS_MAX blocks of translated code; false if there is no room for them. */
+bool sim_link_put_blocks(SimLink *link, const SimLinkBlock *blocks, size_t count);
 
 #endif
