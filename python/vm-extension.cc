@@ -260,6 +260,7 @@ PYBIND11_MODULE(_vm, m)
         .def_readonly("relay_port", &VmImage::relayPort)
         .def_readonly("epoch", &VmImage::epoch);
     m.def("zygotes", []() { return VmZygotes::Get().GetPids(); });
+    m.def("zygote_blocks", []() { return VmZygotes::Get().GetBlocks(); });
     m.def("read_image", &ReadImage, py::arg("directory"));
 
     py::class_<VmCopy, std::shared_ptr<VmCopy>>(m, "VmCopy")
@@ -314,8 +315,11 @@ PYBIND11_MODULE(_vm, m)
                          bool copies,
                          bool sandbox,
                          bool fork,
+                         uint32_t warmAfter,
                          uint64_t cpuRate,
-                         uint32_t cpus) {
+                         uint32_t cpus,
+                         int64_t cpuQuantum,
+                         uint32_t queues) {
                  VmConfig config;
                  config.cpuRate = cpuRate;
                  config.monitor = std::move(monitor);
@@ -324,7 +328,7 @@ PYBIND11_MODULE(_vm, m)
                  config.image = std::move(image);
                  for (const auto& address : nics)
                  {
-                     config.nics.push_back({address, mtu, txRing});
+                     config.nics.push_back({address, mtu, txRing, queues});
                  }
                  config.name = std::move(name);
                  config.consoleLog = std::move(consoleLog);
@@ -340,7 +344,9 @@ PYBIND11_MODULE(_vm, m)
                  config.turnsAtOnce = turnsAtOnce;
                  config.sandbox = sandbox;
                  config.fork = fork;
+                 config.warmAfter = warmAfter;
                  config.cpus = cpus;
+                 config.cpuQuantum = cpuQuantum;
                  return std::make_unique<PyVm>(std::move(config));
              }),
              py::arg("image"),
@@ -366,8 +372,11 @@ PYBIND11_MODULE(_vm, m)
              py::arg("copies") = false,
              py::arg("sandbox") = VmConfig{}.sandbox,
              py::arg("fork") = VmConfig{}.fork,
+             py::arg("warm_after") = VmConfig{}.warmAfter,
              py::arg("cpu_rate") = VmConfig{}.cpuRate,
-             py::arg("cpus") = VmConfig{}.cpus)
+             py::arg("cpus") = VmConfig{}.cpus,
+             py::arg("cpu_quantum") = VmConfig{}.cpuQuantum,
+             py::arg("queues") = VmNic{}.queues)
         .def(
             "set_watchdog",
             [](PyVm& vm, int64_t watchdog, bool fails) {
@@ -518,6 +527,8 @@ PYBIND11_MODULE(_vm, m)
         .def_property_readonly("time", [](PyVm& vm) { return vm.Driver().GetTime(); })
         .def_property_readonly("reached", [](PyVm& vm) { return vm.Driver().GetReached(); })
         .def_property_readonly("busy_time", [](PyVm& vm) { return vm.Driver().GetBusyTime(); })
+        .def_property_readonly("busy_instructions",
+                               [](PyVm& vm) { return vm.Driver().GetBusyInstructions(); })
         .def_property_readonly("turns", [](PyVm& vm) { return vm.Driver().GetTurns(); })
         .def_property_readonly("turns_ahead", [](PyVm& vm) { return vm.Driver().GetTurnsAhead(); })
         .def_property_readonly("ahead", [](PyVm& vm) { return vm.Driver().IsAhead(); })

@@ -86,6 +86,18 @@ def vm_image() -> Path:
 
 
 @pytest.fixture(scope="session")
+def programs_image() -> Path:
+    """An image with programs of this host's."""
+    wanted = image.Image()
+    for program in ("/usr/bin/iperf3", "/bin/ping", "/usr/bin/curl", "/bin/busybox"):
+        wanted.add(program)
+    wanted.write("/srv/file", "hello\n" * 5000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
+        return wanted.build()
+
+
+@pytest.fixture(scope="session")
 def vm_machine(vm_image: Path) -> "VmImage":
     """What the usual image says of its machines."""
     # Not at the top: tests that need no machine do without the extension.

@@ -121,6 +121,5 @@ def test_a_connection_of_the_same_ports_begins_anew() -> None:
 def test_a_field_that_there_is_not_is_refused_with_the_nearest() -> None:
     assert dissect.ignored_fields(["tcp.options"]) > {"tcp.options.mss_val"}
     assert dissect.ignored_fields(["tcp.seq"]) == {"tcp.seq"}
-    with pytest.raises(ResultError, match=r"no field 'tcp\.window'") as caught:
+    with pytest.raises(ResultError, match=r"no field 'tcp\.window'.*mean tcp\.window_size_value"):
         dissect.ignored_fields(["tcp.window"])
-    assert "tcp.window_size_value" in caught.value.advice

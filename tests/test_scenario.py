@@ -125,6 +125,8 @@ def test_a_sysctls_name_keeps_its_dots(path: Path) -> None:
         ("hosts.like=nsc.", "hosts.like", "nsc"),
         ("hosts.cpu_rate=-1e9", "hosts.cpu_rate", "1e6 to 1e12"),
         ("hosts.cpu_rate=nan", "hosts.cpu_rate", "1e6 to 1e12"),
+        ("hosts.queues=2", "queues = 2", "1 CPUs"),
+        ("hosts.cpus=9", "hosts.cpus", "1 to 8"),
         ("hosts.cpu_rate=fast", "hosts.cpu_rate", "2e9"),
         ("tcp.sysctl.Net=1", "tcp.sysctl", "net.ipv4.tcp_ecn"),
         ("tcp.sack=yes", "tcp.sack", "true or false"),

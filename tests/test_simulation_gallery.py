@@ -138,6 +138,19 @@ def check_redis(out: Path) -> None:
     assert output(out, "client", "colour-after") == "blue\n"
 
 
+def check_bottleneck(out: Path) -> None:
+    (flow,) = layout.read_summary(out).flows
+    assert flow.retransmissions == 79
+
+
+def check_ospf(out: Path) -> None:
+    said = [each for each in layout.read_timeline(out) if each.time_ns > 30 * 10**9]
+    down = [each.time_ns / 1e9 for each in said if "up -> down" in each.text]
+    assert down == pytest.approx([30.250, 30.283], abs=0.001)
+    replies = [each.time_ns / 1e9 for each in said if "icmp_seq" in each.text]
+    assert replies[0] == pytest.approx(30.310, abs=0.001)
+
+
 def check_quic(out: Path) -> None:
     assert errors(out, "client", "quic").splitlines()[0] == "real 1.82"
     assert errors(out, "client", "tcp").splitlines()[0] == "real 1.81"
@@ -145,11 +158,13 @@ def check_quic(out: Path) -> None:
 
 # What a verdict does not say.
 CHECKS: dict[str, Callable[[Path], None]] = {
+    "bottleneck": check_bottleneck,
     "bbr-cubic": check_bbr_cubic,
     "cellular": check_cellular,
     "csma": check_csma,
     "etcd-partition": check_etcd,
     "fq-codel-ecn": check_fq_codel_ecn,
+    "ospf-bfd": check_ospf,
     "quic": check_quic,
     "redis-sentinel": check_redis,
     "satellite": check_satellite,

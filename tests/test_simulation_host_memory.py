@@ -13,6 +13,7 @@ from simulation_tools import run_script
 # A small machine and one that really has 2 GiB, both as a host of 2 GiB; and a small one as usual.
 LIMITS = """
 import os
+turns = []
 NAMES = [
     "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem", "net.ipv4.tcp_mem", "net.ipv4.udp_mem",
     "net.ipv4.tcp_max_orphans", "net.ipv4.tcp_max_tw_buckets", "net.ipv4.tcp_max_syn_backlog",
@@ -35,17 +36,20 @@ for name, directory, memory in [
     if name == "usual":
         vm.SetSysctl("net.ipv4.tcp_wmem", "4096 16384 1000000")
     ns3_qemu.Program(node, "modprobe -a nf_conntrack sctp", start=0.5)
+    if name == "usual":
+        ns3_qemu.at(ns.NanoSeconds(1), lambda vm=vm: turns.append(int(vm.GetTurns())))
     RESULT[name] = lambda vm=vm: {key: str(vm.GetSysctl(key)).split() for key in NAMES}
 ns.Simulator.Stop(ns.Seconds(1))
 ns3_qemu.Run()
 RESULT.update({name: read() for name, read in RESULT.items()})
+RESULT["turns"] = turns
 ns.Simulator.Destroy()
 finish()
 """
 
 
 @pytest.fixture(scope="module")
-def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
+def limits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
         patch.setenv("LARGE_IMAGE", str(image.Image(memory_mib=2048).build()))
@@ -84,6 +88,10 @@ def test_what_a_script_says_has_the_last_word(limits: Any):
 def test_with_0_its_own_memory_counts(limits: Any):
     assert 131072 < int(limits["own"]["net.ipv4.tcp_rmem"][2]) < 1_000_000
     assert int(limits["own"]["kernel.threads-max"][0]) < 1000
+
+
+def test_all_of_it_takes_a_machine_few_turns(limits: Any):
+    assert limits["turns"] <= [10]  # there are some 60 requests
 
 
 def test_less_memory_than_any_host_has_is_refused(vm_image: Path, tmp_path: Path):

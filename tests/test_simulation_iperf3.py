@@ -11,7 +11,6 @@ from typing import Any
 import dpkt
 import pytest
 
-from ns3_qemu import image
 from simulation_tools import run_script
 
 LINKS = ("point-to-point", "again", "csma", "wifi")
@@ -73,17 +72,6 @@ simulate("csma", csma)
 simulate("wifi", wifi)
 finish()
 """
-
-
-@pytest.fixture(scope="module")
-def programs_image() -> Path:
-    wanted = image.Image()
-    for program in ("/usr/bin/iperf3", "/bin/ping", "/usr/bin/curl", "/bin/busybox"):
-        wanted.add(program)
-    wanted.write("/srv/file", "hello\n" * 5000)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
-        return wanted.build()
 
 
 @pytest.fixture(scope="module")

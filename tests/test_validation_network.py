@@ -5,9 +5,9 @@ import pytest
 
 from ns3_qemu import scenario
 from ns3_qemu.results.files import read_drops, read_packets
-from ns3_qemu.scenario import Link, Loss
+from ns3_qemu.scenario import Link, Loss, rate_bps
 from ns3_qemu.validation import data
-from ns3_qemu.validation.network import Hop, Network, Packet, forward, rate_bps, syn_bytes
+from ns3_qemu.validation.network import Hop, Network, Packet, forward, syn_bytes
 
 SCENARIOS = data.scenarios()
 
@@ -37,14 +37,14 @@ def test_a_full_packet_takes_what_the_reference_says():
 
 
 def test_packets_wait_for_each_other_and_a_full_queue_drops():
-    hop = Hop(rate_bps=8e9, delay_ns=100, queue=2)  # 1502 ns a packet
+    hop = Hop(rate_bps=8 * 10**9, delay_ns=100, queue=2)  # 1502 ns a packet
     arriving, dropped = forward(hop, packets(0, 0, 0, 0, 1503))
     assert [p.t_ns for p in arriving] == [1602, 3104, 4606, 6108]
     assert [p.index for p in dropped] == [3]
 
 
 def test_at_the_same_instant_what_was_scheduled_first_comes_first():
-    hop = Hop(rate_bps=8e9, delay_ns=0, queue=1)
+    hop = Hop(rate_bps=8 * 10**9, delay_ns=0, queue=1)
     begin = packets(0, 10)
     # The first transmission ends at 1502; its end was scheduled at 0.
     assert not forward(hop, [*begin, Packet(2, 1502, 1500, 1)])[1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ns3_qemu._vm import SINK, SOURCE, Vm, VmError, VmImage
-from vm_tools import MILLISECOND, SECOND, other_machine
+from vm_tools import GUEST_MAC, MILLISECOND, SECOND, other_machine
 
 SOURCE_FILE = r"""
 #define _GNU_SOURCE
@@ -215,9 +215,16 @@ def test_a_machine_cannot_have_any_number_of_cpus(vm_machine: VmImage, cpus: int
         Vm(vm_machine, cpus=cpus).start()
 
 
-def test_computing_takes_time_on_one_cpu_only(vm_machine: VmImage):
-    with pytest.raises(VmError, match="only on a machine with one CPU: set CpuRate to 0, or Cpus"):
-        Vm(vm_machine, cpus=2, cpu_rate=10**9).start()
+@pytest.mark.parametrize("queues", [0, 3])
+def test_a_nic_cannot_have_any_number_of_queues(vm_machine: VmImage, queues: int):
+    with pytest.raises(VmError, match=rf"cannot have {queues} queues \(Queues\): .* 1 to 2"):
+        Vm(vm_machine, cpus=2, nics=[GUEST_MAC], queues=queues).start()
+
+
+def test_a_nic_that_has_one_queue_cannot_have_two(vm_machine: VmImage):
+    machine = other_machine(vm_machine, nic_model="e1000")
+    with pytest.raises(VmError, match="e1000 has one queue; use virtio, or set Queues to 1"):
+        Vm(machine, cpus=2, nics=[GUEST_MAC], queues=2).start()
 
 
 def test_a_kernel_that_leaves_cpus_off_is_told_of(vm_machine: VmImage):

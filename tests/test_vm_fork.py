@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,16 @@ from typing import Any
 import pytest
 
 from ns3_qemu import image
-from ns3_qemu._vm import SINK, SOURCE, Vm, VmError, VmImage, read_image, zygotes
+from ns3_qemu._vm import (
+    SINK,
+    SOURCE,
+    Vm,
+    VmError,
+    VmImage,
+    read_image,
+    zygote_blocks,
+    zygotes,
+)
 from vm_tools import (
     GUEST_MAC,
     MILLISECOND,
@@ -37,6 +47,12 @@ NOBODY = 65534
 PATIENCE_MS = 20_000
 
 SEED = 4711
+
+# Of code that is worth translating beforehand there is more.
+MOST_BLOCKS = 5_000
+
+# For `warm_after`: more machines than there will be.
+NEVER = 2**32 - 1
 
 
 Start = Callable[..., Vm]
@@ -162,17 +178,20 @@ def test_a_forked_machine_is_that_which_was_started_by_itself(name: str):
     kind = KINDS[name]
     directory = image.Image(**kind.image).build()
     lives = []
-    for fork in (False, True, True):
+    for fork, warm_after in ((False, NEVER), (True, NEVER), (True, 0)):
         vm = Vm(
             read_image(str(directory)),
             nics=kind.nics,
             seed=SEED,
             snapshots=str(directory / "snapshots"),
             fork=fork,
+            warm_after=warm_after,
             **kind.options,
         )
         vm.finish_boot()
         assert is_forked(vm) is fork
+        # Of what a machine needs, its zygote has translated most.
+        assert not fork or (zygote_blocks()[-1] > MOST_BLOCKS) is (warm_after == 0)
         lives.append(live(vm))
         if kind.options.get("copies"):
             assert b"Main" in vm.copy(vm.time).read_file("/proc/net/fib_trie")
@@ -182,6 +201,131 @@ def test_a_forked_machine_is_that_which_was_started_by_itself(name: str):
     assert lives[0]["received"] == (100_000, 0)
     assert lives[1] == lives[0]
     assert lives[2] == lives[0]
+
+
+# --- lists of code --------------------------------------------------------------------------------
+
+# The file `blocks` of a saved machine: its header, and what is in it (SimLinkBlock).
+HEADER = struct.Struct("<QQQ")
+BLOCK = struct.Struct("<IIIIII")
+PAGE = 4096
+NO_PAGE = 2**32 - 1
+
+
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def fnv(data: bytes) -> int:
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
+def with_list(vm: Vm, directory: Path, change: Callable[[bytes, bytes], bytes]) -> Path:
+    """Make a store of what a machine was saved as, whose list of code is another; return the list.
+
+    `change` gets the list and the machine's memory.
+    """
+    (path,) = re.findall(r"mem-path=(\S+)/ram[, ]", command(vm.pid))
+    saved = Path(path)
+    copy = directory / saved.name
+    copy.mkdir(parents=True)
+    for name in ("ram", "state", "relay", "console", "manifest"):
+        (copy / name).symlink_to(saved / name)
+    changed = change((saved / "blocks").read_bytes(), (saved / "ram").read_bytes())
+    (copy / "blocks").write_bytes(changed)
+    return copy / "blocks"
+
+
+def shift(whole: bytes, memory: bytes) -> bytes:
+    """Move each block of a list by one byte: into the midst of an instruction, mostly."""
+    magic, _, _ = HEADER.unpack_from(whole)
+    blocks = b""
+    for first, second, offset, size, flags, _ in BLOCK.iter_unpack(whole[HEADER.size :]):
+        if second == NO_PAGE and size > 1:
+            begin = first * PAGE + offset + 1
+            sum_ = crc32c(memory[begin : begin + size - 1])
+            blocks += BLOCK.pack(first, second, offset + 1, size - 1, flags, sum_)
+    return HEADER.pack(magic, len(blocks) // BLOCK.size, fnv(blocks)) + blocks
+
+
+def misplace(whole: bytes, _memory: bytes) -> bytes:
+    """Let each block of a list be on another page, of those that there are or are not."""
+    magic, count, _ = HEADER.unpack_from(whole)
+    blocks = b"".join(
+        BLOCK.pack((first + number * 4099 + 1) % 2**32, *others)
+        for number, (first, *others) in enumerate(BLOCK.iter_unpack(whole[HEADER.size :]))
+    )
+    return HEADER.pack(magic, count, fnv(blocks)) + blocks
+
+
+@pytest.fixture(scope="module")
+def plain_life(vm_image: Path, vm_machine: VmImage) -> dict[str, Any]:
+    vm = Vm(
+        vm_machine,
+        nics=[GUEST_MAC],
+        seed=SEED,
+        snapshots=str(vm_image / "snapshots"),
+        fork=False,
+    )
+    vm.finish_boot()
+    life = live(vm)
+    vm.end()
+    return life
+
+
+@pytest.mark.parametrize("change", [shift, misplace])
+def test_a_list_of_other_code_changes_nothing(
+    vm_machine: VmImage,
+    tmp_path: Path,
+    start: Start,
+    plain_life: dict[str, Any],
+    change: Callable[[bytes, bytes], bytes],
+    capfd: pytest.CaptureFixture[str],
+):
+    file = with_list(start(nics=[GUEST_MAC], warm_after=0), tmp_path, change)
+    vm = Vm(
+        vm_machine,
+        nics=[GUEST_MAC],
+        seed=SEED,
+        snapshots=str(tmp_path),
+        warm_after=0,
+    )
+    vm.finish_boot()
+    assert HEADER.unpack_from(file.read_bytes())[1] > MOST_BLOCKS
+    assert (zygote_blocks()[-1] > MOST_BLOCKS) is (change is shift)
+    assert live(vm) == plain_life
+    vm.end()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_list_that_is_damaged_is_made_anew(
+    vm_machine: VmImage,
+    tmp_path: Path,
+    start: Start,
+    capfd: pytest.CaptureFixture[str],
+):
+    good = b""
+
+    def damage(whole: bytes, _memory: bytes) -> bytes:
+        nonlocal good
+        good = whole
+        return whole[:-100] + bytes(100)
+
+    file = with_list(start(nics=[GUEST_MAC], warm_after=0), tmp_path, damage)
+    vm = Vm(vm_machine, nics=[GUEST_MAC], snapshots=str(tmp_path), warm_after=0)
+    vm.finish_boot()
+    vm.end()
+    (said,) = capfd.readouterr().err.splitlines()
+    assert said == f"The list of code in {file} is not as it was written; it is made anew."
+    assert file.read_bytes() == good
 
 
 # --- a process of its own -------------------------------------------------------------------------

@@ -17,7 +17,9 @@
 #include "ns3/vm-error.h"
 
 #include <algorithm>
+#include <map>
 #include <sched.h>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -29,8 +31,68 @@ NS_LOG_COMPONENT_DEFINE("ParallelTurns");
 namespace
 {
 
-std::vector<VirtualMachine*> g_taking;
+/* A machine that takes part, and what is known of when it may go ahead. All of it is kept from one
+ * look to the next, so that a look costs the same however many machines there are: only those are
+ * looked at of which something has changed, and those whose time has come. */
+struct Place
+{
+    VirtualMachine* machine;
+    uint64_t number; // of its beginning
+    bool stale{true};
+    /* In g_ready or g_waiting, and under which time there. */
+    bool ready{false};
+    bool waiting{false};
+    int64_t key{0};
+};
+
+/* By time; of the same time, who began first. */
+using Places = std::map<std::pair<int64_t, uint64_t>, Place*>;
+
+std::unordered_map<const VirtualMachine*, Place> g_taking;
+uint64_t g_number = 0;
+/* Those that may have changed since the last look. */
+std::vector<Place*> g_stale;
+/* Those that may go ahead, by their first turn; and those that could not, by when to try again. */
+Places g_ready;
+Places g_waiting;
+std::vector<Place*> g_going;
 bool g_scheduled = false;
+
+void
+Withdraw(Place& place)
+{
+    if (place.ready || place.waiting)
+    {
+        (place.ready ? g_ready : g_waiting).erase({place.key, place.number});
+    }
+    place.ready = place.waiting = false;
+}
+
+void
+MakeReady(Place& place, int64_t next)
+{
+    place.ready = true;
+    place.key = next;
+    g_ready.emplace(std::make_pair(next, place.number), &place);
+}
+
+void
+MakeWait(Place& place, int64_t until)
+{
+    place.waiting = true;
+    place.key = until;
+    g_waiting.emplace(std::make_pair(until, place.number), &place);
+}
+
+void
+MarkStale(Place& place)
+{
+    if (!place.stale)
+    {
+        place.stale = true;
+        g_stale.push_back(&place);
+    }
+}
 
 /* How many machines are ahead at the same time: more than there are CPUs displace each other. */
 size_t
@@ -60,6 +122,9 @@ FirstFrom(const std::deque<LinkLookAhead::Arrival>& arrivals, int64_t time)
         [](const LinkLookAhead::Arrival& arrival, int64_t t) { return arrival.time < t; });
 }
 
+/* It goes ahead, and there is no time to try again. */
+constexpr int64_t GOES = -1;
+
 /* An arrival at a NIC. */
 struct Input
 {
@@ -79,14 +144,28 @@ ParallelTurns::Add(VirtualMachine* machine)
         ContextScheduler::Install();
     }
     ContextScheduler::Get()->Follow(machine->GetNode()->GetId());
-    g_taking.push_back(machine);
+    auto& place = g_taking[machine];
+    place.machine = machine;
+    place.number = g_number++;
+    g_stale.push_back(&place);
 }
 
 void
 ParallelTurns::Remove(VirtualMachine* machine)
 {
     NS_LOG_FUNCTION(machine);
-    g_taking.erase(std::remove(g_taking.begin(), g_taking.end(), machine), g_taking.end());
+    const auto found = g_taking.find(machine);
+    if (found == g_taking.end())
+    {
+        return;
+    }
+    auto* place = &found->second;
+    Withdraw(*place);
+    for (auto* list : {&g_stale, &g_going})
+    {
+        list->erase(std::remove(list->begin(), list->end(), place), list->end());
+    }
+    g_taking.erase(found);
     if (g_taking.empty())
     {
         /* What is scheduled will not come if the simulation is destroyed. */
@@ -95,8 +174,13 @@ ParallelTurns::Remove(VirtualMachine* machine)
 }
 
 void
-ParallelTurns::Schedule()
+ParallelTurns::Schedule(const VirtualMachine* machine)
 {
+    const auto found = g_taking.find(machine);
+    if (found != g_taking.end())
+    {
+        MarkStale(found->second);
+    }
     if (!g_scheduled && !g_taking.empty())
     {
         /* An event of its own: the present one may still want something of a machine. */
@@ -126,42 +210,64 @@ ParallelTurns::Look()
     {
         return; // the script has chosen another scheduler
     }
-    /* Reused, since this is done for each turn. */
-    static std::vector<std::pair<int64_t, VirtualMachine*>> candidates;
-    candidates.clear();
-    size_t going = 0;
-    for (auto* machine : g_taking)
-    {
-        machine->CollectAhead();
-        if (machine->IsGoing())
-        {
-            going++;
-        }
-        else if (machine->CanGoAhead())
-        {
-            const int64_t next = FindNext(*machine);
-            if (next != SIM_LINK_NO_DEADLINE)
-            {
-                candidates.emplace_back(next, machine);
-            }
-        }
-    }
-    if (going >= GetLimit())
+    CollectGoing();
+    if (g_going.size() >= GetLimit())
     {
         return;
     }
-    /* Who is needed first goes first; of the same time, who began first. */
-    std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-        return a.first < b.first;
-    });
-    for (const auto& [next, machine] : candidates)
+    const int64_t now = Simulator::Now().GetNanoSeconds();
+    while (!g_waiting.empty() && g_waiting.begin()->first.first <= now)
     {
-        if (going >= GetLimit())
-        {
-            break;
-        }
-        going += GoAhead(*machine) ? 1 : 0;
+        auto* place = g_waiting.begin()->second;
+        Withdraw(*place);
+        MarkStale(*place);
     }
+    static std::vector<Place*> stale; // reused, since this is done for each turn
+    stale.clear();
+    stale.swap(g_stale);
+    for (auto* place : stale)
+    {
+        place->stale = false;
+        Withdraw(*place);
+        auto& machine = *place->machine;
+        const int64_t next = !machine.IsGoing() && machine.CanGoAhead() ? FindNext(machine)
+                                                                         : SIM_LINK_NO_DEADLINE;
+        if (next != SIM_LINK_NO_DEADLINE)
+        {
+            MakeReady(*place, next);
+        }
+    }
+    /* Who is needed first goes first. */
+    while (!g_ready.empty() && g_going.size() < GetLimit())
+    {
+        auto* place = g_ready.begin()->second;
+        Withdraw(*place);
+        const int64_t again = GoAhead(*place->machine);
+        if (again == GOES)
+        {
+            g_going.push_back(place);
+        }
+        else
+        {
+            MakeWait(*place, again);
+        }
+    }
+}
+
+/* Those that have ended their turns may go ahead again. */
+void
+ParallelTurns::CollectGoing()
+{
+    const auto ended = [](Place* place) {
+        place->machine->CollectAhead();
+        if (place->machine->IsGoing())
+        {
+            return false;
+        }
+        MarkStale(*place);
+        return true;
+    };
+    g_going.erase(std::remove_if(g_going.begin(), g_going.end(), ended), g_going.end());
 }
 
 /* The machine's first turn after those it has had; SIM_LINK_NO_DEADLINE if it takes no part. */
@@ -184,6 +290,26 @@ ParallelTurns::FindNext(const VirtualMachine& machine)
         }
     }
     return next;
+}
+
+/* When the time may have passed on far enough for a turn at `next` to be certain, if nothing is sent
+ * to the machine before: if something is, it is looked at anyway. */
+int64_t
+ParallelTurns::FindWhenCertain(const VirtualMachine& machine, int64_t next)
+{
+    const int64_t now = Simulator::Now().GetNanoSeconds();
+    int64_t when = now;
+    for (const auto& nic : machine.GetNics())
+    {
+        auto* link = nic->GetLookAhead();
+        when = std::max(when, next - (link->GetHorizon() - now) + 1);
+        const auto& arrivals = link->GetArrivals();
+        if (!arrivals.empty() && (!link->IsReliable() || !nic->HasCarrier()))
+        {
+            when = std::max(when, arrivals.front().time + 1);
+        }
+    }
+    return when;
 }
 
 /* The time before which all frames that reach the machine are on their way, and reach it. */
@@ -265,15 +391,17 @@ ParallelTurns::FindUnknownEvent(const VirtualMachine& machine, int64_t until)
     return until;
 }
 
-bool
+/* @return GOES, or when it is to be tried again unless something changes for the machine before */
+int64_t
 ParallelTurns::GoAhead(VirtualMachine& machine)
 {
     const int64_t now = Simulator::Now().GetNanoSeconds();
     const int64_t begin = machine.GetHorizon();
     int64_t horizon = FindHorizon(machine);
-    if (FindNext(machine) >= horizon)
+    const int64_t next = FindNext(machine);
+    if (next >= horizon)
     {
-        return false;
+        return FindWhenCertain(machine, next);
     }
     horizon = FindUnknownEvent(machine, horizon);
 
@@ -305,17 +433,17 @@ ParallelTurns::GoAhead(VirtualMachine& machine)
     /* An arrival at this very time may be what the present events are about. */
     if (!inputs.empty() && inputs.front().time == now)
     {
-        return false;
+        return now;
     }
     const int64_t first = inputs.empty() ? SIM_LINK_NO_DEADLINE : inputs.front().time;
     if (std::min(first, machine.GetNextTimer()) >= horizon)
     {
-        return false;
+        return horizon; // it is an event or a tie that is in the way
     }
     /* Only now: tables are read for the machine that is about to go, not for each candidate. */
     if (machine.CompareConfiguration())
     {
-        return false;
+        return next; // its next turn carries it
     }
     const uint32_t limit = machine.GetAheadLimit();
     static std::vector<uint8_t> frame;
@@ -332,10 +460,10 @@ ParallelTurns::GoAhead(VirtualMachine& machine)
     }
     if (queued == 0 && machine.GetNextTimer() >= horizon)
     {
-        return false;
+        return next;
     }
     machine.GoAhead(horizon, limit);
-    return true;
+    return GOES;
 }
 
 } // namespace ns3

@@ -55,17 +55,23 @@ class ParallelTurns
     /** No longer. */
     static void Remove(VirtualMachine* machine);
 
-    /** Let machines go ahead that can, when the present event is over. */
-    static void Schedule();
+    /**
+     * Let machines go ahead that can, when the present event is over.
+     * @param machine the one for which something has changed: it has had a turn, or a frame is on
+     *                its way to it
+     */
+    static void Schedule(const VirtualMachine* machine);
 
   private:
     /** Look, and end the run if a machine has failed. */
     static void LookOrFail();
     static void Look();
+    static void CollectGoing();
     static int64_t FindNext(const VirtualMachine& machine);
     static int64_t FindHorizon(const VirtualMachine& machine);
+    static int64_t FindWhenCertain(const VirtualMachine& machine, int64_t next);
     static int64_t FindUnknownEvent(const VirtualMachine& machine, int64_t until);
-    static bool GoAhead(VirtualMachine& machine);
+    static int64_t GoAhead(VirtualMachine& machine);
 };
 
 } // namespace ns3

@@ -486,9 +486,11 @@ QemuIpv6::CarryAddresses(ns3qemu::RelayClient& relay, uint32_t interface)
         }
         try
         {
-            relay.AddAddress(m_machine->GetNic(its.device)->GetNicIndex(),
-                             ToGuestAddress(address.GetAddress()),
-                             GetPrefix(address));
+            relay.Apart([&]() {
+                relay.AddAddress(m_machine->GetNic(its.device)->GetNicIndex(),
+                                 ToGuestAddress(address.GetAddress()),
+                                 GetPrefix(address));
+            });
         }
         catch (const ns3qemu::GuestError& error)
         {

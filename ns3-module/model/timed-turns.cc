@@ -140,9 +140,10 @@ TimedTurns::FindHorizon(const VirtualMachine& machine)
         });
         if (whose == g_timed.end())
         {
-            /* Of another node: with Parallel, those leave the machine alone. */
-            const bool far = machine.IsParallel() && key.m_context != own &&
-                             key.m_context != Simulator::NO_CONTEXT;
+            /* Of another node: with Parallel, those leave the machine alone. But where several
+             * CPUs meet makes a difference to them, and that is not to be Parallel's. */
+            const bool far = machine.IsParallel() && machine.GetCpus() == 1 &&
+                             key.m_context != own && key.m_context != Simulator::NO_CONTEXT;
             horizon = std::min(horizon, far ? AddUpTo(time, lookAhead) : time);
         }
         else if (*whose != &machine)

@@ -97,20 +97,37 @@ VirtualMachine::GetTypeId()
             .AddAttribute("Cpus",
                           "How many CPUs the machine has: 1 to 8. They run one after the other "
                           "within a turn, in slices of instructions, and it ends when all are "
-                          "idle. Fixed once the machine has been started.",
+                          "idle; with CpuRate they advance together (CpuQuantum). Fixed once the "
+                          "machine has been started.",
                           UintegerValue(1),
                           MakeUintegerAccessor(&VirtualMachine::m_cpus),
                           MakeUintegerChecker<uint32_t>())
+            .AddAttribute("Queues",
+                          "How many pairs of a transmit and a receive queue each NIC has, with an "
+                          "interrupt each: 1 to Cpus. The guest sends on the queue of its CPU "
+                          "(XPS); a frame gets to the queue on which the guest has last sent what "
+                          "it answers to, or else to that of its flow's hash. Fixed once the "
+                          "machine has been started.",
+                          UintegerValue(1),
+                          MakeUintegerAccessor(&VirtualMachine::m_queues),
+                          MakeUintegerChecker<uint32_t>())
             .AddAttribute("CpuRate",
-                          "How many instructions the guest's CPU executes in a second of simulated "
-                          "time, 1e6 to 1e12: its clocks go on with them, what it sends leaves "
-                          "when it has computed so far, and what arrives interrupts it. 0: a turn "
-                          "takes no simulated time.",
+                          "How many instructions each of the guest's CPUs executes in a second of "
+                          "simulated time, 1e6 to 1e12: its clocks go on with them, what it sends "
+                          "leaves when it has computed so far, and what arrives interrupts it. 0: "
+                          "a turn takes no simulated time.",
                           DoubleValue(0),
                           MakeDoubleAccessor(&VirtualMachine::m_cpuRate),
                           MakeSimpleAttributeChecker<DoubleValue, AttributeChecker>(
                               "ns3::DoubleValue",
                               "double")) // all: what is wrong with one is said by ApplyAttributes()
+            .AddAttribute("CpuQuantum",
+                          "With CpuRate and several Cpus, all of them advance together: none is "
+                          "ahead of another by more than this, which is how wrong the time may be "
+                          "at which one sees what another does.",
+                          TimeValue(MicroSeconds(10)),
+                          MakeTimeAccessor(&VirtualMachine::m_cpuQuantum),
+                          MakeTimeChecker(NanoSeconds(1), Seconds(1)))
             .AddAttribute("HostMemory",
                           "Bytes of memory of the host that the guest stands for. Limits that a "
                           "kernel computes from its memory (tcp_rmem, tcp_mem, nf_conntrack_max "
@@ -158,6 +175,14 @@ VirtualMachine::GetTypeId()
                           BooleanValue(true),
                           MakeBooleanAccessor(&VirtualMachine::m_fork),
                           MakeBooleanChecker())
+            .AddAttribute("WarmAfter",
+                          "How many machines of a kind are forked before its process translates, "
+                          "once and for all that follow, the code that most machines get to. 0: "
+                          "before the first. That takes some tenths of a second, and saves each of "
+                          "them as much CPU time and most of its memory. The results are the same.",
+                          UintegerValue(ns3qemu::VmConfig{}.warmAfter),
+                          MakeUintegerAccessor(&VirtualMachine::m_warmAfter),
+                          MakeUintegerChecker<uint32_t>())
             .AddAttribute("Parallel",
                           "Whether the machine's turns may be had while the simulation and other "
                           "machines go on. The results are the same. All its devices must be "
@@ -245,7 +270,11 @@ VirtualMachine::GetTypeId()
             .AddTraceSource("Compute",
                             "The guest has computed, which has taken time: with CpuRate only.",
                             MakeTraceSourceAccessor(&VirtualMachine::m_computeTrace),
-                            "ns3::VirtualMachine::ComputeTracedCallback");
+                            "ns3::VirtualMachine::ComputeTracedCallback")
+            .AddTraceSource("CpuCompute",
+                            "... and what each CPU has had of it that was busy.",
+                            MakeTraceSourceAccessor(&VirtualMachine::m_cpuTrace),
+                            "ns3::VirtualMachine::CpuComputeTracedCallback");
     return tid;
 }
 
@@ -285,6 +314,7 @@ VirtualMachine::ApplyAttributes() const
     }
     ns3qemu::VmConfig config;
     config.cpuRate = static_cast<uint64_t>(std::llround(m_cpuRate));
+    config.cpuQuantum = m_cpuQuantum.GetNanoSeconds();
     const auto image = ns3qemu::FindImage(m_image);
     config.image = ns3qemu::ReadImage(image);
     config.cpus = m_cpus;
@@ -305,6 +335,7 @@ VirtualMachine::ApplyAttributes() const
     config.diskTiming.rate = m_diskRate.GetBitRate();
     config.sandbox = m_sandbox;
     config.fork = m_fork;
+    config.warmAfter = m_warmAfter;
     config.spin = m_spin.GetNanoSeconds();
     config.watchdog = m_watchdog.GetNanoSeconds();
     config.watchdogFails = m_watchdogFails;

@@ -169,6 +169,7 @@ VirtualMachine::DescribeNics() const
                 "make the bridge before the node's addresses");
         }
         nics.push_back(nic->DescribeNic());
+        nics.back().queues = m_queues;
     }
     return nics;
 }
@@ -324,8 +325,10 @@ VirtualMachine::PrepareLinks()
 {
     if (m_slowLinks)
     {
-        CarryConfiguration();
-        ConfigureNics();
+        m_driver->GetRelay().Together([this]() {
+            CarryConfiguration();
+            ConfigureNics();
+        });
     }
 }
 

@@ -168,7 +168,7 @@ VirtualMachine::SetSysctlIfThere(ns3qemu::RelayClient& relay,
 {
     try
     {
-        relay.SetSysctl(name, value);
+        relay.Apart([&]() { relay.SetSysctl(name, value); });
     }
     catch (const ns3qemu::GuestError& error)
     {

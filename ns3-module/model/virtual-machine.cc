@@ -72,7 +72,7 @@ WriteIfThere(ns3qemu::RelayClient& relay, const std::string& path, const std::st
 {
     try
     {
-        relay.WriteFile(path, {value.begin(), value.end()});
+        relay.Apart([&]() { relay.WriteFile(path, {value.begin(), value.end()}); });
         return true;
     }
     catch (const ns3qemu::GuestError& error)
@@ -169,12 +169,6 @@ uint64_t
 VirtualMachine::GetInstructions() const
 {
     return m_driver ? m_driver->GetInstructions() : 0;
-}
-
-Time
-VirtualMachine::GetBusyTime() const
-{
-    return NanoSeconds(m_driver ? m_driver->GetBusyTime() : 0);
 }
 
 int
@@ -451,16 +445,18 @@ VirtualMachine::BootMachine()
                 m_driver->SetCarrier(nic->GetNicIndex(), nic->HasCarrier());
             }
         }
-        if (!m_slowLinks)
-        {
-            CarryConfiguration();
-            ConfigureNics();
-        }
         auto& relay = m_driver->GetRelay();
-        for (const auto& [family, stack] : m_stacks)
-        {
-            stack->CarryAddresses(relay);
-        }
+        relay.Together([&]() {
+            if (!m_slowLinks)
+            {
+                CarryConfiguration();
+                ConfigureNics();
+            }
+            for (const auto& [family, stack] : m_stacks)
+            {
+                stack->CarryAddresses(relay);
+            }
+        });
         m_state = State::CONFIGURED;
         CarryRoutes();
     });
@@ -685,29 +681,10 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     m_turnTrace(cause, frames, instructions);
     TellComputing(begin, computedBefore);
     RunMonitor::Poll();
-    ParallelTurns::Schedule();
+    ParallelTurns::Schedule(this);
     if (refusal)
     {
         std::rethrow_exception(refusal);
-    }
-}
-
-/* Let it run, and compute as far as it may. */
-void
-VirtualMachine::RunGuest(bool timers)
-{
-    m_driver->Run(Simulator::Now().GetNanoSeconds(),
-                  timers,
-                  m_driver->IsTimed() ? TimedTurns::FindHorizon(*this) : SIM_LINK_NO_DEADLINE);
-}
-
-void
-VirtualMachine::TellComputing(int64_t begin, uint64_t computedBefore)
-{
-    const uint64_t instructions = m_driver->GetComputed() - computedBefore;
-    if (instructions > 0)
-    {
-        m_computeTrace(NanoSeconds(begin), NanoSeconds(GetReached()), instructions);
     }
 }
 

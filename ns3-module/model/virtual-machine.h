@@ -172,8 +172,18 @@ class VirtualMachine : public GuestAccess
     uint64_t GetTurnsAhead() const;
     /** @return instructions that the guest has executed since it was started */
     uint64_t GetInstructions() const;
-    /** @return how long the guest has computed since time 0; with CpuRate 0, not at all */
+    /** @return how long the guest has computed since time 0, on any of its CPUs; with CpuRate 0,
+     * not at all */
     Time GetBusyTime() const;
+    /**
+     * @param cpu its number, from 0 to the attribute Cpus less 1
+     * @return how long this CPU has computed since time 0, or waited in a loop with PAUSE; with
+     * CpuRate 0, not at all
+     * @throw ns3qemu::VmError if there is no such CPU
+     */
+    Time GetCpuBusyTime(uint32_t cpu) const;
+    /** @return how many CPUs it has */
+    uint32_t GetCpus() const;
     /** @return QEMU's process id, or -1 */
     int GetPid() const;
 
@@ -231,9 +241,21 @@ class VirtualMachine : public GuestAccess
      * TracedCallback signature of computing that has taken time.
      * @param begin when it began
      * @param end when it ended: since the guest was idle or sent something, or for a while
-     * @param instructions that took this time
+     * @param instructions that took this time, of all CPUs together
      */
     typedef void (*ComputeTracedCallback)(Time begin, Time end, uint64_t instructions);
+
+    /**
+     * TracedCallback signature of what a CPU had of it.
+     * @param cpu its number, from 0
+     * @param begin when the machine began to compute
+     * @param end when it ended
+     * @param instructions that took the CPU's part of this time, not in one stretch perhaps
+     */
+    typedef void (*CpuComputeTracedCallback)(uint32_t cpu,
+                                             Time begin,
+                                             Time end,
+                                             uint64_t instructions);
 
     /** @throw ns3qemu::VmError if another rank of a distributed simulation has the machine */
     void CheckHere() const;
@@ -407,6 +429,7 @@ class VirtualMachine : public GuestAccess
     Time m_epochSpread;
     uint32_t m_pidSpread;
     uint32_t m_cpus;
+    uint32_t m_queues;
     Time m_tickPhase;
     Time m_tscStep;
     bool m_sandbox;
@@ -421,6 +444,7 @@ class VirtualMachine : public GuestAccess
     uint64_t m_busyReads;
     Time m_busyStep;
     double m_cpuRate;
+    Time m_cpuQuantum;
     uint64_t m_hostMemory;
     bool m_segmentationOffload;
     Time m_diskLatency;
@@ -428,6 +452,7 @@ class VirtualMachine : public GuestAccess
     std::string m_keepDisks;
     bool m_snapshot;
     bool m_fork;
+    uint32_t m_warmAfter;
     bool m_parallel;
 
     /* In this order: see above. */
@@ -475,6 +500,8 @@ class VirtualMachine : public GuestAccess
     uint32_t m_arrivedBy{0}; // NIC
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;
     TracedCallback<Time, Time, uint64_t> m_computeTrace;
+    TracedCallback<uint32_t, Time, Time, uint64_t> m_cpuTrace;
+    std::vector<uint64_t> m_busyTold;       // instructions of each CPU
     std::vector<TurnListener*> m_listeners; // null: gone
     uint32_t m_telling{0};                  // how deep: being told, one may bring about a turn
 };

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,114 @@ class RelayEventsTestCase : public TestCase
         NS_TEST_ASSERT_MSG_EQ(told, "", "nothing before it is dispatched");
         relay.m_client.DispatchEvents();
         NS_TEST_ASSERT_MSG_EQ(told, "<1><2><3>", "in order, not nested");
+    }
+};
+
+/** What only tells the guest something may wait for more of its kind. */
+class RelayTogetherTestCase : public TestCase
+{
+  public:
+    RelayTogetherTestCase()
+        : TestCase("Requests that are made together go in one message, in order")
+    {
+    }
+
+  private:
+    void DoRun() override
+    {
+        CheckOrder();
+        CheckRefusal();
+        CheckApart();
+        CheckDropped();
+        CheckMany();
+    }
+
+    void CheckOrder()
+    {
+        Scripted relay;
+        relay.m_answers = {{0, ""}, {0, ""}, {0, "reno"}, {0, ""}};
+        relay.m_client.Together([&]() {
+            relay.m_client.SetSysctl("a", "1");
+            relay.m_client.Together([&]() { relay.m_client.WriteFile("/b", {}); });
+            NS_TEST_EXPECT_MSG_EQ(relay.m_messages, 0, "nothing is sent yet");
+            NS_TEST_EXPECT_MSG_EQ(relay.m_client.GetSysctl("c"), "reno", "what asks is answered");
+            NS_TEST_EXPECT_MSG_EQ(relay.m_messages, 2, "what was told before is sent before");
+            relay.m_client.SetSysctl("d", "1");
+        });
+        NS_TEST_EXPECT_MSG_EQ(relay.m_messages, 3, "the rest is sent at the end");
+        std::vector<uint16_t> types;
+        for (const auto& asked : relay.m_asked)
+        {
+            types.push_back(asked.type);
+        }
+        const std::vector<uint16_t> expected{RELAY_SYSCTL_SET,
+                                             RELAY_FILE_PUT,
+                                             RELAY_SYSCTL_GET,
+                                             RELAY_SYSCTL_SET};
+        NS_TEST_EXPECT_MSG_EQ((types == expected), true, "in the order in which they were made");
+        NS_TEST_EXPECT_MSG_EQ(relay.m_client.IsAwaiting(), false, "all have been answered");
+    }
+
+    void CheckRefusal()
+    {
+        Scripted relay;
+        relay.m_answers = {{0, ""}, {EINVAL, ""}, {ENOENT, ""}};
+        const auto thrown = Thrown<GuestError>([&]() {
+            relay.m_client.Together([&]() {
+                for (const char* name : {"a", "b", "c"})
+                {
+                    relay.m_client.SetSysctl(name, "1");
+                }
+            });
+        });
+        NS_TEST_EXPECT_MSG_EQ(thrown,
+                              "setting sysctl b = 1: Invalid argument (the guest's errno 22)",
+                              "the first that is refused is told");
+        relay.m_answers = {{0, "x"}};
+        NS_TEST_EXPECT_MSG_EQ(relay.m_client.GetSysctl("a"), "x", "later ones have their answers");
+    }
+
+    void CheckApart()
+    {
+        Scripted relay;
+        relay.m_answers = {{0, ""}, {ENOENT, ""}, {0, ""}};
+        bool refused = false;
+        relay.m_client.Together([&]() {
+            relay.m_client.SetSysctl("a", "1");
+            refused = !Thrown<GuestError>([&]() {
+                           relay.m_client.Apart([&]() { relay.m_client.SetSysctl("b", "1"); });
+                       }).empty();
+            relay.m_client.SetSysctl("c", "1");
+            NS_TEST_EXPECT_MSG_EQ(relay.m_messages, 2, "they are together again");
+        });
+        NS_TEST_EXPECT_MSG_EQ(refused, true, "the refusal is told at once");
+        NS_TEST_EXPECT_MSG_EQ(relay.m_messages, 3, "one before, one apart, one behind");
+    }
+
+    void CheckDropped()
+    {
+        Scripted relay;
+        Thrown<std::logic_error>([&]() {
+            relay.m_client.Together([&]() {
+                relay.m_client.SetSysctl("a", "1");
+                throw std::logic_error("the script's own");
+            });
+        });
+        NS_TEST_EXPECT_MSG_EQ(relay.m_messages, 0, "nothing of what was not whole");
+        NS_TEST_EXPECT_MSG_EQ(relay.m_client.IsAwaiting(), false, "no answer is waited for");
+    }
+
+    void CheckMany()
+    {
+        Scripted relay;
+        relay.m_answers = {{0, "1"}, {ENOENT, ""}, {0, "3"}};
+        const auto values = relay.m_client.GetSysctls({"a", "b", "c"});
+        NS_TEST_EXPECT_MSG_EQ(relay.m_messages, 1, "one message");
+        NS_TEST_ASSERT_MSG_EQ(values.size(), 3, "a value for each name");
+        NS_TEST_EXPECT_MSG_EQ(values[0].value_or("-") + values[1].value_or("-") +
+                                  values[2].value_or("-"),
+                              "1-3",
+                              "in order, and none of what is not there");
     }
 };
 
@@ -398,6 +507,7 @@ class RelayClientTestSuite : public TestSuite
         : TestSuite("qemu-relay-client", Type::UNIT)
     {
         AddTestCase(new RelayFramingTestCase);
+        AddTestCase(new RelayTogetherTestCase);
         AddTestCase(new RelayEventsTestCase);
         AddTestCase(new RelayHostileTestCase);
         AddTestCase(new RelaySendTestCase);

@@ -68,14 +68,25 @@ class Scripted
 
     std::deque<Answer> m_answers;               //!< to come; without one the relay says nothing
     std::vector<Asked> m_asked;                 //!< what the client has asked for
+    int m_messages{0};                          //!< in how many pieces it was asked
     std::function<void(const Asked&)> m_asking; //!< gets each request before it is answered
     ns3qemu::RelayClient m_client;              //!< under test
 
   private:
     void Take(ns3qemu::Span<const ns3qemu::ByteSpan> message)
     {
-        const auto [header, body] = RelayRequest(message);
-        m_asked.push_back({header.type, {body.begin(), body.end()}});
+        m_messages++;
+        ns3qemu::PieceReader bytes(message);
+        while (bytes.GetLeft() > 0)
+        {
+            TakeOne(RelayRequest(bytes));
+        }
+    }
+
+    void TakeOne(const RelayRequest& request)
+    {
+        const auto& header = request.header;
+        m_asked.push_back({header.type, {request.body.begin(), request.body.end()}});
         if (m_asking)
         {
             m_asking(m_asked.back());

@@ -225,24 +225,25 @@ DeriveHostSysctls(uint64_t bytes, const std::string& release)
 void
 SetHostSysctls(RelayClient& relay, uint64_t bytes)
 {
-    std::string ofModules;
-    for (const auto& sysctl : DeriveHostSysctls(bytes, relay.GetRelease()))
+    const auto sysctls = DeriveHostSysctls(bytes, relay.GetRelease());
+    if (sysctls.empty())
     {
-        ofModules += sysctl.module.empty() ? "" : DescribeForModprobe(sysctl);
-        std::string own;
-        try
+        return;
+    }
+    std::vector<std::string> names;
+    for (const auto& sysctl : sysctls)
+    {
+        names.push_back(sysctl.name);
+    }
+    std::string ofModules;
+    const auto own = relay.GetSysctls(names);
+    for (size_t i = 0; i < sysctls.size(); i++)
+    {
+        ofModules += sysctls[i].module.empty() ? "" : DescribeForModprobe(sysctls[i]);
+        if (own[i])
         {
-            own = relay.GetSysctl(sysctl.name);
+            relay.SetSysctl(sysctls[i].name, sysctls[i].Fill(*own[i]));
         }
-        catch (const GuestError& error)
-        {
-            if (error.GetErrno() != ENOENT)
-            {
-                throw;
-            }
-            continue;
-        }
-        relay.SetSysctl(sysctl.name, sysctl.Fill(own));
     }
     if (!ofModules.empty())
     {

@@ -7,7 +7,10 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <cerrno>
 #include <cstring>
+#include <exception>
+#include <utility>
 
 namespace ns3qemu
 {
@@ -22,6 +25,9 @@ Hex(unsigned value)
     std::snprintf(text, sizeof(text), "0x%04x", value);
     return text;
 }
+
+/* So much of what is told together is sent at once. */
+constexpr size_t TOGETHER_MAX = 65536;
 
 ByteSpan
 Text(const std::string& text)
@@ -353,8 +359,9 @@ RelayClient::DispatchEvent(uint16_t type, const std::vector<uint8_t>& body)
     }
 }
 
-std::vector<uint8_t>
-RelayClient::Call(uint16_t type, Span<const ByteSpan> body, const std::string& what)
+/* The header of a request that is on its way from now on. */
+RelayHeader
+RelayClient::Announce(uint16_t type, Span<const ByteSpan> body, const std::string& what)
 {
     const size_t length = PieceReader(body).GetLeft();
     if (length > RELAY_BODY_MAX)
@@ -368,23 +375,145 @@ RelayClient::Call(uint16_t type, Span<const ByteSpan> body, const std::string& w
     header.id = m_nextId;
     m_nextId = m_nextId == UINT32_MAX ? 1 : m_nextId + 1;
     m_pending[header.id] = type;
+    return header;
+}
 
-    std::vector<ByteSpan> message{Struct(header)};
-    message.insert(message.end(), body.begin(), body.end());
-    m_transport(message);
-
-    const auto found = m_replies.find(header.id);
+std::vector<uint8_t>
+RelayClient::TakeReply(const Posted& request)
+{
+    const auto found = m_replies.find(request.id);
     if (found == m_replies.end())
     {
-        throw VmError(what + ": the guest's relay did not answer; the guest is busy or stuck");
+        throw VmError(request.what +
+                      ": the guest's relay did not answer; the guest is busy or stuck");
     }
     Reply reply = std::move(found->second);
     m_replies.erase(found);
     if (reply.status != 0)
     {
-        throw GuestError(what, reply.status);
+        throw GuestError(request.what, reply.status);
     }
     return std::move(reply.body);
+}
+
+std::vector<uint8_t>
+RelayClient::Call(uint16_t type, Span<const ByteSpan> body, const std::string& what)
+{
+    Flush();
+    const auto header = Announce(type, body, what);
+    std::vector<ByteSpan> message{Struct(header)};
+    message.insert(message.end(), body.begin(), body.end());
+    m_transport(message);
+    return TakeReply({header.id, what});
+}
+
+/* ---- several requests in one turn ---- */
+
+/* To be sent by SendPosted(). */
+RelayClient::Posted
+RelayClient::Post(uint16_t type, Span<const ByteSpan> body, const std::string& what)
+{
+    const auto header = Announce(type, body, what);
+    const auto add = [this](const ByteSpan& piece) {
+        m_posted.insert(m_posted.end(), piece.begin(), piece.end());
+    };
+    add(Struct(header));
+    std::for_each(body.begin(), body.end(), add);
+    return {header.id, what};
+}
+
+void
+RelayClient::SendPosted()
+{
+    const auto message = std::exchange(m_posted, {});
+    m_transport(std::array{ByteSpan(message)});
+}
+
+/* A request whose answer says only whether it has been carried out. */
+void
+RelayClient::Tell(uint16_t type, Span<const ByteSpan> body, const std::string& what)
+{
+    if (!m_together)
+    {
+        Call(type, body, what);
+        return;
+    }
+    m_told.push_back(Post(type, body, what));
+    if (m_posted.size() > TOGETHER_MAX)
+    {
+        Flush();
+    }
+}
+
+void
+RelayClient::Flush()
+{
+    if (m_told.empty())
+    {
+        return;
+    }
+    const auto told = std::exchange(m_told, {});
+    SendPosted();
+    std::exception_ptr refusal;
+    for (const auto& request : told)
+    {
+        try
+        {
+            TakeReply(request);
+        }
+        catch (const GuestError&)
+        {
+            refusal = refusal ? refusal : std::current_exception();
+        }
+    }
+    if (refusal)
+    {
+        std::rethrow_exception(refusal);
+    }
+}
+
+void
+RelayClient::Together(const std::function<void()>& requests)
+{
+    if (m_together)
+    {
+        requests(); // with those that are being collected
+        return;
+    }
+    m_together = true;
+    try
+    {
+        requests();
+    }
+    catch (...)
+    {
+        m_together = false;
+        for (const auto& request : std::exchange(m_told, {}))
+        {
+            m_pending.erase(request.id);
+        }
+        m_posted.clear();
+        throw;
+    }
+    m_together = false;
+    Flush();
+}
+
+void
+RelayClient::Apart(const std::function<void()>& requests)
+{
+    Flush();
+    const bool together = std::exchange(m_together, false);
+    try
+    {
+        requests();
+    }
+    catch (...)
+    {
+        m_together = together;
+        throw;
+    }
+    m_together = together;
 }
 
 template <typename T>
@@ -403,13 +532,13 @@ RelayClient::GetClock()
 void
 RelayClient::SetRealtime(int64_t realtime)
 {
-    Call(RELAY_CLOCK_SET, Body(RelayClockSet{realtime}), "setting the clock");
+    Tell(RELAY_CLOCK_SET, Body(RelayClockSet{realtime}), "setting the clock");
 }
 
 void
 RelayClient::SeedRng(const std::vector<uint8_t>& seed)
 {
-    Call(RELAY_RNG_SEED, std::array{ByteSpan(seed)}, "seeding the random numbers");
+    Tell(RELAY_RNG_SEED, std::array{ByteSpan(seed)}, "seeding the random numbers");
 }
 
 std::string
@@ -419,11 +548,42 @@ RelayClient::GetSysctl(const std::string& name)
     return {value.begin(), value.end()};
 }
 
+std::vector<std::optional<std::string>>
+RelayClient::GetSysctls(const std::vector<std::string>& names)
+{
+    Flush();
+    std::vector<Posted> requests;
+    for (const auto& name : names)
+    {
+        requests.push_back(
+            Post(RELAY_SYSCTL_GET, std::array{Text(name)}, "reading sysctl " + name));
+    }
+    SendPosted();
+    std::vector<std::optional<std::string>> values;
+    for (const auto& request : requests)
+    {
+        try
+        {
+            const auto value = TakeReply(request);
+            values.emplace_back(std::in_place, value.begin(), value.end());
+        }
+        catch (const GuestError& error)
+        {
+            if (error.GetErrno() != ENOENT)
+            {
+                throw;
+            }
+            values.emplace_back(std::nullopt);
+        }
+    }
+    return values;
+}
+
 void
 RelayClient::SetSysctl(const std::string& name, const std::string& value)
 {
     const std::string both = name + value;
-    Call(RELAY_SYSCTL_SET,
+    Tell(RELAY_SYSCTL_SET,
          Body(RelaySysctlSet{static_cast<uint32_t>(name.size())}, both.data(), both.size()),
          "setting sysctl " + name + " = " + value);
 }
@@ -460,7 +620,7 @@ RelayClient::WriteFile(const std::string& path, const std::vector<uint8_t>& data
     do
     {
         const size_t length = std::min(most, data.size() - put.offset);
-        Call(RELAY_FILE_PUT,
+        Tell(RELAY_FILE_PUT,
              std::array{Struct(put), Text(path), ByteSpan(data).subspan(put.offset, length)},
              "writing " + path);
         put.flags = 0;
@@ -508,13 +668,13 @@ RelayClient::GetLink(uint32_t nic, std::string* name)
 void
 RelayClient::SetLink(const RelayLinkSet& link)
 {
-    Call(RELAY_LINK_SET, Body(link), "configuring NIC " + std::to_string(link.nic));
+    Tell(RELAY_LINK_SET, Body(link), "configuring NIC " + std::to_string(link.nic));
 }
 
 void
 RelayClient::AddAddress(uint32_t nic, const GuestAddress& address, uint8_t prefix)
 {
-    Call(RELAY_ADDRESS_ADD,
+    Tell(RELAY_ADDRESS_ADD,
          Body(ToWire(nic, address, prefix)),
          "adding address " + Name(address, prefix) + " to NIC " + std::to_string(nic));
 }

@@ -16,6 +16,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -156,11 +157,28 @@ class RelayClient
     void SetOutputHandler(OutputHandler handler);
     void SetExitHandler(ExitHandler handler);
 
+    /**
+     * Make requests of which those that only tell the guest something go together, in one turn:
+     * SetRealtime(), SeedRng(), SetSysctl(), WriteFile(), SetLink(), AddAddress(). They are sent at
+     * the end, or before any other request; what the guest refuses of them is thrown then, and
+     * those behind it have been carried out.
+     * @param requests makes them; if it throws, those that have not been sent are dropped
+     * @throw GuestError for the first that is refused
+     */
+    void Together(const std::function<void()>& requests);
+    /** Make requests of which each is sent and answered at once, also within Together(). */
+    void Apart(const std::function<void()>& requests);
+
     RelayClock GetClock();
     /** @param realtime ns since 1970 */
     void SetRealtime(int64_t realtime);
     void SeedRng(const std::vector<uint8_t>& seed);
     std::string GetSysctl(const std::string& name);
+    /**
+     * All in one turn.
+     * @return the value of each, in order; none where the kernel has no such parameter
+     */
+    std::vector<std::optional<std::string>> GetSysctls(const std::vector<std::string>& names);
     void SetSysctl(const std::string& name, const std::string& value);
     std::vector<uint8_t> ReadFile(const std::string& path);
     /**
@@ -286,6 +304,19 @@ class RelayClient
         std::vector<uint8_t> body;
     };
 
+    /* A request that has been made and not been answered, or whose answer is still to be taken. */
+    struct Posted
+    {
+        uint32_t id;
+        std::string what;
+    };
+
+    RelayHeader Announce(uint16_t type, Span<const ByteSpan> body, const std::string& what);
+    Posted Post(uint16_t type, Span<const ByteSpan> body, const std::string& what);
+    std::vector<uint8_t> TakeReply(const Posted& request);
+    void Tell(uint16_t type, Span<const ByteSpan> body, const std::string& what);
+    void SendPosted();
+    void Flush();
     template <typename T>
     T CallFor(uint16_t type, Span<const ByteSpan> body, const std::string& what);
     template <typename T>
@@ -320,6 +351,10 @@ class RelayClient
     /* Requests under way, and the replies to them that have come. */
     std::map<uint32_t, uint16_t> m_pending;
     std::map<uint32_t, Reply> m_replies;
+    /* Within Together(): requests that wait to be sent. */
+    bool m_together{false};
+    std::vector<uint8_t> m_posted;
+    std::vector<Posted> m_told;
     std::deque<Event> m_events;
     std::map<uint32_t, Input> m_inputs;
     bool m_dispatching{false};

@@ -43,6 +43,8 @@
  *                            It ends behind an instruction: `vmTime` of the answer is when all that
  *                            was sent in this turn has been. After BUSY the guest goes on at that
  *                            time; `time` of the next turn may be less, and then that time counts.
+ *                            Several CPUs compute at the same time, to within `quantum`; each frame
+ *                            then follows a SIM_LINK_STAMP.
  *         SIM_LINK_AHEAD     several turns, one after the other: those in the inbox, each a
  *                            SIM_LINK_TURN record followed by its input, and in between those for
  *                            timers, which are due before the next one's time, or before `time`
@@ -59,6 +61,10 @@
  *         SIM_LINK_COPY      the VM makes a copy of itself, as it is at the end of its last turn,
  *                            and goes on waiting as if it had not been asked; or it says what has
  *                            become of its copy, or ends it: see `flags`. Answer: COPIED.
+ *         SIM_LINK_BLOCKS    the VM tells which blocks of translated code it has, in the order in
+ *                            which it has translated them, as many as the outbox has room for, and
+ *                            goes on waiting as if it had not been asked. Answer: TOLD, with
+ *                            SIM_LINK_BLOCK records.
  *         SIM_LINK_QUIT      the VM ends. There is no answer: the process exits.
  *
  * A copy
@@ -71,13 +77,18 @@
  *
  * A zygote
  *     A QEMU whose link has the property `zygote`, the descriptor of a SOCK_SEQPACKET socket. It
- * has a region as any other, of which nothing is used but the header's first line, and waits for
- *     requests: a SimZygoteRequest each, with descriptors (SCM_RIGHTS, unix(7)) of a region of the
- *     same size, of a file for messages, of the end of a pipe that is read, and maybe of a ruleset
- *     (landlock(7)) that is to be put into force. For each it makes a VM, which is a child of the
- *     process that started the zygote, if that adopts orphans (PR_SET_CHILD_SUBREAPER, prctl(2)),
- *     and answers with a SimZygoteReply. The VM goes on when it has read a byte from the pipe, and
- *     ends if there is none. The zygote ends with its socket; its VMs do not end with it.
+ *     has a region as any other, of which nothing is used but the header's first line, and waits
+ *     for requests, a SimZygoteRequest each; it answers with a SimZygoteReply. It ends with its
+ *     socket; its VMs do not end with it.
+ *
+ *     SIM_ZYGOTE_FORK comes with descriptors (SCM_RIGHTS, unix(7)) of a region of the same size, of
+ *     a file for messages, of the end of a pipe that is read, and maybe of a ruleset (landlock(7))
+ *     that is to be put into force. It makes a VM, which is a child of the process that started the
+ *     zygote, if that adopts orphans (PR_SET_CHILD_SUBREAPER, prctl(2)). The VM goes on when it has
+ *     read a byte from the pipe, and ends if there is none.
+ *
+ *     SIM_ZYGOTE_TRANSLATE comes with a file of SimLinkBlocks: it translates these, so that the VMs
+ *     that follow need not. What is not in its memory as it was, it leaves out.
  *
  * Trust
  *     The guest is untrusted, and so is a QEMU that a guest has taken over: the simulator copies
@@ -128,6 +139,7 @@ enum
     SIM_LINK_SAVE = 5,
     SIM_LINK_AHEAD = 6,
     SIM_LINK_COPY = 7,
+    SIM_LINK_BLOCKS = 8,
 };
 
 /* `flags` of SIM_LINK_COPY. */
@@ -178,6 +190,8 @@ enum
     /* `fault` is 0 if there is a copy that runs. Else it is an errno: why it could not be made, or
      * ESRCH if there is none, or none any more. All other fields are as with the last answer. */
     SIM_LINK_COPIED = 9,
+    /* The blocks are in the outbox. All other fields are as with the last answer. */
+    SIM_LINK_TOLD = 10,
 };
 
 /* `fault` of SIM_LINK_FAULT. */
@@ -203,6 +217,8 @@ enum
 #define SIM_LINK_FEATURE_FILTER UINT64_C(128) /* system calls are filtered from now on */
 #define SIM_LINK_FEATURE_LOOK UINT64_C(256)   /* SimLinkLook is understood */
 #define SIM_LINK_FEATURE_TIMED UINT64_C(512)  /* SIM_LINK_RUN_TIMED and _REQUEST are understood */
+#define SIM_LINK_FEATURE_TIMED_CPUS UINT64_C(1024) /* ... by machines with several CPUs */
+#define SIM_LINK_FEATURE_BLOCKS UINT64_C(2048)     /* SIM_LINK_BLOCKS is understood */
 
 #define SIM_LINK_NO_DEADLINE INT64_MAX
 
@@ -228,6 +244,8 @@ enum
      * SimLinkFilter and its addresses. Before the first such record it takes all. It may take fewer
      * than it says. */
     SIM_LINK_FILTER = 7,
+    /* With SIM_LINK_BLOCKS, from the VM: one or more SimLinkBlocks. */
+    SIM_LINK_BLOCK = 11,
 
     /* Only from the simulator to the VM, for a NIC, with a uint32_t as payload. */
 
@@ -242,7 +260,31 @@ enum
     /* Only from the simulator to the VM, for a disk: how long its requests take from now on, a
      * SimLinkDisk. Without one they take no time. */
     SIM_LINK_DISK = 8,
+
+    /* Only from the VM to the simulator, in turns that are SIM_LINK_RUN_TIMED, of a machine with
+     * several CPUs. */
+
+    /* When the NIC has sent the frame that follows, a SimLinkStamp: not after the turn's end.
+     * Frames need not be in the order of these times. */
+    SIM_LINK_STAMP = 9,
+    /* Last: how busy each CPU has been in the turn, a SimLinkBusyCpus. */
+    SIM_LINK_BUSY_CPUS = 10,
 };
+
+typedef struct SimLinkStamp
+{
+    int64_t time; /* ns */
+} SimLinkStamp;
+
+#define SIM_LINK_CPUS_MAX 8u
+
+typedef struct SimLinkBusyCpus
+{
+    uint32_t count; /* CPUs that there are */
+    uint32_t pad;
+    /* How many each has executed, or would have where it waited in a loop with PAUSE. */
+    uint64_t instructions[SIM_LINK_CPUS_MAX];
+} SimLinkBusyCpus;
 
 /* A request takes `latency` and, if it moves data, as long as that takes at `rate`, rounded up;
  * requests are served one after the other. The one that is being served keeps the time that it had;
@@ -286,6 +328,22 @@ typedef struct SimLinkFilter
     uint32_t count;
 } SimLinkFilter;
 
+/* Blocks in one record. */
+#define SIM_LINK_BLOCKS_MAX 2048u
+
+#define SIM_LINK_NO_PAGE UINT32_MAX
+
+/* A block of translated code: where it is and what CPU state it is for, but not the code. */
+typedef struct SimLinkBlock
+{
+    uint32_t pages[2]; /* of the machine's memory, by number; the second: SIM_LINK_NO_PAGE, or where
+                        * it goes on */
+    uint32_t offset;   /* in the first page, in bytes */
+    uint32_t size;     /* of what it was translated from, in bytes */
+    uint32_t flags;    /* QEMU's, of the CPU's state */
+    uint32_t sum;      /* CRC-32C over what it was translated from */
+} SimLinkBlock;
+
 /* Payload of SIM_LINK_CREDIT: as many frames as the NIC has. */
 #define SIM_LINK_CREDIT_UNLIMITED UINT32_MAX
 
@@ -311,8 +369,10 @@ typedef struct SimLinkHeader
     uint32_t inboxLength; /* bytes of records in the inbox */
     uint32_t pad2;
     int64_t horizon; /* with SIM_LINK_RUN_TIMED: the clock's time at which the turn ends, in ns */
-    uint64_t rate;   /* with SIM_LINK_RUN_TIMED: instructions per second */
-    uint8_t pad3[24];
+    uint64_t rate;   /* with SIM_LINK_RUN_TIMED: instructions per second of each CPU */
+    int64_t quantum; /* with SIM_LINK_RUN_TIMED: ns by which one CPU may be ahead of another, at
+                      * most 1 s */
+    uint8_t pad3[16];
 
     /* Written by the VM in its turn. */
     int64_t vmTime;        /* ns: the guest's clock at the end of the turn */
@@ -350,28 +410,44 @@ typedef struct SimLinkLook
     uint8_t data[2048];
 } SimLinkLook;
 
+/* SimZygoteRequest.what */
+enum
+{
+    SIM_ZYGOTE_FORK = 1,
+    SIM_ZYGOTE_TRANSLATE = 2,
+};
+
+/* How many blocks a zygote translates at most. */
+#define SIM_ZYGOTE_BLOCKS_MAX 65536u
+
 /* To a zygote. */
 typedef struct SimZygoteRequest
 {
-    uint64_t seed; /* of the VM's own random numbers, as QEMU's option -seed */
+    uint64_t seed;   /* of the VM's own random numbers, as QEMU's option -seed */
+    uint32_t what;   /* SIM_ZYGOTE_FORK ... */
+    uint32_t blocks; /* with SIM_ZYGOTE_TRANSLATE: how many the file has */
 } SimZygoteRequest;
 
 /* From a zygote. */
 typedef struct SimZygoteReply
 {
-    int32_t pid;   /* the VM's process */
+    int32_t pid;   /* the VM's process; with SIM_ZYGOTE_TRANSLATE: how many blocks there are */
     int32_t error; /* 0, or an errno: why there is none */
 } SimZygoteReply;
 
 static_assert(sizeof(SimLinkLook) == 2088, "part of the protocol");
 static_assert(SIM_LINK_LOOK_OFFSET + sizeof(SimLinkLook) <= SIM_LINK_HEADER_SIZE, "room for it");
-static_assert(sizeof(SimZygoteRequest) == 8, "part of the protocol");
+static_assert(sizeof(SimZygoteRequest) == 16, "part of the protocol");
 static_assert(sizeof(SimZygoteReply) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkRecord) == 8, "part of the protocol");
+static_assert(sizeof(SimLinkBlock) == 24, "part of the protocol");
+static_assert(SIM_LINK_BLOCKS_MAX * sizeof(SimLinkBlock) <= SIM_LINK_PAYLOAD_MAX, "room for them");
 static_assert(sizeof(SimLinkTurn) == 16, "part of the protocol");
 static_assert(sizeof(SimLinkTurnEnd) == 24, "part of the protocol");
 static_assert(sizeof(SimLinkFilter) == 8, "part of the protocol");
 static_assert(sizeof(SimLinkDisk) == 16, "part of the protocol");
+static_assert(sizeof(SimLinkStamp) == 8, "part of the protocol");
+static_assert(sizeof(SimLinkBusyCpus) == 72, "part of the protocol");
 static_assert(sizeof(SimLinkHeader) == 256, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, turn) == 64, "part of the protocol");
 static_assert(offsetof(SimLinkHeader, time) == 128, "part of the protocol");

@@ -158,6 +158,10 @@ DescribeVirtioNic(const VmNic& nic)
     {
         options += ",tx_queue_size=" + std::to_string(nic.txRing);
     }
+    if (nic.queues > 1)
+    {
+        options += ",mq=on";
+    }
     /* A ring that is reset while a frame waits in it would end QEMU. */
     return options + ",queue_reset=off";
 }
@@ -180,6 +184,11 @@ DescribeNic(const std::string& model, const VmNic& nic)
         throw VmError("a NIC of the model " + model +
                       " can only have an MTU of 1500, for its driver takes time to change it; use "
                       "virtio, or set the device's MTU to 1500");
+    }
+    else if (nic.queues != 1)
+    {
+        throw VmError("a NIC of the model " + model +
+                      " has one queue; use virtio, or set Queues to 1");
     }
     return device;
 }
@@ -285,7 +294,11 @@ BuildMachineCommand(const VmImage& image, const std::vector<VmNic>& nics)
     for (size_t i = 0; i < nics.size(); i++)
     {
         const std::string number = std::to_string(i);
-        AddOption(command, "-netdev", "sim,id=nic" + number + ",link=sim,nic=" + number);
+        const auto queues = nics[i].queues;
+        AddOption(command,
+                  "-netdev",
+                  "sim,id=nic" + number + ",link=sim,nic=" + number +
+                      (queues == 1 ? "" : ",queues=" + std::to_string(queues)));
         AddOption(command,
                   "-device",
                   DescribeNic(image.nicModel, nics[i]) + ",netdev=nic" + number +

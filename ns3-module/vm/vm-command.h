@@ -23,6 +23,7 @@ struct VmNic
     std::string address;  //!< MAC address, "02:00:00:00:00:01"
     uint32_t mtu{1500};   //!< the largest packet that the guest may send or receive, in bytes
     uint32_t txRing{256}; //!< descriptors of its transmit ring: a power of two from 32 to 256
+    uint32_t queues{1};   //!< pairs of a receive and a transmit queue
 };
 
 /** What an image says of its machines. */

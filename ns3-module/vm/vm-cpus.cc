@@ -62,6 +62,17 @@ AddCpus(std::vector<std::string>& command, uint32_t cpus)
     }
 }
 
+void
+CheckQueues(uint32_t queues, uint32_t cpus)
+{
+    if (queues < 1 || queues > cpus)
+    {
+        throw VmError("a NIC cannot have " + std::to_string(queues) +
+                      " queues (Queues): it may have 1 to " + std::to_string(cpus) +
+                      ", as many as the machine has CPUs (Cpus)");
+    }
+}
+
 std::vector<std::string>
 BuildBootOptions(std::vector<std::string> boot, uint32_t cpus)
 {

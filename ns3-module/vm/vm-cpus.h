@@ -25,7 +25,14 @@ constexpr uint32_t CPUS_MAX = 8;
 void AddCpus(std::vector<std::string>& command, uint32_t cpus);
 
 /**
- * The same for what only booting needs: the kernel's command line.
+ * @param queues how many pairs of queues a NIC is to have
+ * @param cpus the machine's
+ * @throw VmError if it cannot have so many
+ */
+void CheckQueues(uint32_t queues, uint32_t cpus);
+
+/**
+ * The same as AddCpus() for what only booting needs: the kernel's command line.
  * @param boot an image's options to boot
  * @param cpus from 1 to CPUS_MAX
  * @return the options for a machine with so many

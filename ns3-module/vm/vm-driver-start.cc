@@ -3,10 +3,16 @@
  *
  * How a VmDriver gets its machine's process: forked, or started by itself.
  */
+#include "open-file.h"
+#include "vm-blocks.h"
 #include "vm-cpus.h"
 #include "vm-driver.h"
 #include "vm-error.h"
 #include "vm-zygote.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 namespace ns3qemu
 {
@@ -24,13 +30,12 @@ VmDriver::BuildMachine() const
 {
     try
     {
-        if (m_config.cpus != 1 && m_config.cpuRate != 0)
-        {
-            throw VmError("computing takes time only on a machine with one CPU: set CpuRate to 0, "
-                          "or Cpus to 1");
-        }
         auto command = BuildMachineCommand(m_config.image, m_config.nics);
         AddCpus(command, m_config.cpus);
+        for (const auto& nic : m_config.nics)
+        {
+            CheckQueues(nic.queues, m_config.cpus);
+        }
         return command;
     }
     catch (const VmError& error)
@@ -138,6 +143,45 @@ VmDriver::MakeLink()
     m_link->SetWatch([this](int64_t elapsed) { WatchTurn(elapsed); });
 }
 
+/*
+ * @return what is known of machines of this kind, and if nothing is, find it out: unless somebody
+ * else does, or it could not be kept, for then it takes longer than it saves
+ */
+std::vector<SimLinkBlock>
+VmDriver::FindBlocks()
+{
+    const std::string file = m_snapshot->GetBlocksPath();
+    if (const auto blocks = ReadBlocks(file))
+    {
+        return *blocks;
+    }
+    const std::string directory = file.substr(0, file.rfind('/'));
+    const OpenFile lock(directory, O_RDONLY | O_DIRECTORY);
+    if (access(directory.c_str(), W_OK) != 0 || flock(lock.Get(), LOCK_EX | LOCK_NB) != 0)
+    {
+        return {};
+    }
+    if (const auto blocks = ReadBlocks(file))
+    {
+        return *blocks; // somebody else has, just now
+    }
+    if (access(file.c_str(), F_OK) == 0)
+    {
+        m_reporter("The list of code in " + file + " is not as it was written; it is made anew.");
+    }
+    std::vector<SimLinkBlock> blocks;
+    try
+    {
+        blocks = LearnBlocks(m_config, m_interrupt);
+    }
+    catch (const VmError& error)
+    {
+        m_reporter(std::string("Which code is worth translating is not known: ") + error.what());
+    }
+    WriteBlocks(file, blocks);
+    return blocks;
+}
+
 /* @return whether the machine is there: else it is to be started by itself */
 bool
 VmDriver::StartForked(const std::vector<std::string>& command)
@@ -174,6 +218,14 @@ VmDriver::StartForked(const std::vector<std::string>& command)
                                   writable,
                                   m_snapshot->DescribeMemory(),
                                   {m_link->GetFileDescriptor(), m_config.seed, writable},
+                                  {m_config.warmAfter,
+                                   [this]() { return FindBlocks(); },
+                                   [this](const std::string& reason) {
+                                       m_reporter("VM '" + m_config.name +
+                                                  "' and others like it translate all code "
+                                                  "themselves, since a zygote could not: " +
+                                                  reason);
+                                   }},
                                   m_interrupt,
                                   [this](const std::string& reason) { ReportPlainStart(reason); });
     }

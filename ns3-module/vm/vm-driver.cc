@@ -144,7 +144,7 @@ VmDriver::Take()
 void
 VmDriver::GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags)
 {
-    m_link->Give(command, vmTime, flags, m_horizon, m_config.cpuRate);
+    m_link->Give(command, vmTime, flags, {m_horizon, m_config.cpuRate, m_config.cpuQuantum});
     Take();
     const bool answered = command == SIM_LINK_SAVE
                               ? m_answer.kind == SIM_LINK_SAVED
@@ -359,9 +359,11 @@ VmDriver::FinishFastForward()
 void
 VmDriver::Identify()
 {
-    m_relay.SetRealtime(m_config.epoch);
-    m_relay.SeedRng(SpreadSeed(m_config.seed));
-    m_relay.SetSysctl("kernel.hostname", m_config.name);
+    m_relay.Together([this]() {
+        m_relay.SetRealtime(m_config.epoch);
+        m_relay.SeedRng(SpreadSeed(m_config.seed));
+        m_relay.SetSysctl("kernel.hostname", m_config.name);
+    });
 }
 
 void
@@ -547,6 +549,15 @@ VmDriver::AskForCopy(uint32_t flags)
     return Guarded([&]() { return m_link->AskForCopy(flags); });
 }
 
+std::vector<SimLinkBlock>
+VmDriver::GetBlocks()
+{
+    CheckRunning();
+    TakeAhead(true);
+    m_nextReport = 0;
+    return Guarded([&]() { return m_link->AskForBlocks(); });
+}
+
 void
 VmDriver::CheckAheadOver()
 {
@@ -668,6 +679,10 @@ void
 VmDriver::SetCredit(unsigned nic, uint32_t frames)
 {
     CheckNic(nic);
+    if (frames != SIM_LINK_CREDIT_UNLIMITED)
+    {
+        frames -= std::min(frames, CountSent(nic));
+    }
     if (frames == m_credit[nic])
     {
         return;
@@ -680,7 +695,8 @@ uint32_t
 VmDriver::GetCredit(unsigned nic) const
 {
     CheckNic(nic);
-    return m_credit[nic];
+    const uint32_t frames = m_credit[nic];
+    return frames == SIM_LINK_CREDIT_UNLIMITED ? frames : frames + CountSent(nic);
 }
 
 void
@@ -783,7 +799,8 @@ VmDriver::OnFrame(unsigned nic, const uint8_t* data, size_t length)
     }
     if (IsTimed())
     {
-        m_sent.push_back({nic, {data, data + length}});
+        m_sending.push_back({m_stamp, nic, {data, data + length}});
+        m_stamp = NOT_STAMPED;
         return;
     }
     /* What a machine sends before the simulation begins, it sends to nobody. */

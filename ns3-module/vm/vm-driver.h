@@ -59,11 +59,16 @@ struct VmConfig
     SimLinkDisk diskTiming{};             //!< of its disks, from simulated time 0 on
     /** Directory for what KeepDisks() keeps of them. Empty: what is written is gone with the VM. */
     std::string keepDisks;
+    /** How many machines of a kind are forked before code is translated for those that follow. */
+    uint32_t warmAfter{2};
+    static constexpr uint32_t NEVER_WARM = UINT32_MAX; //!< for warmAfter
     std::string monitor; //!< path of a UNIX socket for QEMU's monitor (QMP), or empty
     std::string gdb;     //!< path of a UNIX socket for a debugger, or empty
     bool copies{false};  //!< whether copies of it may be made
-    /** Instructions per second of simulated time. 0: a turn takes none. */
+    /** Instructions per second of simulated time, of each CPU. 0: a turn takes none. */
     uint64_t cpuRate{0};
+    /** With cpuRate and several CPUs: ns by which one may be ahead of another. */
+    int64_t cpuQuantum{10'000};
 };
 
 /**
@@ -212,7 +217,8 @@ class VmDriver : private VmOutput
 
     /**
      * Limit what a NIC may send from the next turn on; beyond that, frames stay in the guest's
-     * transmit ring. What waits there is sent in that turn.
+     * transmit ring. What waits there is sent in that turn. Those that it has sent and that are
+     * still to be handed on are of these.
      * @param nic the NIC's index
      * @param frames how many more it may send, or SIM_LINK_CREDIT_UNLIMITED as at the beginning
      */
@@ -242,8 +248,13 @@ class VmDriver : private VmOutput
     bool IsTimed() const;
     /** @return instructions that have taken time since simulated time 0 */
     uint64_t GetComputed() const;
-    /** @return how long the guest has computed since simulated time 0, in ns */
+    /** @return how long the guest has computed since simulated time 0, on any CPU, in ns */
     int64_t GetBusyTime() const;
+    /** @return for how many instructions each CPU has been busy since then, with cpuRate; also in
+     * which it waited in a loop with PAUSE */
+    const std::vector<uint64_t>& GetBusyInstructions() const;
+    /** @return a time that so many instructions take, in ns */
+    int64_t GetDuration(uint64_t instructions) const;
     /** @return turns since simulated time 0 */
     uint64_t GetTurns() const;
     /** @return those of them that were begun by GoAhead() */
@@ -275,6 +286,9 @@ class VmDriver : private VmOutput
      */
     std::shared_ptr<VmCopy> Copy(int64_t time);
 
+    /** @return the blocks of code that its QEMU has translated, in order; see VmBlocks */
+    std::vector<SimLinkBlock> GetBlocks();
+
     /** End the machine. It is ended by the destructor, too. */
     void End();
 
@@ -282,6 +296,8 @@ class VmDriver : private VmOutput
     void OnFrame(unsigned nic, const uint8_t* data, size_t length) override;
     void OnSerial(unsigned port, const uint8_t* data, size_t length) override;
     void OnFilter(unsigned nic, const NicFilter& filter) override;
+    void OnStamp(int64_t time) override;
+    void OnBusyCpus(const SimLinkBusyCpus& busy) override;
 
     void CheckNic(unsigned nic) const;
     template <typename F>
@@ -291,6 +307,7 @@ class VmDriver : private VmOutput
                       const std::string& state,
                       const std::string& directory);
     bool StartForked(const std::vector<std::string>& command);
+    std::vector<SimLinkBlock> FindBlocks();
     void MakeLink();
     void BootUntilReady();
     void BootAndSave(const VmSnapshot& snapshot, const std::string& directory);
@@ -315,7 +332,9 @@ class VmDriver : private VmOutput
     void RunTimed(bool timers, int64_t horizon);
     void CheckReached(int64_t begin, uint32_t flags);
     void EndTimedTurn(int64_t begin, uint64_t executed, uint32_t flags);
+    void OrderWhatWasSent(int64_t begin);
     void HandOnWhatIsDue();
+    uint32_t CountSent(unsigned nic) const;
     void ReadAhead();
     void CheckNotAhead();
     void GiveAndTake(uint32_t command, int64_t vmTime, uint32_t flags);
@@ -399,16 +418,22 @@ class VmDriver : private VmOutput
 
     struct SentFrame
     {
+        int64_t time; // VM time; NOT_STAMPED: of the turn's end
         unsigned nic;
         std::vector<uint8_t> data;
     };
 
+    static constexpr int64_t NOT_STAMPED = -1;
+
     /* With VmConfig::cpuRate. */
-    std::vector<SentFrame> m_sent; // at m_reached, which the simulation has not reached
-    int64_t m_reached{0};          // VM time
-    int64_t m_busyTime{0};         // ns
-    uint64_t m_computed{0};        // instructions in that time
-    uint64_t m_relayBytes{0};      // that the relay has said
+    std::vector<SentFrame> m_sending; // in the turn
+    std::vector<SentFrame> m_sent;    // in order, for times that the simulation has not reached
+    int64_t m_stamp{NOT_STAMPED};     // of the next frame
+    std::vector<uint64_t> m_cpuBusy;  // instructions of each CPU
+    int64_t m_reached{0};             // VM time
+    int64_t m_busyTime{0};            // ns
+    uint64_t m_computed{0};           // instructions in that time
+    uint64_t m_relayBytes{0};         // that the relay has said
     VmAnswer m_answer;
     std::vector<uint32_t> m_credit; // frames that each NIC may still send
     int64_t m_base{0};              // VM time at simulated time 0

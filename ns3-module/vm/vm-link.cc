@@ -61,6 +61,22 @@ ReadRecord(const uint8_t* box, size_t at, size_t length)
     return record;
 }
 
+/* @return a payload that is a structure of a known size */
+template <typename T>
+T
+ReadPayload(const SimLinkRecord& record, const uint8_t* payload)
+{
+    T value;
+    if (record.length != sizeof(value))
+    {
+        throw VmError("the VM broke the sim-link protocol: a record of type " +
+                      std::to_string(record.type) + " has " + std::to_string(record.length) +
+                      " bytes");
+    }
+    std::memcpy(&value, payload, sizeof(value));
+    return value;
+}
+
 void
 HandOn(const SimLinkRecord& record, const uint8_t* payload, VmOutput& output)
 {
@@ -74,6 +90,12 @@ HandOn(const SimLinkRecord& record, const uint8_t* payload, VmOutput& output)
         break;
     case SIM_LINK_FILTER:
         output.OnFilter(record.channel, NicFilter::Parse(payload, record.length));
+        break;
+    case SIM_LINK_STAMP:
+        output.OnStamp(ReadPayload<SimLinkStamp>(record, payload).time);
+        break;
+    case SIM_LINK_BUSY_CPUS:
+        output.OnBusyCpus(ReadPayload<SimLinkBusyCpus>(record, payload));
         break;
     default:
         throw VmError("the VM broke the sim-link protocol: record type " +
@@ -382,11 +404,12 @@ VmLink::HasTurn() const
 }
 
 void
-VmLink::Give(uint32_t command, int64_t time, uint32_t flags, int64_t horizon, uint64_t rate)
+VmLink::Give(uint32_t command, int64_t time, uint32_t flags, const VmPace& pace)
 {
     m_header->time = time;
-    m_header->horizon = horizon;
-    m_header->rate = rate;
+    m_header->horizon = pace.horizon;
+    m_header->rate = pace.rate;
+    m_header->quantum = pace.quantum;
     m_header->command = command;
     m_header->flags = flags;
     m_header->inboxLength = m_inboxLength;
@@ -559,6 +582,41 @@ VmLink::AskForCopy(uint32_t flags)
                       " to a question about its copy");
     }
     return answer.fault;
+}
+
+std::vector<SimLinkBlock>
+VmLink::AskForBlocks()
+{
+    std::vector<SimLinkBlock> blocks;
+    if (m_given)
+    {
+        return blocks;
+    }
+    const uint32_t kept = m_inboxLength;
+    m_inboxLength = 0;
+    Give(SIM_LINK_BLOCKS, 0, 0);
+    m_inboxLength = kept;
+    WaitForTurn();
+    m_given = false;
+    const VmAnswer answer = ReadAnswer();
+    bool understood = answer.kind == SIM_LINK_TOLD;
+    for (uint32_t at = 0; understood && at < answer.outboxLength;)
+    {
+        const auto record = ReadRecord(m_outbox, at, answer.outboxLength);
+        const size_t count = record.length / sizeof(SimLinkBlock);
+        understood = record.type == SIM_LINK_BLOCK && record.length % sizeof(SimLinkBlock) == 0;
+        blocks.resize(blocks.size() + count);
+        std::memcpy(blocks.data() + blocks.size() - count,
+                    m_outbox + at + sizeof(record),
+                    count * sizeof(SimLinkBlock));
+        at += SimLinkRecordSize(record.length);
+    }
+    if (!understood)
+    {
+        throw VmError("the VM broke the sim-link protocol: answer " + std::to_string(answer.kind) +
+                      " to a question about its code");
+    }
+    return blocks;
 }
 
 std::optional<uint32_t>

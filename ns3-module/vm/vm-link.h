@@ -50,6 +50,22 @@ class VmOutput
     virtual void OnFilter([[maybe_unused]] unsigned nic, [[maybe_unused]] const NicFilter& filter)
     {
     }
+
+    /**
+     * The frame that follows has been sent before the turn's end.
+     * @param time VM time in ns
+     */
+    virtual void OnStamp([[maybe_unused]] int64_t time)
+    {
+    }
+
+    /**
+     * How busy each of several CPUs has been in the turn.
+     * @param busy fields as in SimLinkBusyCpus
+     */
+    virtual void OnBusyCpus([[maybe_unused]] const SimLinkBusyCpus& busy)
+    {
+    }
 };
 
 /** What a look at a VM that has the turn has shown. */
@@ -58,6 +74,14 @@ struct VmLook
     uint64_t pc{0};            //!< the guest's program counter
     uint64_t instructions{0};  //!< executed since the machine was booted
     std::vector<uint8_t> data; //!< its memory where it was asked for, as far as there is any
+};
+
+/** How computing takes time in a VM's turn. */
+struct VmPace
+{
+    int64_t horizon{0}; //!< VM time in ns at which the turn ends
+    uint64_t rate{0};   //!< instructions per second of each CPU
+    int64_t quantum{0}; //!< ns by which one CPU may be ahead of another
 };
 
 /** How a VM's turn ended. */
@@ -210,14 +234,9 @@ class VmLink
      * @param command SIM_LINK_BOOT ...
      * @param time VM time in ns
      * @param flags of the command
-     * @param horizon VM time in ns, with SIM_LINK_RUN_TIMED
-     * @param rate instructions per second, with SIM_LINK_RUN_TIMED
+     * @param pace with SIM_LINK_RUN_TIMED
      */
-    void Give(uint32_t command,
-              int64_t time,
-              uint32_t flags,
-              int64_t horizon = 0,
-              uint64_t rate = 0);
+    void Give(uint32_t command, int64_t time, uint32_t flags, const VmPace& pace = {});
 
     /**
      * Wait until the VM ends its turn, and read all that it sent.
@@ -232,6 +251,10 @@ class VmLink
      * @return 0 if there is a copy that runs, or an errno: EBUSY in the midst of a turn
      */
     uint32_t AskForCopy(uint32_t flags);
+
+    /** @return the VM's blocks of translated code: as many as it can tell of, and none in the midst
+     * of a turn */
+    std::vector<SimLinkBlock> AskForBlocks();
 
     /** @return the number of the system call by which the VM's process has ended itself, for its
      * sandbox does not allow it; or nothing */

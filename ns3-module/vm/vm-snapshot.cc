@@ -320,6 +320,12 @@ VmSnapshot::DescribeMemory() const
     return DescribeFile(m_directory + "/ram");
 }
 
+std::string
+VmSnapshot::GetBlocksPath() const
+{
+    return m_directory + "/blocks";
+}
+
 std::vector<uint8_t>
 VmSnapshot::ReadRelay() const
 {

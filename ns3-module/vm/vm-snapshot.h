@@ -22,6 +22,7 @@ namespace ns3qemu
  *     relay     what its relay has said by then
  *     console   what its console has printed by then
  *     manifest  sizes and checksums of the above
+ *     blocks    which code its VMs translate: it may be missing, and is made when it is wanted
  *     checked   what the file `ram` looked like from outside when its checksum was last right
  *
  * Several simulations may ask for the same one at once: one makes it, the others wait for that.
@@ -59,6 +60,9 @@ class VmSnapshot
 
     /** @return what the file of its memory looks like from outside, see DescribeFile() */
     std::string DescribeMemory() const;
+
+    /** @return the file in which it may be kept which code is worth translating, see VmBlocks */
+    std::string GetBlocksPath() const;
 
     /** @return what the relay had said */
     std::vector<uint8_t> ReadRelay() const;

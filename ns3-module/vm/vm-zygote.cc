@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <mutex>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -78,6 +79,31 @@ class Adoption
 std::mutex Adoption::s_mutex;
 int Adoption::s_count = 0;
 int Adoption::s_before = 0;
+
+class Descriptor
+{
+  public:
+    explicit Descriptor(int fd)
+        : m_fd(fd)
+    {
+    }
+
+    ~Descriptor()
+    {
+        close(m_fd);
+    }
+
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+
+    int Get() const
+    {
+        return m_fd;
+    }
+
+  private:
+    int m_fd;
+};
 
 /* A pipe for one byte: without it a VM ends that is there already. */
 class Permission
@@ -179,21 +205,8 @@ VmZygote::Fork(const Vm& vm, int output, const Interrupt& interrupt)
 {
     const Adoption adoption;
     const Permission permission;
-    Ask(vm, output, permission.GetEnd());
-    const pid_t pid = WaitForAnswer(interrupt);
-    if (!IsChild(pid))
-    {
-        throw ZygoteError("its child is none of ours");
-    }
-    permission.Give();
-    return pid;
-}
-
-void
-VmZygote::Ask(const Vm& vm, int output, int go)
-{
     std::optional<ProcessRules> rules;
-    std::vector<int> descriptors{vm.region, output, go};
+    std::vector<int> descriptors{vm.region, output, permission.GetEnd()};
     if (vm.writable)
     {
         rules.emplace(*vm.writable);
@@ -202,8 +215,34 @@ VmZygote::Ask(const Vm& vm, int output, int go)
             descriptors.push_back(rules->GetFileDescriptor());
         }
     }
-    SimZygoteRequest request{vm.seed};
-    iovec part{&request, sizeof(request)};
+    Ask({vm.seed, SIM_ZYGOTE_FORK, 0}, descriptors);
+    const pid_t pid = WaitForAnswer(interrupt);
+    if (pid <= 0 || !IsChild(pid))
+    {
+        throw ZygoteError("its child is none of ours");
+    }
+    permission.Give();
+    return pid;
+}
+
+uint32_t
+VmZygote::Translate(const std::vector<SimLinkBlock>& blocks, const Interrupt& interrupt)
+{
+    const Descriptor file(memfd_create("vm-blocks", MFD_CLOEXEC));
+    const size_t size = blocks.size() * sizeof(SimLinkBlock);
+    if (file.Get() < 0 || write(file.Get(), blocks.data(), size) != static_cast<ssize_t>(size))
+    {
+        ThrowErrno("no list of code");
+    }
+    Ask({0, SIM_ZYGOTE_TRANSLATE, static_cast<uint32_t>(blocks.size())}, {file.Get()});
+    return static_cast<uint32_t>(WaitForAnswer(interrupt));
+}
+
+void
+VmZygote::Ask(const SimZygoteRequest& request, const std::vector<int>& descriptors)
+{
+    SimZygoteRequest sent = request;
+    iovec part{&sent, sizeof(sent)};
     const size_t size = descriptors.size() * sizeof(int);
     alignas(cmsghdr) std::array<char, CMSG_SPACE(4 * sizeof(int))> control{};
     msghdr message{};
@@ -216,7 +255,7 @@ VmZygote::Ask(const Vm& vm, int output, int go)
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(size);
     std::memcpy(CMSG_DATA(header), descriptors.data(), size);
-    if (sendmsg(m_socket, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof(request)))
+    if (sendmsg(m_socket, &message, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof(sent)))
     {
         if (errno == EPIPE || errno == ECONNRESET)
         {
@@ -226,7 +265,7 @@ VmZygote::Ask(const Vm& vm, int output, int go)
     }
 }
 
-pid_t
+int32_t
 VmZygote::WaitForAnswer(const Interrupt& interrupt)
 {
     const time_t limit = Now() + WAIT_LIMIT;
@@ -248,9 +287,9 @@ VmZygote::WaitForAnswer(const Interrupt& interrupt)
     {
         throw ZygoteError(DescribeEnd());
     }
-    if (reply.error != 0 || reply.pid <= 0)
+    if (reply.error != 0)
     {
-        throw ZygoteError("it cannot fork: " + DescribeErrno(reply.error));
+        throw ZygoteError("it does not do it: " + DescribeErrno(reply.error));
     }
     return reply.pid;
 }
@@ -293,7 +332,8 @@ VmZygotes::Find(const std::string& key)
     {
         m_kinds.pop_front();
     }
-    m_kinds.push_back({key, nullptr});
+    m_kinds.emplace_back();
+    m_kinds.back().key = key;
     return m_kinds.back();
 }
 
@@ -302,6 +342,7 @@ VmZygotes::Fork(const std::vector<std::string>& command,
                 const std::optional<std::vector<std::string>>& writable,
                 const std::string& content,
                 const VmZygote::Vm& vm,
+                const Warming& warming,
                 const VmZygote::Interrupt& interrupt,
                 const Reporter& reporter)
 {
@@ -322,8 +363,32 @@ VmZygotes::Fork(const std::vector<std::string>& command,
             zygote = std::make_shared<VmZygote>(command, writable);
             Find(key).zygote = zygote;
         }
-        return std::make_unique<VmProcess>(
+        if (!Find(key).warmed && Find(key).forked >= warming.after)
+        {
+            Find(key).warmed = true;
+            const auto blocks = warming.blocks();
+            if (Find(key).failed)
+            {
+                return nullptr; // under those that were made to find out
+            }
+            try
+            {
+                Find(key).blocks = zygote->Translate(blocks, interrupt);
+            }
+            catch (const ZygoteError& error)
+            {
+                if (warming.failed)
+                {
+                    warming.failed(error.what());
+                }
+                zygote = std::make_shared<VmZygote>(command, writable);
+                Find(key).zygote = zygote;
+            }
+        }
+        auto process = std::make_unique<VmProcess>(
             [&](int output) { return zygote->Fork(vm, output, interrupt); });
+        Find(key).forked++;
+        return process;
     }
     catch (const ZygoteError& error)
     {
@@ -354,6 +419,20 @@ VmZygotes::GetPids() const
         }
     }
     return pids;
+}
+
+std::vector<uint32_t>
+VmZygotes::GetBlocks() const
+{
+    std::vector<uint32_t> blocks;
+    for (const auto& kind : m_kinds)
+    {
+        if (kind.zygote && kind.zygote->IsOurs())
+        {
+            blocks.push_back(kind.blocks);
+        }
+    }
+    return blocks;
 }
 
 } // namespace ns3qemu

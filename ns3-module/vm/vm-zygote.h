@@ -6,6 +6,7 @@
 #ifndef NS3_QEMU_VM_ZYGOTE_H
 #define NS3_QEMU_VM_ZYGOTE_H
 
+#include "sim-link.h"
 #include "vm-error.h"
 #include "vm-link.h"
 #include "vm-process.h"
@@ -78,12 +79,21 @@ class VmZygote
      */
     pid_t Fork(const Vm& vm, int output, const Interrupt& interrupt);
 
+    /**
+     * Translate code for the VMs that follow.
+     * @param blocks which: what does not fit its memory is left out
+     * @param interrupt as for Fork()
+     * @return how many blocks there are now
+     * @throw ZygoteError as Fork()
+     */
+    uint32_t Translate(const std::vector<SimLinkBlock>& blocks, const Interrupt& interrupt);
+
     /** @return its process id */
     pid_t GetPid() const;
 
   private:
-    void Ask(const Vm& vm, int output, int go);
-    pid_t WaitForAnswer(const Interrupt& interrupt);
+    void Ask(const SimZygoteRequest& request, const std::vector<int>& descriptors);
+    int32_t WaitForAnswer(const Interrupt& interrupt);
     std::string DescribeEnd();
 
     VmLink m_link;
@@ -103,6 +113,16 @@ class VmZygotes
     /** What to say of a zygote that has failed, once. */
     using Reporter = std::function<void(const std::string&)>;
 
+    /** When code is translated for all that follow. */
+    struct Warming
+    {
+        uint32_t after; //!< so many of the kind
+        /** Called then, once; it may make machines of the same kind itself. */
+        std::function<std::vector<SimLinkBlock>()> blocks;
+        /** Told why it has not been translated, and another zygote started that has none. */
+        std::function<void(const std::string&)> failed;
+    };
+
     /** @return those of this thread */
     static VmZygotes& Get();
 
@@ -111,6 +131,7 @@ class VmZygotes
      * @param command, writable as for VmZygote
      * @param content what the files look like that the command names
      * @param vm what it has of its own
+     * @param warming which code it need not translate
      * @param interrupt called while waiting, or none; what it throws is passed on
      * @param reporter told why there is no process, the first time
      * @return the process, or none if the zygote has failed
@@ -119,11 +140,15 @@ class VmZygotes
                                     const std::optional<std::vector<std::string>>& writable,
                                     const std::string& content,
                                     const VmZygote::Vm& vm,
+                                    const Warming& warming,
                                     const VmZygote::Interrupt& interrupt,
                                     const Reporter& reporter);
 
     /** @return the process ids of those that there are */
     std::vector<pid_t> GetPids() const;
+
+    /** @return how many blocks of code each of them has translated */
+    std::vector<uint32_t> GetBlocks() const;
 
   private:
     struct Kind
@@ -131,6 +156,9 @@ class VmZygotes
         std::string key;
         std::shared_ptr<VmZygote> zygote;
         bool failed{false};
+        uint32_t forked{0};
+        bool warmed{false};
+        uint32_t blocks{0};
     };
 
     Kind& Find(const std::string& key);

@@ -52,6 +52,9 @@ def read_image(directory: str) -> VmImage:
 def zygotes() -> list[int]:
     """Return the ids of the processes from which this thread's machines are forked."""
 
+def zygote_blocks() -> list[int]:
+    """Return how many blocks of code each of them has translated for its machines."""
+
 class VmCopy:
     """A copy of a machine; what is done in it is not done in the machine."""
 
@@ -90,8 +93,11 @@ class Vm:
         copies: bool = False,
         sandbox: bool = True,
         fork: bool = True,
+        warm_after: int = 2,
         cpu_rate: int = 0,
         cpus: int = 1,
+        cpu_quantum: int = 10_000,
+        queues: int = 1,
     ) -> None:
         """Prepare a machine.
 
@@ -109,9 +115,11 @@ class Vm:
         sockets for QEMU's monitor and a debugger, which are there from time 0 on. `copies`: whether
         `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need.
         `fork`: with `snapshots`, whether it may be forked from a process that this thread keeps for
-        others like it.
+        others like it. `warm_after`: so many are forked before that process translates code for all
+        that follow; 0: it does before the first.
         `cpu_rate`: instructions that take a second of simulated time; 0: a turn takes none.
-        `cpus`: 1 to 8.
+        `cpus`: 1 to 8. `cpu_quantum`: with both, ns by which one may be ahead of another.
+        `queues`: of each NIC.
         """
 
     def set_watchdog(self, watchdog: int, *, fails: bool = False) -> None:
@@ -193,6 +201,9 @@ class Vm:
     @property
     def busy_time(self) -> int:
         """How long the guest has computed since time 0."""
+    @property
+    def busy_instructions(self) -> list[int]:
+        """How many instructions each CPU has been busy for since time 0, with a `cpu_rate`."""
     @property
     def turns(self) -> int:
         """Turns since time 0."""

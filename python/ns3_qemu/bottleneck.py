@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Simulates a scenario: builds the network in ns-3, runs it, and writes what was seen.
+"""Simulates a scenario as the experiment that it is, with files of its own.
 
-It leaves in a directory: sender.pcap and receiver.pcap (between each host's stack and its device),
-drops.pcap (what the bottleneck's queue dropped), losses.pcap (what the scenario's loss took),
-cwnd.csv (the sender's TCP state), and the consoles of the guests.
+It leaves in a directory: experiment.toml (the experiment, which can be run by itself), sender.pcap
+and receiver.pcap (between each host's stack and its device), drops.pcap (what the bottleneck's
+queue dropped), losses.pcap (what the scenario's loss took), cwnd.csv (the sender's TCP state), and
+the consoles of the guests.
 """
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,27 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 from . import image, kernel, simulation
 from .cache import Cache
-from .callbacks import at
-from .errors import VmError
-from .scenario import NATIVE, Link, Scenario, byte_count, time_ns
+from .experiment import layout, reading
+from .experiment.model import NS3, Experiment
+from .experiment.quantities import ns3_time, queue_text, rate_text, size_text, time_text
+from .experiment.run import built
+from .image_spec import OPTIONS
+from .scenario import NATIVE, HostOptions, Link, Scenario, byte_count, rate_bps, time_ns
 from .steps import Steps
 
 if TYPE_CHECKING:
     from .pause import Plan
 
-SENDER_ADDRESS = "10.0.1.1"
-RECEIVER_ADDRESS = "10.0.2.2"
+HOSTS = ("sender", "receiver")
 PORT = 5001
 
 NANOSECONDS = 1_000_000_000
 
-_ROUTER_ADDRESSES = ("10.0.1.2", "10.0.2.1")
-
-# The receiver listens before the sender connects.
-_LISTEN_AT = "0s"
-
 # What no scenario is meant to overflow.
-_AMPLE_QUEUE = "1000p"
+_AMPLE_QUEUE = "1000 packets"
 
 # What of a scenario's TCP an ns-3 stack has as attributes of its sockets.
 _NATIVE_BUFFER = 1597440  # bytes, as the reference measurements have them
@@ -47,14 +47,19 @@ _TIMESTAMPS_OPTION = 12  # RFC 7323, padded
 DROP_CAPTURES = {"drops.pcap": "bottleneck_queue", "losses.pcap": "forced_loss"}
 """What holds dropped packets: file -> name of the place, as in drops.csv."""
 
-FILES = (
-    "sender.pcap",
-    "receiver.pcap",
-    *DROP_CAPTURES,
-    "cwnd.csv",
-    "sender.console.log",
-    "receiver.console.log",
-)
+_CWND = "cwnd.csv"
+
+_PLACES = {
+    "sender.pcap": layout.pcap("sender", "eth0"),
+    "receiver.pcap": layout.pcap("receiver", "eth0"),
+    "drops.pcap": f"{layout.PCAP}/bottleneck-router.{layout.DROPS}",
+    "losses.pcap": f"{layout.PCAP}/bottleneck-receiver.{layout.LOSSES}",
+    "sender.console.log": layout.console("sender"),
+    "receiver.console.log": layout.console("receiver"),
+}
+"""Where an experiment has a scenario's files."""
+
+FILES = (*_PLACES, _CWND, layout.EXPERIMENT)
 
 
 @dataclass(frozen=True)
@@ -65,18 +70,154 @@ class Outcome:
     turns: dict[str, int]  # host -> turns of its machine
     busy: dict[
         str, list[float]
-    ]  # host -> share of each s in which its CPU was busy, if it has a rate
+    ]  # host, or host.cpu -> share of each s in which the CPU was busy, if it has a rate
     skipped: dict[str, list[str]]  # host -> kernel parameters with a '-' that its kernel has not
     end_ns: int  # simulated time of the end
     boot_s: float  # wall time until the guests were ready
     wall_s: float  # wall time after that
 
 
+def experiment_of(scenario: Scenario) -> Experiment:
+    """Return the experiment that a scenario is."""
+    machines = {host: _machine(scenario, host) for host in HOSTS}
+    native = [host for host in HOSTS if machines[host]["kernel"] == NS3]
+    options = {host: scenario.hosts.options(host) for host in HOSTS}
+    flow: dict[str, Any] = {"from": "sender", "to": "receiver", "port": PORT}
+    flow["start"] = time_text(time_ns(scenario.start))
+    if "sender" not in native:
+        flow |= _sizes(options["sender"], "write_size", "send_buffer")
+    if "receiver" not in native:
+        flow |= _sizes(options["receiver"], "read_size")
+        if options["receiver"].reads_per_wake is not None:
+            flow["reads_per_wake"] = options["receiver"].reads_per_wake
+    ends: dict[str, Any] = {"receiver": {"queue": _AMPLE_QUEUE}}
+    if scenario.loss is not None:
+        loss = scenario.loss
+        ends["receiver"]["loss"] = {"segment": loss.segment, "count": loss.count}
+    table: dict[str, Any] = {
+        "title": scenario.name,
+        "duration": time_text(scenario.end_ns),
+        "routing": "none",
+        "ns3_defaults": _native_defaults(scenario, native[0]) if native else {},
+        "hosts": machines,
+        "routers": {"router": {}},
+        # The order of the reference measurements, and what follows from it.
+        "order": ["sender", "router", "receiver"],
+        "links": {
+            "access": {
+                "between": ["sender", "router"],
+                "network": "10.0.1.0/24",
+                "addresses": {"sender": "10.0.1.1", "router": "10.0.1.2"},
+                **_link(scenario.access),
+            },
+            "bottleneck": {
+                "between": ["router", "receiver"],
+                "network": "10.0.2.0/24",
+                "addresses": {"router": "10.0.2.1", "receiver": "10.0.2.2"},
+                **_link(scenario.bottleneck),
+                # Only towards the receiver is the bottleneck's queue the scenario's.
+                "ends": ends,
+            },
+        },
+        "flows": {"tcp": flow},
+        "record": {
+            "pcaps": list(HOSTS),
+            "drops": True,
+            "tcp_info": False,
+            "throughput": "0 s",
+            **({"cpu": "1 s"} if any(each.cpu_rate for each in options.values()) else {}),
+        },
+    }
+    return reading.parse(table)
+
+
+def _link(link: Link) -> dict[str, str]:
+    return {
+        "rate": rate_text(rate_bps(link.rate)),
+        "delay": time_text(time_ns(link.delay)),
+        "queue": queue_text(link.queue),
+    }
+
+
+def _sizes(options: HostOptions, *names: str) -> dict[str, str]:
+    said = {name: byte_count(getattr(options, name)) for name in names}
+    return {name: size_text(number) for name, number in said.items() if number}
+
+
+def _machine(scenario: Scenario, host: str) -> dict[str, Any]:
+    system: str = getattr(scenario.hosts, host)
+    if system.startswith(NATIVE):
+        return {"kernel": NS3}
+    options = scenario.hosts.options(host)
+    machine: dict[str, Any] = {"kernel": system, "tools": False}
+    machine["sysctls"] = scenario.tcp.sysctls()
+    if scenario.tcp.initial_window is not None:
+        machine["initial_window"] = scenario.tcp.initial_window
+    for name, value in options.image_values().items():
+        key = OPTIONS[name].key
+        if name == "memory_mib":
+            machine[key] = f"{value} MiB"
+        elif name == "hpet_period_ns":
+            machine[key] = time_text(value)
+        else:
+            machine[key] = list(value) if isinstance(value, tuple) else value
+    machine["attributes"] = _attributes(options)
+    return machine
+
+
+def _attributes(options: HostOptions) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if options.like:
+        # What a saved machine may depend on is one thing less to wonder about.
+        found["Snapshot"] = False
+        # NSC has no host around it: neither its memory nor its date.
+        found |= {"HostMemory": 0, "EpochSpread": "0s", "PidSpread": 0}
+    for name, text in (
+        ("TickPhase", options.tick_phase),
+        ("TscStep", options.tsc_step),
+        ("Uptime", options.uptime),
+    ):
+        if text is not None:
+            found[name] = ns3_time(time_ns(text))
+    if options.cpu_rate:
+        found["CpuRate"] = options.cpu_rate
+    if options.cpus:
+        found["Cpus"] = options.cpus
+    if options.queues:
+        found["Queues"] = options.queues
+    if options.segmentation_offload is not None:
+        found["SegmentationOffload"] = options.segmentation_offload
+    return found
+
+
+def _native_defaults(scenario: Scenario, host: str) -> dict[str, Any]:
+    """Return what makes ns-3's own stack as like a Linux host as its attributes allow.
+
+    ns-3's shortest retransmission timeout, 1 s, stays. Linux adds 200 ms to the round trip;
+    as ns-3's minimum of the whole timeout they would be less than a round trip with a full
+    queue and a little variance, and timeouts would be spurious.
+    """
+    tcp = scenario.tcp
+    variant = getattr(scenario.hosts, host).removeprefix(NATIVE)
+    return {
+        "ns3::TcpL4Protocol::SocketType": f"ns3::{variant}",
+        "ns3::TcpSocketBase::Sack": tcp.sack,
+        "ns3::TcpSocketBase::Timestamp": tcp.timestamps,
+        "ns3::TcpSocketBase::WindowScaling": tcp.window_scaling,
+        "ns3::TcpSocket::SegmentSize": _SEGMENT - (_TIMESTAMPS_OPTION if tcp.timestamps else 0),
+        "ns3::TcpSocket::InitialCwnd": tcp.initial_window or 10,
+        "ns3::TcpSocket::DelAckCount": 2,
+        "ns3::TcpSocket::DelAckTimeout": "40ms",
+        "ns3::TcpSocket::SndBufSize": _NATIVE_BUFFER,
+        "ns3::TcpSocket::RcvBufSize": _NATIVE_BUFFER,
+    }
+
+
 def simulate(
     scenario: Scenario,
     out: Path,
     progress: Callable[[float], object] | None = None,
-    pause: "Plan | None" = None,
+    pause: Plan | None = None,
 ) -> Outcome:
     """Run a scenario; `progress` gets the simulated time in seconds now and then.
 
@@ -84,278 +225,88 @@ def simulate(
 
     Raises VmError if a machine fails. The simulation is gone afterwards in any case.
     """
-    ns = simulation.load()
+    experiment = experiment_of(scenario)
+    _prepare(scenario)
     try:
-        network = _Network(ns, scenario, out)
-        if pause is not None:
-            pause.arm()
-        outcome = network.run(progress)
-        network.close_captures()
-        return outcome
+        with built(experiment, out) as builder:
+            simulation.load().QemuHelper.EnableTcpInfo(str(out / _CWND), builder.sources["tcp"])
+            if pause is not None:
+                pause.arm()
+            outcome = _run(scenario, builder, progress)
     finally:
-        simulation.destroy()
+        _take_places(out)
+    (out / layout.EXPERIMENT).write_text(reading.to_toml(experiment))
+    return outcome
 
 
-class _Network:
-    def __init__(self, ns: Any, scenario: Scenario, out: Path) -> None:
-        self._ns = ns
-        self._scenario = scenario
-        self._out = out
-        self._captures: dict[str, Any] = {}
-        # Times in the captures to the nanosecond, which is ns-3's own resolution.
-        ns.Config.SetDefault("ns3::PcapFileWrapper::NanosecMode", ns.BooleanValue(True))
-
-        nodes = ns.NodeContainer()
-        nodes.Create(3)
-        self._sender, self._router, self._receiver = (nodes.Get(i) for i in range(3))
-        access = self._link(scenario.access, self._sender, self._router)
-        bottleneck = self._link(scenario.bottleneck, self._router, self._receiver)
-        # Only towards the receiver is the bottleneck's queue the scenario's.
-        bottleneck.Get(1).GetQueue().SetMaxSize(ns.QueueSize(_AMPLE_QUEUE))
-        self._install_ns3(
-            self._router,
-            dict(zip(_ROUTER_ADDRESSES, (access.Get(1), bottleneck.Get(0)), strict=True)),
-        )
-        self._machines: dict[str, Any] = {}
-        # By host: how long its CPU has been busy by the end of each second, in ns.
-        self._busy: dict[str, list[int]] = {}
-        self._install_host("sender", self._sender, access.Get(0))
-        self._install_host("receiver", self._receiver, bottleneck.Get(1))
-        self._capture("drops.pcap", bottleneck.Get(0).GetQueue(), "Drop", ns.Queue[ns.Packet])
-        self._add_loss(bottleneck.Get(1))
-        self._add_sink()
-        source = self._add_source()
-        ns.QemuHelper.EnableTcpInfo(str(out / "cwnd.csv"), source)
-
-    def _link(self, link: Link, left: Any, right: Any) -> Any:
-        ns = self._ns
-        helper = ns.PointToPointHelper()
-        # With flow control a full queue makes the layer above drop, where nothing traces it.
-        helper.DisableFlowControl()
-        helper.SetDeviceAttribute("DataRate", ns.StringValue(link.rate))
-        helper.SetChannelAttribute("Delay", ns.StringValue(link.delay))
-        helper.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue(link.queue))
-        return helper.Install(left, right)
-
-    def _install_ns3(self, node: Any, devices: dict[str, Any]) -> Any:
-        """Give a node ns-3's own stack; `devices` by address. Return its Ipv4."""
-        ns = self._ns
-        stack = ns.InternetStackHelper()
-        stack.SetIpv6StackInstall(False)
-        stack.Install(node)
-        ipv4 = node.GetObject[ns.Ipv4]()
-        for address, device in devices.items():
-            # Not by Ipv4AddressHelper, which would put a queue disc before the device's queue.
-            interface = ipv4.AddInterface(device)
-            ipv4.AddAddress(
-                interface,
-                ns.Ipv4InterfaceAddress(ns.Ipv4Address(address), ns.Ipv4Mask("255.255.255.0")),
-            )
-            ipv4.SetUp(interface)
-        return ipv4
-
-    def _install_host(self, name: str, node: Any, device: Any) -> None:
-        address, gateway = {
-            "sender": (SENDER_ADDRESS, _ROUTER_ADDRESSES[0]),
-            "receiver": (RECEIVER_ADDRESS, _ROUTER_ADDRESSES[1]),
-        }[name]
-        system: str = getattr(self._scenario.hosts, name)
-        if system.startswith(NATIVE):
-            self._install_native(name, node, device, address, gateway)
-        else:
-            self._install_machine(name, node, device, address, gateway)
-
-    def _install_machine(
-        self, name: str, node: Any, device: Any, address: str, gateway: str
-    ) -> None:
-        ns, scenario = self._ns, self._scenario
-        cache = Cache()
-        steps = Steps(cache.logs)
-        spec = scenario.hosts.image(name)
+def _prepare(scenario: Scenario) -> None:
+    """Have what machines need, and say what is made; it is made once."""
+    cache = Cache()
+    steps = Steps(cache.logs)
+    for host in HOSTS:
+        if getattr(scenario.hosts, host).startswith(NATIVE):
+            continue
+        spec = scenario.hosts.image(host)
         # The guest would load them, but what it does not have is said before it boots.
         guest = kernel.ensure(cache, steps, spec.kernel)
         kernel.modules(guest, list(scenario.tcp.modules))
-        helper = ns.QemuHelper(str(image.ensure_spec(cache, steps, spec)))
-        helper.SetAttribute("Name", ns.StringValue(name))
-        # All links here have a delay, and nobody touches a machine but its own node.
-        helper.SetAttribute("Parallel", ns.BooleanValue(True))
-        options = scenario.hosts.options(name)
-        if options.like:
-            # What a saved machine may depend on is one thing less to wonder about.
-            helper.SetAttribute("Snapshot", ns.BooleanValue(False))
-            # NSC has no host around it: neither its memory nor its date.
-            helper.SetAttribute("HostMemory", ns.UintegerValue(0))
-            helper.SetAttribute("EpochSpread", ns.TimeValue(ns.Time(0)))
-            helper.SetAttribute("PidSpread", ns.UintegerValue(0))
-        times = {
-            "TickPhase": options.tick_phase,
-            "TscStep": options.tsc_step,
-            "Uptime": options.uptime,
-        }
-        for attribute, time_ in times.items():
-            if time_ is not None:
-                helper.SetAttribute(attribute, ns.TimeValue(ns.NanoSeconds(time_ns(time_))))
-        if options.cpu_rate:
-            helper.SetAttribute("CpuRate", ns.DoubleValue(options.cpu_rate))
-        if options.segmentation_offload is not None:
-            offload = ns.BooleanValue(options.segmentation_offload)
-            helper.SetAttribute("SegmentationOffload", offload)
-        log = self._out / f"{name}.console.log"
-        helper.SetAttribute("ConsoleLog", ns.StringValue(str(log)))
-        machine = helper.Install(node)
-        for key, value in scenario.tcp.sysctls().items():
-            machine.SetSysctl(key, value)
-        machine.AddAddress(device, f"{address}/24")
-        machine.AddRoute("0.0.0.0/0", gateway, device, scenario.tcp.initial_window or 0)
-        helper.EnablePcap(str(self._out / f"{name}.pcap"), device, False, True)
-        self._machines[name] = machine
-        if options.cpu_rate:
-            self._busy[name] = []
+        image.ensure_spec(cache, steps, spec)
 
-    def _install_native(
-        self, name: str, node: Any, device: Any, address: str, gateway: str
-    ) -> None:
-        """Give a host ns-3's own stack, as like a Linux host as its attributes allow.
 
-        ns-3's shortest retransmission timeout, 1 s, stays. Linux adds 200 ms to the round trip;
-        as ns-3's minimum of the whole timeout they would be less than a round trip with a full
-        queue and a little variance, and timeouts would be spurious.
-        """
-        ns, tcp = self._ns, self._scenario.tcp
-        variant = getattr(self._scenario.hosts, name).removeprefix(NATIVE)
-        defaults = {
-            "TcpL4Protocol::SocketType": ns.TypeIdValue(ns.TypeId.LookupByName(f"ns3::{variant}")),
-            "TcpSocketBase::Sack": ns.BooleanValue(tcp.sack),
-            "TcpSocketBase::Timestamp": ns.BooleanValue(tcp.timestamps),
-            "TcpSocketBase::WindowScaling": ns.BooleanValue(tcp.window_scaling),
-            "TcpSocket::SegmentSize": ns.UintegerValue(
-                _SEGMENT - (_TIMESTAMPS_OPTION if tcp.timestamps else 0)
-            ),
-            "TcpSocket::InitialCwnd": ns.UintegerValue(tcp.initial_window or 10),
-            "TcpSocket::DelAckCount": ns.UintegerValue(2),
-            "TcpSocket::DelAckTimeout": ns.TimeValue(ns.MilliSeconds(40)),
-            "TcpSocket::SndBufSize": ns.UintegerValue(_NATIVE_BUFFER),
-            "TcpSocket::RcvBufSize": ns.UintegerValue(_NATIVE_BUFFER),
-        }
-        for key, value in defaults.items():
-            ns.Config.SetDefault(f"ns3::{key}", value)
-        ipv4 = self._install_ns3(node, {address: device})
-        routing = ns.Ipv4StaticRoutingHelper().GetStaticRouting(ipv4)
-        routing.SetDefaultRoute(ns.Ipv4Address(gateway), 1)
-        # Between stack and device: where packets enter the device's queue, and where they leave it.
-        file = self._capture(f"{name}.pcap", device, "MacTx", ns.NetDevice)
-        ns.PcapHelper().HookDefaultSink[ns.NetDevice](device, "MacRx", file)
+def _run(scenario: Scenario, builder: Any, progress: Callable[[float], object] | None) -> Outcome:
+    begin = time.monotonic()
+    ready = begin
 
-    def _capture(self, name: str, source: Any, trace: str, source_type: Any) -> Any:
-        """Write what a trace source shows into a pcap file."""
-        import cppyy
+    def on_progress(simulated: float) -> None:
+        nonlocal ready
+        if ready == begin:
+            ready = time.monotonic()
+        if progress:
+            progress(simulated)
 
-        ns = self._ns
-        pcap = ns.PcapHelper()
-        path = str(self._out / name)
-        Path(path).write_bytes(b"")  # ns-3 aborts if it cannot
-        file = pcap.CreateFile(path, cppyy.gbl.std.ios.out, ns.PcapHelper.DLT_PPP)
-        self._captures[path] = file
-        pcap.HookDefaultSink[source_type](source, trace, file)
-        return file
+    simulation.Run(on_progress)
+    end = time.monotonic()
+    machines = {host: builder.machines[host] for host in HOSTS if host in builder.machines}
+    return Outcome(
+        systems={
+            host: str(machines[host].GetRelease())
+            if host in machines
+            else getattr(scenario.hosts, host)
+            for host in HOSTS
+        },
+        turns={host: int(machine.GetTurns()) for host, machine in machines.items()},
+        skipped={
+            host: [str(parameter) for parameter in machine.GetSkippedSysctls()]
+            for host, machine in machines.items()
+        },
+        busy=_busy_shares(scenario.end_ns, builder.cpu),
+        end_ns=int(simulation.load().Simulator.Now().GetNanoSeconds()),
+        boot_s=ready - begin,
+        wall_s=end - ready,
+    )
 
-    def close_captures(self) -> None:
-        """Raise VmError if one of the captures could not be written."""
-        for path, file in self._captures.items():
-            file.Close()
-            if file.Fail():
-                message = f"cannot write the capture {path}"
-                raise VmError(message, "Is its file system full?")
 
-    def _add_loss(self, device: Any) -> None:
-        ns, loss = self._ns, self._scenario.loss
-        # There is always a capture, so that what reads it need not ask.
-        self._capture("losses.pcap", device, "PhyRxDrop", ns.NetDevice)
-        if loss is None:
-            return
-        model = ns.CreateObject[ns.TcpSegmentErrorModel]()
-        model.SetAttribute("Segment", ns.UintegerValue(loss.segment))
-        model.SetAttribute("Count", ns.UintegerValue(loss.count))
-        device.SetAttribute("ReceiveErrorModel", ns.PointerValue(model))
+def _busy_shares(end: int, recorders: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return the shares of all seconds, the last one or a part of one included."""
+    lasts = [min(NANOSECONDS, end - begin) for begin in range(0, end, NANOSECONDS)]
+    shares = {}
+    for host, recorder in recorders.items():
+        seconds = [0, *recorder.busy_ns[: len(lasts) - 1], recorder.read_ns()]
+        shares[host] = [
+            round((after - before) / last, 6)
+            for (before, after), last in zip(pairwise(seconds), lasts, strict=True)
+        ]
+    return shares
 
-    def _add_sink(self) -> None:
-        ns = self._ns
-        everywhere = ns.InetSocketAddress(ns.Ipv4Address.GetAny(), PORT).ConvertTo()
-        if "receiver" in self._machines:
-            sink = ns.CreateObject[ns.QemuTcpSink]()
-            reader = self._scenario.hosts.options("receiver")
-            sink.SetAttribute("ReadSize", ns.UintegerValue(byte_count(reader.read_size)))
-            sink.SetAttribute("ReadsPerWake", ns.UintegerValue(reader.reads_per_wake or 0))
-        else:
-            sink = ns.CreateObject[ns.PacketSink]()
-            sink.SetAttribute("Protocol", ns.StringValue("ns3::TcpSocketFactory"))
-        sink.SetAttribute("Local", ns.AddressValue(everywhere))
-        sink.SetStartTime(ns.Time(_LISTEN_AT))
-        self._receiver.AddApplication(sink)
 
-    def _add_source(self) -> Any:
-        ns = self._ns
-        remote = ns.InetSocketAddress(ns.Ipv4Address(RECEIVER_ADDRESS), PORT).ConvertTo()
-        if "sender" in self._machines:
-            source = ns.CreateObject[ns.QemuTcpSource]()
-            writer = self._scenario.hosts.options("sender")
-            source.SetAttribute("WriteSize", ns.UintegerValue(byte_count(writer.write_size)))
-            source.SetAttribute("SndBufSize", ns.UintegerValue(byte_count(writer.send_buffer)))
-        else:
-            source = ns.CreateObject[ns.BulkSendApplication]()
-            source.SetAttribute("Protocol", ns.StringValue("ns3::TcpSocketFactory"))
-        source.SetAttribute("Remote", ns.AddressValue(remote))
-        source.SetStartTime(ns.Time(self._scenario.start))
-        self._sender.AddApplication(source)
-        return source
-
-    def _note_busy(self) -> None:
-        for name, seconds in self._busy.items():
-            seconds.append(int(self._machines[name].GetBusyTime().GetNanoSeconds()))
-
-    def _busy_shares(self) -> dict[str, list[float]]:
-        end = self._scenario.end_ns
-        lasts = [min(NANOSECONDS, end - begin) for begin in range(0, end, NANOSECONDS)]
-        return {
-            name: [
-                round((after - before) / last, 6)
-                for (before, after), last in zip(pairwise([0, *seconds]), lasts, strict=False)
-            ]
-            for name, seconds in self._busy.items()
-        }
-
-    def run(self, progress: Callable[[float], object] | None) -> Outcome:
-        ns = self._ns
-        ns.Simulator.Stop(ns.NanoSeconds(self._scenario.end_ns))
-        if self._busy:
-            for second in range(NANOSECONDS, self._scenario.end_ns, NANOSECONDS):
-                at(second // NANOSECONDS, self._note_busy)
-        begin = time.monotonic()
-        ready = begin
-
-        def on_progress(simulated: float) -> None:
-            nonlocal ready
-            if ready == begin:
-                ready = time.monotonic()
-            if progress:
-                progress(simulated)
-
-        simulation.Run(on_progress)
-        self._note_busy()  # the last second, or a part of one
-        end = time.monotonic()
-        machines, hosts = self._machines, self._scenario.hosts
-        return Outcome(
-            systems={
-                name: str(machines[name].GetRelease()) if name in machines else getattr(hosts, name)
-                for name in ("sender", "receiver")
-            },
-            turns={name: int(machine.GetTurns()) for name, machine in machines.items()},
-            skipped={
-                name: [str(parameter) for parameter in machine.GetSkippedSysctls()]
-                for name, machine in machines.items()
-            },
-            busy=self._busy_shares(),
-            end_ns=int(ns.Simulator.Now().GetNanoSeconds()),
-            boot_s=ready - begin,
-            wall_s=end - ready,
-        )
+def _take_places(out: Path) -> None:
+    """Put the files of an experiment's directory where those of a scenario are."""
+    for name, place in _PLACES.items():
+        if (out / place).exists():
+            (out / place).replace(out / name)
+    (out / layout.TIMELINE).unlink(missing_ok=True)
+    for directory in layout.DIRECTORIES:
+        if (out / directory).is_dir():
+            for file in (out / directory).iterdir():
+                file.unlink()
+            (out / directory).rmdir()

@@ -5,6 +5,7 @@ Each says what was wrong (`str(error)`) and what to do (`error.advice`). The com
 both and ends with status 1; a script sees an ordinary exception.
 """
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,3 +77,14 @@ class MonitorError(Ns3QemuError):
 
 class ScenarioError(Ns3QemuError):
     """A scenario says something that cannot be simulated."""
+
+
+def did_you_mean(word: str, choices: Sequence[str]) -> str:
+    """Return the end of a message that names the nearest choice, or "" if none is near."""
+    near = difflib.get_close_matches(word, choices, 1)
+    return f"; do you mean {near[0]}?" if near else ""
+
+
+def nearest(word: str, choices: Sequence[str]) -> str:
+    """Return the end of a message that names the nearest choice, or all of them."""
+    return did_you_mean(word, choices) or f"; there are {', '.join(choices)}"

@@ -43,7 +43,9 @@ __all__ = [
 _NETLINK_ROUTE = 0
 _REPLACE, _CREATE, _DUMP = 0x100, 0x400, 0x300  # of a request
 _IFF_UP = 0x1
-_MAIN_TABLE = 254
+TABLES = {"main": 254, "default": 253}
+"""Tables of routes by name (rtnetlink(7)): ns-3's global routing is in "default"."""
+
 _ROOT = 0xFFFFFFFF
 _SCOPES = {0: "global", 253: "link", 254: "host"}
 _PERMANENT = 0x80
@@ -120,7 +122,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Route:
-    """A route of the main table."""
+    """A route."""
 
     destination: str
     """With its prefix, "10.0.0.0/8"; "0.0.0.0/0" and "::/0" are the default routes."""
@@ -194,15 +196,15 @@ def addresses(guest: Any) -> list[Address]:
     ]
 
 
-def routes(guest: Any) -> list[Route]:
-    """Return the routes of the main table, IPv4 first."""
+def routes(guest: Any, table: str = "main") -> list[Route]:
+    """Return the routes of a table, one of TABLES; IPv4 first."""
     names = _names(guest)
     found = []
     for family, anything in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
         request = rtmsg()
         request["family"] = family
         for message in _dump(guest, rtnl.RTM_GETROUTE, request):
-            if message.get_attr("RTA_TABLE") != _MAIN_TABLE:
+            if message.get_attr("RTA_TABLE") != TABLES[table]:
                 continue
             destination = message.get_attr("RTA_DST") or anything
             found.append(

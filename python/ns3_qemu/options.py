@@ -10,15 +10,32 @@ import typer
 from . import image
 from .image_spec import OPTIONS
 
-Settings = Annotated[
-    list[str] | None,
+KERNEL = "debian:SERIES or SERIES alone (6.12), or the path of a bzImage of your own."
+
+
+def several(flag: str, metavar: str, text: str) -> Any:
+    """Return a flag that may be given several times, which its help says."""
+    return typer.Option(flag, metavar=metavar, help=f"{text} May be given several times.")
+
+
+def settings(example: str) -> Any:
+    """Return the flag --set; `example`: what may be given to it."""
+    return several("--set", "KEY=VALUE", f"In place of what the file says: {example}.")
+
+
+Settings = Annotated[list[str] | None, settings("bottleneck.queue=40p")]
+
+Jobs = Annotated[
+    int | None,
     typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="In place of what the scenario says: bottleneck.queue=40p. May be given several "
-        "times.",
+        "--jobs",
+        metavar="N",
+        min=1,
+        help="How many runs go side by side; one for each CPU unless it is given.",
     ),
 ]
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 
 PauseAt = Annotated[
     str | None,
@@ -52,7 +69,7 @@ Kernel = Annotated[
     typer.Option(
         "--kernel",
         metavar="KERNEL",
-        help="debian:SERIES or SERIES alone (6.12), or the path of a bzImage of your own.",
+        help=KERNEL,
     ),
 ]
 
@@ -67,21 +84,20 @@ Modules = Annotated[
 
 Add = Annotated[
     list[str] | None,
-    typer.Option(
+    several(
         "--add",
-        metavar="PATH[=PLACE]",
-        help="A program with the libraries it needs, another file, or a directory, at the same "
-        "path in the guest unless another is given; may be given several times.",
+        "PATH[=PLACE]",
+        "A program with the libraries it needs, another file, or a directory, at the same path in "
+        "the guest unless another is given.",
     ),
 ]
 
 Package = Annotated[
     list[str] | None,
-    typer.Option(
+    several(
         "--package",
-        metavar="NAME[=VERSION]",
-        help="A Debian package and what it depends on, from this machine's mirror; may be given "
-        "several times.",
+        "NAME[=VERSION]",
+        "A Debian package and what it depends on, from this machine's mirror.",
     ),
 ]
 
@@ -96,11 +112,11 @@ Rootfs = Annotated[
 
 Disk = Annotated[
     list[str] | None,
-    typer.Option(
+    several(
         "--disk",
-        metavar="PATH[=PLACE]",
-        help="A raw disk, which machines read where it is and never write; its file system is "
-        "mounted at PLACE, if that is given. May be given several times: /dev/vda, /dev/vdb ...",
+        "PATH[=PLACE]",
+        "A raw disk, /dev/vda, /dev/vdb ..., which machines read where it is and never write; its "
+        "file system is mounted at PLACE, if that is given.",
     ),
 ]
 

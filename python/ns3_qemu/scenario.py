@@ -11,6 +11,7 @@ its queue counts. A scenario is a TOML file, or made in Python; every quantity h
 import re
 import tomllib
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,15 @@ def time_ns(text: str) -> int:
     whole, _, fraction = match[1].partition(".")
     scale = _NS[match[2]]
     return int(whole) * scale + int(fraction.ljust(9, "0")[:9] or 0) * scale // 10**9
+
+
+def rate_bps(text: str) -> int:
+    """Return a rate in bit/s. "1.5Mbps" is 1500000."""
+    number = re.match(r"[\d.]+", text)
+    if number is None or not _RATE.fullmatch(text):
+        raise ValueError(text)
+    scale = {"": 0, "k": 3, "M": 6, "G": 9}[text[number.end() : -len("bps")]]
+    return int(Decimal(number[0]).scaleb(scale))
 
 
 def _check(key: str, text: str, pattern: re.Pattern[str], allowed: str) -> None:
@@ -142,6 +152,9 @@ _BUFFER = (1 << 30) - 1
 CPU_RATE_MIN, CPU_RATE_MAX = 1e6, 1e12
 """Instructions per second that a machine's CPU may execute; see `CpuRate` in the manual."""
 
+CPUS_MAX = 8
+"""CPUs that a machine may have."""
+
 LIKES = ("nsc",)
 """What a machine can be like, by a single word."""
 
@@ -191,6 +204,8 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
     """
 
     cpu_rate: float | None = None  # 2e9 instructions per second; 0 or none: computing takes no time
+    cpus: int | None = None  # 1 to 8
+    queues: int | None = None  # of its NIC, 1 to cpus
     like: str | None = None  # "nsc": a machine that behaves as NSC's (with NSC's own kernel)
     tick_phase: str | None = None  # "1ns" after each ms of simulated time; else wherever it is
     tsc_step: str | None = None  # "1us"
@@ -219,6 +234,12 @@ class HostOptions(_ImageKeys, frozen=True, forbid_unknown_fields=True):
             message = (
                 f"cpu_rate = {self.cpu_rate:g}: give 1e6 to 1e12 instructions per second, or 0"
             )
+            raise ValueError(message)
+        if self.cpus is not None and not 1 <= self.cpus <= CPUS_MAX:
+            message = f"cpus = {self.cpus}: a machine may have 1 to {CPUS_MAX}"
+            raise ValueError(message)
+        if self.queues is not None and self.queues < 1:
+            message = f"queues = {self.queues}: give 1, or up to as many as there are cpus"
             raise ValueError(message)
         for key, low, high in (("tick_phase", 0, 999_999), ("tsc_step", 1, 1_000_000)):
             text = getattr(self, key)
@@ -309,6 +330,14 @@ class Hosts(HostOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
             if options.cpu_rate and (options.like or str(getattr(self, host)).startswith(NATIVE)):
                 what = f'like = "{options.like}"' if options.like else "a stack of ns-3's own"
                 message = f"cpu_rate = {options.cpu_rate:g}: {host} is {what}; give 0, or none"
+                raise ValueError(message)
+            is_native = str(getattr(self, host)).startswith(NATIVE)
+            for key in ("cpus", "queues"):
+                if is_native and getattr(options, key):
+                    message = f"{key} = {getattr(options, key)}: {host} is a stack of ns-3's own"
+                    raise ValueError(message)
+            if (options.queues or 1) > (options.cpus or 1):
+                message = f"queues = {options.queues}: {host} has {options.cpus or 1} CPUs (cpus)"
                 raise ValueError(message)
 
     def options(self, host: str) -> HostOptions:

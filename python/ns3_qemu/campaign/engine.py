@@ -26,6 +26,7 @@ from .child import Child
 from .job import Job
 
 _children: dict[int, Child] = {}  # by thread
+_spare: list[Child] = []  # those that no thread has taken yet
 _lock = threading.Lock()
 _ended: set[str] = set()  # campaigns; a worker of a cluster may have many
 
@@ -65,7 +66,18 @@ class Campaign:
             yield from self._run(waiting)
 
     def _run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        dask, name = _dask(), uuid.uuid4().hex
+        name = uuid.uuid4().hex
+        try:
+            if not self._scheduler:
+                # They load ns-3 while this process loads Dask.
+                with _lock:
+                    _spare.extend(Child() for _ in range(min(self._workers, len(jobs))))
+            yield from self._run_all(jobs, name)
+        finally:
+            end_children(name)
+
+    def _run_all(self, jobs: Sequence[Job], name: str) -> Iterator[Outcome]:
+        dask = _dask()
         with self._client() as client:
             futures = {
                 client.submit(
@@ -139,7 +151,7 @@ def work(encoded: bytes, campaign: str = "") -> str:
             return "the campaign has ended"
         child = _children.get(threading.get_ident())
         if child is None or not child.is_alive:
-            child = _children[threading.get_ident()] = Child()
+            child = _children[threading.get_ident()] = _spare.pop() if _spare else Child()
     return child.run(job)
 
 
@@ -147,6 +159,7 @@ def end_children(campaign: str) -> None:
     """End the processes that run jobs in this one, and let there be no more for a campaign."""
     with _lock:
         _ended.add(campaign)
-        for child in _children.values():
+        for child in (*_children.values(), *_spare):
             child.end()
         _children.clear()
+        _spare.clear()

@@ -22,6 +22,7 @@ from ..errors import Ns3QemuError
 from ..image import Image
 from ..image_spec import DEFAULT_KERNEL, ImageSpec
 from ..options import (
+    KERNEL,
     Add,
     Disk,
     Modules,
@@ -31,6 +32,7 @@ from ..options import (
     add_files,
     kernel_spec,
     of_image,
+    several,
 )
 from ..steps import Steps
 from . import fetch, toolbox
@@ -68,11 +70,10 @@ def exec_(
     ],
     kernel: Annotated[
         list[str] | None,
-        typer.Option(
+        several(
             "--kernel",
-            metavar="KERNEL",
-            help="debian:SERIES or SERIES alone (6.12), or the path of a bzImage of your own. If "
-            f"given several times, the command runs on each. Usually {DEFAULT_KERNEL}.",
+            "KERNEL",
+            f"{KERNEL} The command runs on each. Usually {DEFAULT_KERNEL}.",
         ),
     ] = None,
     modules: Modules = None,
@@ -102,11 +103,10 @@ def exec_(
     ] = 1,
     get: Annotated[
         list[str] | None,
-        typer.Option(
+        several(
             "--get",
-            metavar="PATH",
-            help="A file or directory of the guest to bring back when the command has ended; may "
-            "be given several times.",
+            "PATH",
+            "A file or directory of the guest to bring back when the command has ended.",
         ),
     ] = None,
     out: Annotated[

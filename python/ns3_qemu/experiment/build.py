@@ -15,7 +15,7 @@ from .addresses import Plan, plan
 from .events import schedule
 from .images import options as image_options
 from .links import LinkBuilder, link_header, loss, make_loss, queue_disc, queue_size
-from .model import Experiment, Host, Program, Router
+from .model import Experiment, Flow, Host, Program, Router
 from .quantities import ns3_time
 
 _MPTCP = 262
@@ -56,10 +56,12 @@ class Builder:
         self.cables: dict[tuple[str, str, bool], Any] = {}
         self.discs: dict[tuple[str, str], Any] = {}
         self.programs: dict[str, list[Any]] = {}
+        self.sources: dict[str, Any] = {}  # applications, by flow
         self.sinks: dict[str, Any] = {}
         self.flow_infos: dict[str, Any] = {}
         self.queues: dict[tuple[str, str], Any] = {}  # by link and node
         self.tables: list[Any] = []
+        self.cpu: dict[str, Any] = {}  # recorders, by host
         self.timeline: Any = None
         self._ipv4: dict[str, Any] = {}
 
@@ -76,6 +78,8 @@ class Builder:
         ns.RngSeedManager.SetRun(experiment.run)
         # Streams are counted in a process, and not in a simulation.
         ns.RngSeedManager.ResetNextStreamIndex()
+        for name, value in experiment.ns3_defaults.items():
+            ns.Config.SetDefault(name, ns.StringValue(value))
         library.recording.make_directories(self.out)
         self.timeline = self.named(
             library.timeline.Timeline(f"{self.out}/{layout.TIMELINE}"), "timeline"
@@ -103,6 +107,13 @@ class Builder:
         schedule(self)
         ns.Simulator.Stop(ns.Time(self._end))
 
+    def flush(self) -> None:
+        """Let what has happened so far be in the time-line, and in files of programs' output."""
+        self.timeline.flush()
+        for programs in self.programs.values():
+            for program in programs:
+                program.flush()
+
     @property
     def _end(self) -> str:
         return ns3_time(self.experiment.duration)
@@ -128,12 +139,14 @@ class Builder:
             helper.SetAttribute(key, ns.StringValue(value))
         made = self.named(helper.Install(self.nodes[name]), name)
         self.machines[name], self.helpers[name] = made, helper
-        forwards = isinstance(self.experiment.all_nodes[name], Router)
+        # ns-3's global routing takes every node for a router, and crashes at one that is none.
+        router = isinstance(self.experiment.all_nodes[name], Router)
+        forwards = router or self.experiment.routing == "global"
         ipv4 = self.nodes[name].GetObject[ns.Ipv4]()
         ipv4.SetAttribute("IpForward", ns.BooleanValue(forwards))
         for key, value in machine.sysctls.items():
             made.SetSysctl(key, value)
-        if "/etc/hosts" not in machine.files:
+        if machine.tools and "/etc/hosts" not in machine.files:
             made.WriteFile("/etc/hosts", self.plan.hosts_file(name))
         for path, file in machine.files.items():
             made.WriteFile(path, file.text or "", file.mode)
@@ -302,30 +315,56 @@ class Builder:
     def _make_flows(self) -> None:
         ns = self.ns
         for (name, flow), port in zip(self.experiment.flows.items(), self.ports(), strict=True):
-            sink = self.named(ns.CreateObject[ns.QemuTcpSink](), f"{name}_sink")
+            sink, source = self._make_ends(name, flow)
             everywhere = ns.InetSocketAddress(ns.Ipv4Address("0.0.0.0"), port).ConvertTo()
             sink.SetAttribute("Local", ns.AddressValue(everywhere))
-            source = self.named(ns.CreateObject[ns.QemuTcpSource](), f"{name}_source")
             address = ns.Ipv4Address(self.plan.address(flow.receiver))
             remote = ns.InetSocketAddress(address, port).ConvertTo()
             source.SetAttribute("Remote", ns.AddressValue(remote))
             if flow.size is not None:
                 source.SetAttribute("MaxBytes", ns.UintegerValue(flow.size))
-            if flow.congestion_control is not None:
-                source.SetAttribute("CongestionControl", ns.StringValue(flow.congestion_control))
-            if flow.protocol == "mptcp":
-                for each in (source, sink):
-                    each.SetAttribute("Protocol", ns.UintegerValue(_MPTCP))
             source.SetStartTime(ns.Time(ns3_time(flow.start)))
             if flow.stop is not None:
                 source.SetStopTime(ns.Time(ns3_time(flow.stop)))
             self.nodes[flow.receiver].AddApplication(sink)
             self.nodes[flow.sender].AddApplication(source)
-            self.sinks[name] = sink
+            self.sources[name], self.sinks[name] = source, sink
+            recorded = self.experiment.record.tcp_info
+            if flow.sender not in self.machines or not (recorded or flow.size):
+                continue
             file = layout.tcp_info(flow.sender, name)
-            path = f"{self.out}/{file}" if self.experiment.record.tcp_info else ""
+            path = f"{self.out}/{file}" if recorded else ""
             info = self.library.recording.FlowTcpInfo(path, source, name)
             self.flow_infos[name] = self.named(info, f"{name}_tcp_info")
+
+    def _make_ends(self, name: str, flow: Flow) -> tuple[Any, Any]:
+        """Return the applications of a flow's receiver and sender."""
+        ns = self.ns
+        if flow.receiver in self.machines:
+            sink = self.named(ns.CreateObject[ns.QemuTcpSink](), f"{name}_sink")
+            for attribute, number in (
+                ("ReadSize", flow.read_size),
+                ("ReadsPerWake", flow.reads_per_wake),
+            ):
+                if number is not None:
+                    sink.SetAttribute(attribute, ns.UintegerValue(number))
+        else:
+            sink = self.named(ns.CreateObject[ns.PacketSink](), f"{name}_sink")
+            sink.SetAttribute("Protocol", ns.StringValue("ns3::TcpSocketFactory"))
+        if flow.sender not in self.machines:
+            source = self.named(ns.CreateObject[ns.BulkSendApplication](), f"{name}_source")
+            source.SetAttribute("Protocol", ns.StringValue("ns3::TcpSocketFactory"))
+            return sink, source
+        source = self.named(ns.CreateObject[ns.QemuTcpSource](), f"{name}_source")
+        for attribute, number in (("WriteSize", flow.write_size), ("SndBufSize", flow.send_buffer)):
+            if number is not None:
+                source.SetAttribute(attribute, ns.UintegerValue(number))
+        if flow.congestion_control is not None:
+            source.SetAttribute("CongestionControl", ns.StringValue(flow.congestion_control))
+        if flow.protocol == "mptcp":
+            for each in (source, sink):
+                each.SetAttribute("Protocol", ns.UintegerValue(_MPTCP))
+        return sink, source
 
     def ports(self) -> list[int]:
         """Return the ports of flows' receivers, in the order of the flows."""
@@ -344,11 +383,46 @@ class Builder:
                 device = self.devices[name, each.link]
                 if name in self.machines:
                     self.helpers[name].EnablePcap(path, device, False, True)
+                elif self._is_stack(name, each.link):
+                    made = self.library.recording.StackCapture(path, device)
+                    self.tables.append(self.named(made, f"{name}_{each.link}_capture"))
                 else:
                     self.links[each.link].helper.EnablePcap(path, device, False, True)
 
+    def _is_stack(self, name: str, link_name: str) -> bool:
+        """Say whether what a host's ns-3 stack and device pass to each other can be captured."""
+        return name in self.experiment.hosts and (
+            self.experiment.links[link_name].type == "point-to-point"
+        )
+
+    def _make_drop_captures(self) -> None:
+        recording = self.library.recording
+        for link_name, made in self.links.items():
+            for node in made.link.between:
+                device, header = self.devices[node, link_name], link_header(made.link)
+                hint, where = f"{node}_{link_name}", f"{self.out}/{layout.PCAP}/{link_name}-{node}"
+                if made.link.type == "wifi":
+                    continue
+                drops = recording.DropCapture(f"{where}.{layout.DROPS}", device, header)
+                losses = recording.LossCapture(f"{where}.{layout.LOSSES}", device, header)
+                self.tables += [self.named(drops, f"{hint}_drops")]
+                self.tables += [self.named(losses, f"{hint}_losses")]
+
     def _make_recorders(self) -> None:
         record, recording = self.experiment.record, self.library.recording
+        if record.drops:
+            self._make_drop_captures()
+        for name, machine in self.machines.items():
+            attributes = self.experiment.machine(name).attributes
+            if record.cpu and "CpuRate" in attributes:
+                cpus = int(attributes.get("Cpus", 1))
+                interval = ns3_time(record.cpu)
+                for cpu, which in enumerate(layout.cpus(name, cpus)):
+                    path = f"{self.out}/{layout.cpu(which)}"
+                    several = [cpu] if cpus > 1 else []
+                    made = recording.Cpu(path, machine, interval, self._end, *several)
+                    self.cpu[which] = self.named(made, f"{name}_cpu{cpu if several else ''}")
+                    self.tables.append(self.cpu[which])
         if record.sockets is not None:
             for name, machine in self.machines.items():
                 path = f"{self.out}/{layout.tcp_info(name)}"
@@ -360,7 +434,7 @@ class Builder:
             if made.link.type != "wifi":
                 for node in made.link.between:
                     self._make_queue_recorder(link_name, node)
-        if record.throughput is not None and self.sinks:
+        if record.throughput and self.sinks:
             path = f"{self.out}/{layout.THROUGHPUT}"
             table = recording.Throughput(path, self.sinks, ns3_time(record.throughput), self._end)
             self.tables.append(self.named(table, "throughput"))

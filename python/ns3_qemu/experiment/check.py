@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import nearest
 from ..simulated_time import to_time
 from ..simulation import load
-from .errors import ExperimentError, nearest
+from .errors import ExperimentError
 from .model import Experiment, Link, Loss, QueueDisc
 
 _MACHINE = "ns3::VirtualMachine"
@@ -16,6 +17,12 @@ _MACHINE = "ns3::VirtualMachine"
 
 def check_attributes(experiment: Experiment) -> None:
     """Raise ExperimentError, which begins with the key, for what ns-3 has not."""
+    for name, value in experiment.ns3_defaults.items():
+        kind, _, attribute = name.rpartition("::")
+        if not load().LookupByNameFailSafe(kind)[0]:
+            message = f"ns3_defaults.{name}: ns-3 has no {kind}"
+            raise ExperimentError(message)
+        _check("ns3_defaults", kind, {attribute: value})
     _check("defaults.attributes", _MACHINE, experiment.defaults.attributes)
     for kind, nodes in (("hosts", experiment.hosts), ("routers", experiment.routers)):
         for name, node in nodes.items():

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from . import layout, reading
+from ..options import Jobs, Quiet, several
+from ..options import settings as of_settings
+from . import images, layout, reading
 
 FAILED = 1
+
+_LINE_INTERVAL = 15.0  # seconds
 
 
 def experiment(
@@ -29,12 +34,7 @@ def experiment(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="In place of what the file says: 'links.access.rate=2 Mbit/s', "
-            "hosts.a.programs.0.start=3s. May be given several times.",
-        ),
+        of_settings("'links.access.rate=2 Mbit/s', hosts.a.programs.0.start=3s"),
     ] = None,
     plot: Annotated[
         Path | None,
@@ -60,20 +60,9 @@ def experiment(
             help="Wall time that the simulation may take; then it ends with status 124.",
         ),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            metavar="N",
-            min=1,
-            help="Of a [matrix]: how many runs side by side; else one for each CPU.",
-        ),
-    ] = None,
+    jobs: Jobs = None,
     only: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--only", metavar="K", help="Of a [matrix]: run number K; may be given several times."
-        ),
+        list[int] | None, several("--only", "K", "Of a [matrix]: run number K.")
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -86,7 +75,7 @@ def experiment(
     report: Annotated[
         bool, typer.Option("--report", help="Write report.html: plots and tables in one file.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run an experiment: hosts with Linux kernels, links, programs, events, as a file says.
 
@@ -130,6 +119,7 @@ def experiment(
             report=report,
         )
         return
+    images.prepare(wanted, file.parent.absolute())
     _run(file, directory, settings or (), time_limit, wanted.duration / 1e9, console, report=report)
 
 
@@ -164,10 +154,39 @@ def _run(
 
 @contextmanager
 def _progress(console: Console, total: float) -> Iterator[Callable[[float], None]]:
+    if console.is_terminal:
+        with _bar(console, total) as update:
+            yield update
+    else:
+        yield _Lines(console, total).update
+
+
+class _Lines:
+    """Progress where there is no terminal: a line now and then."""
+
+    def __init__(self, console: Console, total: float) -> None:
+        self._console, self._total = console, total
+        self._next = time.monotonic() + _LINE_INTERVAL
+
+    def update(self, simulated: float) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _LINE_INTERVAL
+            self._console.print(f"{simulated:.3f} of {self._total:g} s simulated{_waiting()}")
+
+
+def _waiting() -> str:
+    from .. import simulation
+
+    turn = simulation.turn()
+    return f"; a turn of {turn} takes long" if turn else ""
+
+
+@contextmanager
+def _bar(console: Console, total: float) -> Iterator[Callable[[float], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.1f} of {task.total:g} s simulated"),
+        TextColumn("{task.completed:.3f} of {task.total:g} s simulated"),
         TimeRemainingColumn(),
     )
     # ns-3 runs in this thread and keeps the interpreter: the bar is drawn when it reports.
@@ -175,7 +194,7 @@ def _progress(console: Console, total: float) -> Iterator[Callable[[float], None
         task = bar.add_task("preparing", total=total)
         bar.refresh()
         yield lambda simulated: bar.update(
-            task, description="simulating", completed=simulated, refresh=True
+            task, description=f"simulating{_waiting()}", completed=simulated, refresh=True
         )
 
 

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is wrong with an experiment."""
 
-import difflib
-from collections.abc import Sequence
-
 from ..errors import Ns3QemuError
 
 TIME_LIMIT = 124
@@ -18,14 +15,3 @@ class TimeLimitError(Ns3QemuError):
     """A run took more wall time than it may."""
 
     status = TIME_LIMIT
-
-
-def did_you_mean(word: str, choices: Sequence[str]) -> str:
-    """Return the end of a message that names the nearest choice, or "" if none is near."""
-    near = difflib.get_close_matches(word, choices, 1)
-    return f"; do you mean {near[0]}?" if near else ""
-
-
-def nearest(word: str, choices: Sequence[str]) -> str:
-    """Return the end of a message that names the nearest choice, or all of them."""
-    return did_you_mean(word, choices) or f"; there are {', '.join(choices)}"

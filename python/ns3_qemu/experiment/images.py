@@ -15,7 +15,7 @@ from ..exec import toolbox
 from ..image import Image
 from ..options import add_files
 from ..steps import Steps
-from .model import Host, MiB
+from .model import Experiment, Host, MiB
 
 
 def image(
@@ -23,28 +23,41 @@ def image(
     *,
     packages: Sequence[str] = (),
     add: Sequence[str] = (),
+    tools: bool = True,
+    quiet: bool = True,
     **options: Any,
 ) -> Path:
     """Return the directory of an image; build it, and what it needs, unless it is there.
 
     `packages`: Debian packages, NAME or NAME=VERSION; `add`: programs and files of this machine,
-    PATH or PATH=PLACE. The options are those of `ns3_qemu.Image`. There is a shell, and busybox's
-    small programs, as for `ns3-qemu exec`.
+    PATH or PATH=PLACE. With `tools` there is a shell, and busybox's small programs, as for
+    `ns3-qemu exec`. The options are those of `ns3_qemu.Image`. Unless it is `quiet`, what is
+    fetched and built is said.
     """
     cache = Cache()
-    steps = Steps(cache.logs, quiet=True)
+    steps = Steps(cache.logs, quiet=quiet)
 
     def build() -> Path:
         wanted = Image(kernel, **options)
         for each in packages:
             _fetch(cache, steps, each)
         add_files(wanted, list(add), list(packages))
-        _add_tools(wanted, cache, steps)
+        if tools:
+            _add_tools(wanted, cache, steps)
         return wanted.build_in(cache, steps)
 
     said = [f"{key}={value!r}" for key, value in sorted(options.items())]
     words = ["experiment", kernel, "--package", *packages, "--add", *add, *said]
+    words += [] if tools else ["--no-tools"]
     return recipes.ensure(cache, words, build)
+
+
+def prepare(experiment: Experiment, inputs: Path) -> None:
+    """Have all images of an experiment, and say what is fetched and built."""
+    for name in experiment.all_nodes:
+        if not experiment.is_native(name):
+            machine = experiment.machine(name)
+            image(machine.kernel or "", quiet=False, **options(machine, inputs))
 
 
 def options(machine: Host, inputs: Path) -> dict[str, Any]:
@@ -64,10 +77,10 @@ def options(machine: Host, inputs: Path) -> dict[str, Any]:
         found["memory_mib"] = machine.memory // MiB
     if machine.cmdline:
         found["cmdline_extra"] = machine.cmdline
-    for key in ("nic", "cpu", "date"):
+    for key in ("nic", "cpu", "date", "relay", "hpet_period", "tools"):
         value = getattr(machine, key)
         if value is not None and value != Host.model_fields[key].default:
-            found[key] = value
+            found["hpet_period_ns" if key == "hpet_period" else key] = value
     return found
 
 

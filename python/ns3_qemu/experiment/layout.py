@@ -6,8 +6,13 @@
 - ``summary.json``: key figures, see `Summary`. It is written last: without it a run has not come to
   its end.
 - ``timeline.jsonl``: what happened, one JSON object a line, by time: see `TimelineEntry`.
-- ``pcap/HOST-IFACE.pcap``: frames between a host's stack and its NIC (Ethernet), or on an ns-3
-  router's device (as it frames them); times in ns. IFACE: eth0, eth1, ...
+- ``pcap/HOST-IFACE.pcap``: frames between a host's stack and its NIC (Ethernet), of one with ns-3's
+  stack between that and its device, or on an ns-3 router's device (both as it frames them); times
+  in ns. IFACE: eth0, eth1, ...
+- ``pcap/LINK-HOST.drops.pcap`` and ``.losses.pcap``: what the queue of HOST's device towards LINK
+  has dropped, and what of LINK was lost as it arrived at HOST; as the link frames them.
+- ``cpu/HOST.csv``, or ``cpu/HOST.0.csv`` and so on of several CPUs: the load of a machine that has a CpuRate.
+  Columns `CPU_COLUMNS`.
 - ``console/HOST.log``: the guest's console.
 - ``programs/HOST-N-NAME.stdout`` and ``.stderr``: what a program wrote. N counts a host's programs
   from 0.
@@ -49,11 +54,14 @@ INPUTS = "inputs"
 PCAP = "pcap"
 CONSOLE = "console"
 PROGRAMS = "programs"
+CPU = "cpu"
 TCP_INFO = "tcp_info"
 QUEUES = "queues"
 ROUTES = "routes"
 
-DIRECTORIES = (PCAP, CONSOLE, PROGRAMS, TCP_INFO, QUEUES, ROUTES)
+DROPS, LOSSES = "drops.pcap", "losses.pcap"
+
+DIRECTORIES = (PCAP, CONSOLE, CPU, PROGRAMS, TCP_INFO, QUEUES, ROUTES)
 FILES = (EXPERIMENT, SUMMARY, TIMELINE, THROUGHPUT, TOPOLOGY)
 
 TCP_INFO_COLUMNS = (
@@ -79,7 +87,8 @@ TCP_INFO_COLUMNS = (
 )
 QUEUE_COLUMNS = ("time_s", "packets", "bytes", "drops")  # drops: in all, up to then
 THROUGHPUT_COLUMNS = ("time_s", "flow", "bytes", "bits_per_s")  # of the interval that ends then
-ROUTE_COLUMNS = ("time_s", "destination", "gateway", "interface", "metric", "protocol")
+CPU_COLUMNS = ("time_s", "busy")  # share of the interval that ends then
+ROUTE_COLUMNS = ("time_s", "destination", "gateway", "interface", "metric", "protocol", "table")
 
 
 class HostSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +204,16 @@ def console(host: str) -> str:
 def program(host: str, index: int, name: str, stream: str) -> str:
     """Return where a program's output is; `stream`: stdout or stderr."""
     return f"{PROGRAMS}/{host}-{index}-{file_name(name)}.{stream}"
+
+
+def cpu(host: str) -> str:
+    """Return where the load of a machine is."""
+    return f"{CPU}/{host}.csv"
+
+
+def cpus(host: str, count: int) -> list[str]:
+    """Return what a machine's CPUs are called: as it is, or HOST.0, HOST.1 ... of several."""
+    return [host] if count == 1 else [f"{host}.{i}" for i in range(count)]
 
 
 def tcp_info(host: str, flow: str | None = None) -> str:

@@ -25,7 +25,7 @@ from ..image_spec import DEFAULT_KERNEL, OPTIONS
 from .quantities import Probability, QueueSize, Rate, Size, Time
 
 NS3 = "ns3"
-"""The kernel of a router that has ns-3's own stack."""
+"""The kernel of a host or router that has ns-3's own stack."""
 
 # As names of hosts may be (RFC 1123), and not beginning as a number does. One has to be a name of
 # an interface's file, too.
@@ -33,8 +33,13 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _LINUX_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SYSCTL = re.compile(r"-?[a-z][A-Za-z0-9_./-]*")
 _ATTRIBUTE = re.compile(r"[A-Z][A-Za-z0-9]*")
+_WHOLE_ATTRIBUTE = re.compile(r"ns3::[A-Za-z0-9:<>]+::[A-Z][A-Za-z0-9]*")
 
 MiB = 1 << 20
+
+# The relay's largest read or write; what an int in setsockopt(2) holds when the kernel doubles it.
+_CHUNK = 1 << 18
+_BUFFER = (1 << 30) - 1
 
 
 def refuse(place: str, message: str) -> NoReturn:
@@ -83,13 +88,22 @@ def _exit(value: Any) -> list[int] | str:
 
 def _attributes(values: Any) -> dict[str, str]:
     """Return attributes of ns-3 as texts, which ns-3 reads for all types."""
+    return _texts(values, _ATTRIBUTE, '{ Uptime = "60s" }')
+
+
+def _whole_attributes(values: Any) -> dict[str, str]:
+    """Return attributes with their types, as texts."""
+    return _texts(values, _WHOLE_ATTRIBUTE, '{ "ns3::TcpSocket::SegmentSize" = 1448 }')
+
+
+def _texts(values: Any, pattern: re.Pattern[str], example: str) -> dict[str, str]:
     if not isinstance(values, dict):
-        message = 'give a table of attributes, as { Uptime = "60s" }'
+        message = f"give a table of attributes, as {example}"
         raise ValueError(message)
     texts = {}
     for name, value in values.items():
-        if not _ATTRIBUTE.fullmatch(name):
-            message = f"{name!r} is no name of an attribute, as ns-3 has them"
+        if not pattern.fullmatch(name):
+            message = f"{name!r} is no name of an attribute: give them as {example}"
             raise ValueError(message)
         if isinstance(value, bool):
             texts[name] = str(value).lower()
@@ -185,6 +199,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Kernel = Annotated[str, AfterValidator(_kernel)]
 GuestPath = Annotated[str, AfterValidator(_absolute)]
 Attributes = Annotated[dict[str, str], BeforeValidator(_attributes)]
+WholeAttributes = Annotated[dict[str, str], BeforeValidator(_whole_attributes)]
 Sysctls = Annotated[dict[str, str], BeforeValidator(_sysctls)]
 Command = Annotated[Any, BeforeValidator(_command)]
 Exit = Annotated[Any, BeforeValidator(_exit)]
@@ -280,6 +295,15 @@ class Defaults(Table):
     )
     cmdline: list[str] = Field([], description="Kernel parameters.")
     nic: str = Field("virtio-net-pci", description="virtio-net-pci or e1000.")
+    relay: str = Field(
+        "virtio", description="Over what the guest is asked: virtio, or uart for old kernels."
+    )
+    hpet_period: Time = Field(
+        1, description="Of the guest's clock, 1 ns to 100 ns; kernels as old as 2.6.26 need 16 ns."
+    )
+    tools: bool = Field(
+        True, description="Whether there are a shell, busybox's small programs and /etc/hosts."
+    )
     cpu: str | None = Field(None, description="What programs may be built for, as x86-64-v2.")
     date: str | None = Field(None, description='When the simulation begins, "2026-11-27T12:00:00".')
     sysctls: Sysctls = Field(
@@ -306,11 +330,11 @@ class Defaults(Table):
 
     @model_validator(mode="after")
     def _image_can_be(self) -> Defaults:
-        for key, option in (("nic", "nic"), ("date", "date"), ("cpu", "cpu")):
+        for key in ("nic", "date", "cpu", "relay", "hpet_period"):
             value = getattr(self, key)
             try:
                 if value is not None:
-                    OPTIONS[option].check(value)
+                    OPTIONS["hpet_period_ns" if key == "hpet_period" else key].check(value)
             except ImageError as error:
                 refuse(key, f"{error.message}. {error.advice}")
         low, high = OPTIONS["memory_mib"].limits or (0, 0)
@@ -323,14 +347,20 @@ class Defaults(Table):
 
 
 class Host(Defaults):
-    """A host: a machine with a Linux kernel."""
+    """A host: a machine with a Linux kernel, or one with ns-3's own stack."""
 
+    kernel: Kernel | None = Field(
+        None,
+        description=f'As for --kernel: "debian:6.12", "file:/path/bzImage"; {DEFAULT_KERNEL}. '
+        '"ns3": ns-3\'s own stack, which has none of the other keys.',
+    )
     programs: list[Program] = Field([], description="What it runs.")
 
     @model_validator(mode="after")
-    def _is_machine(self) -> Host:
-        if type(self) is Host and self.kernel == NS3:
-            refuse("kernel", "a host has a Linux kernel; ns3 is for routers")
+    def _native_has_nothing(self) -> Host:
+        if self.kernel == NS3:
+            for key in self.model_fields_set - {"kernel"}:
+                refuse(key, "there is none with ns-3's own stack; give it a kernel")
         return self
 
 
@@ -340,13 +370,6 @@ class Router(Host):
     kernel: Kernel | None = Field(
         NS3, description='"ns3": ns-3\'s own stack, which has none of the other keys; or a kernel.'
     )
-
-    @model_validator(mode="after")
-    def _native_has_nothing(self) -> Router:
-        if self.kernel == NS3:
-            for key in self.model_fields_set - {"kernel"}:
-                refuse(key, "a router with ns-3's own stack has none; give it a kernel")
-        return self
 
 
 class QueueDisc(Table):
@@ -498,6 +521,18 @@ class Flow(Table):
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         None, description="The receiver's; from 5001 on unless it is given."
     )
+    write_size: Size | None = Field(
+        None, description="A buffer that the sender writes, and fills anew; else as much as goes."
+    )
+    send_buffer: Size | None = Field(
+        None, description="SO_SNDBUF of the sender; the kernel adjusts it unless it is given."
+    )
+    read_size: Size | None = Field(
+        None, description="Of each read(2) of the receiver; all there is unless it is given."
+    )
+    reads_per_wake: Positive | None = Field(
+        None, description="Of the receiver, when data has come; till no more unless it is given."
+    )
 
     @model_validator(mode="after")
     def _can_be(self) -> Flow:
@@ -505,6 +540,9 @@ class Flow(Table):
             refuse("stop", "is not after start")
         if self.sender == self.receiver:
             refuse("to", "is the sender itself")
+        for key, most in (("write_size", _CHUNK), ("read_size", _CHUNK), ("send_buffer", _BUFFER)):
+            if (getattr(self, key) or 0) > most:
+                refuse(key, f"is at most {most} B")
         name = self.congestion_control
         if name is not None and not _LINUX_NAME.fullmatch(name):
             refuse("congestion_control", f"{name!r}: give a name as Linux has it")
@@ -581,12 +619,20 @@ class Record(Table):
     queues: Time | None = Field(
         None, description="How often queues are sampled; drops are counted in any case."
     )
-    throughput: Time | None = Field(10**9, description="Over what intervals.")
+    throughput: Time = Field(
+        10**9, description='Of flows, over what intervals; "0 s": it is not recorded.'
+    )
+    drops: bool = Field(
+        False, description="Captures of what devices' queues drop, and of what is lost on links."
+    )
+    cpu: Time | None = Field(
+        None, description="Over what intervals the load of machines with a CpuRate is written."
+    )
     routes: list[Time] = Field([], description="When machines' routes are written down.")
 
     @model_validator(mode="after")
     def _intervals(self) -> Record:
-        for key in ("sockets", "queues", "throughput"):
+        for key in ("sockets", "queues", "cpu"):
             if getattr(self, key) == 0:
                 refuse(key, "an interval is above 0")
         return self
@@ -603,12 +649,23 @@ class Experiment(Table):
     routing: Literal["static", "global", "none"] = Field(
         "static",
         description="static: shortest paths by cost, as routes in the main tables. global: ns-3's "
-        "global routing. none: for routing daemons; hosts with one router have a default route.",
+        "global routing, which takes hosts for routers: they forward, too. none: for routing "
+        "daemons; hosts with one router have a default route.",
     )
     ipv6: bool = Field(False, description="Whether machines have IPv6: link-local addresses.")
     defaults: Defaults = Field(Defaults(), description="For all machines.")
-    hosts: dict[Name, Host] = Field(description="Machines with a Linux kernel, by name.")
+    ns3_defaults: WholeAttributes = Field(
+        {},
+        description="Attributes that ns-3's own objects have unless they are told otherwise: "
+        '"ns3::TcpL4Protocol::SocketType" = "ns3::TcpCubic".',
+    )
+    hosts: dict[Name, Host] = Field(description="By name.")
     routers: dict[Name, Router] = Field({}, description="By name.")
+    order: list[Name] = Field(
+        [],
+        description="In which hosts and routers get their ids, from which follows what kernels "
+        "draw; hosts, then routers, unless it is given.",
+    )
     links: dict[Name, Link] = Field({}, description="By name; eth0, eth1, ... are in this order.")
     flows: dict[Name, Flow] = Field({}, description="TCP connections, by name.")
     events: list[Event] = Field([], description="What happens meanwhile.")
@@ -623,6 +680,8 @@ class Experiment(Table):
             refuse("duration", "is above 0")
         if not self.hosts:
             refuse("hosts", "there are none")
+        if self.order and sorted(self.order) != sorted([*self.hosts, *self.routers]):
+            refuse("order", f"give all of {', '.join([*self.hosts, *self.routers])}, each once")
         if self.defaults.kernel == NS3:
             refuse("defaults.kernel", "hosts have a Linux kernel")
         for name in self.routers:
@@ -660,7 +719,18 @@ class Experiment(Table):
                 place = f"flows.{flow_name}.{key}"
                 self._check_node(place, name)
                 if self.is_native(name):
-                    refuse(place, f"{name} has ns-3's own stack; flows are between kernels")
+                    self._check_native_flow(f"flows.{flow_name}", key, name, flow)
+
+    def _check_native_flow(self, place: str, end: str, name: str, flow: Flow) -> None:
+        keys = {
+            "from": ("congestion_control", "write_size", "send_buffer"),
+            "to": ("read_size", "reads_per_wake"),
+        }[end]
+        for key in keys:
+            if getattr(flow, key) is not None:
+                refuse(f"{place}.{key}", f"{name} has ns-3's own stack: see ns3_defaults")
+        if flow.protocol != "tcp":
+            refuse(f"{place}.protocol", f"{name} has ns-3's own stack, which has none")
 
     def _check_event(self, place: str, event: Event) -> None:
         if event.host is not None:
@@ -722,12 +792,14 @@ class Experiment(Table):
 
     @property
     def all_nodes(self) -> dict[str, Host]:
-        """Hosts, then routers."""
-        return {**self.hosts, **self.routers}
+        """Hosts, then routers, unless `order` says otherwise."""
+        nodes = {**self.hosts, **self.routers}
+        return {name: nodes[name] for name in self.order or nodes}
 
     def is_native(self, name: str) -> bool:
         """Say whether it has ns-3's own stack."""
-        return name in self.routers and self.routers[name].kernel == NS3
+        node = self.routers.get(name) or self.hosts.get(name)
+        return node is not None and node.kernel == NS3
 
     def machine(self, name: str) -> Host:
         """Return what a machine is like, the defaults included."""

@@ -66,15 +66,13 @@ def _flows(builder: Builder) -> list[layout.FlowSummary]:
     end_ns = now_ns()
     result = []
     for name, flow in builder.experiment.flows.items():
-        info, size = builder.flow_infos[name], int(builder.sinks[name].GetTotalRx())
+        info, size = builder.flow_infos.get(name), int(builder.sinks[name].GetTotalRx())
         stop = min(end_ns, flow.stop or end_ns)
-        whole = flow.size is not None and size >= flow.size and info.idle_ns is not None
-        end = info.idle_ns if whole else stop
+        idle = info.idle_ns if info is not None else None
+        whole = flow.size is not None and size >= flow.size
+        end = idle if whole and idle is not None else stop
         duration = end - flow.start
-        machine = builder.machines[flow.sender]
-        control = flow.congestion_control or str(
-            machine.GetSysctl("net.ipv4.tcp_congestion_control")
-        )
+        control = flow.congestion_control or _usual_control(builder, flow.sender)
         result.append(
             layout.FlowSummary(
                 name=name,
@@ -84,11 +82,29 @@ def _flows(builder: Builder) -> list[layout.FlowSummary]:
                 end_s=end / 1e9,
                 bytes=size,
                 goodput_bps=round(size * 8e9 / duration) if duration > 0 else 0,
-                retransmissions=info.total_retrans,
+                retransmissions=_retransmissions(builder, name, flow.sender),
                 congestion_control=control.strip(),
             )
         )
     return result
+
+
+def _retransmissions(builder: Builder, flow: str, sender: str) -> int | None:
+    if flow in builder.flow_infos:
+        count: int | None = builder.flow_infos[flow].total_retrans
+        return count
+    if sender in builder.machines:
+        return int(builder.sources[flow].GetTcpInfo().totalRetrans)
+    return None
+
+
+def _usual_control(builder: Builder, sender: str) -> str:
+    if sender in builder.machines:
+        return str(builder.machines[sender].GetSysctl("net.ipv4.tcp_congestion_control"))
+    ns = builder.ns
+    kind = ns.TypeIdValue()
+    builder.nodes[sender].GetObject[ns.TcpL4Protocol]().GetAttribute("SocketType", kind)
+    return str(kind.Get().GetName())
 
 
 def _jain(rates: list[int]) -> float | None:

@@ -91,6 +91,11 @@ class HostProgram:
         self.exit_code = self.exit_ns = None
         self._program = self._begin(0, remaining)
 
+    def flush(self) -> None:
+        """Let the output so far be in the files."""
+        for file in self._files.values():
+            file.flush()
+
     def close(self) -> None:
         """Let all output be in the files."""
         for file in self._files.values():

@@ -12,8 +12,9 @@ from typing import Any, get_args
 import tomli_w
 from pydantic import BaseModel, ValidationError
 
+from ..errors import did_you_mean, nearest
 from .addresses import plan
-from .errors import ExperimentError, did_you_mean, nearest
+from .errors import ExperimentError
 from .model import Experiment, Link
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import guest
 from ..callbacks import at, trace
+from ..errors import VmError
 from ..simulated_time import to_time
 from ..simulation import load
 from . import layout, sockets
@@ -43,6 +44,60 @@ class _Table:
     def close(self) -> None:
         """Let all be in the file."""
         self._file.close()
+
+
+class _Capture:
+    """A pcap file of what trace sources of ns-3 show."""
+
+    def __init__(self, path: str | Path, link_header: int) -> None:
+        """`link_header`: bytes before the IP header; 2: that of PPP, 14: an Ethernet header."""
+        import cppyy
+
+        ns = load()
+        Path(path).write_bytes(b"")  # ns-3 aborts if it cannot
+        helper, self._path = ns.PcapHelper, path
+        link_type = helper.DLT_PPP if link_header == 2 else helper.DLT_EN10MB
+        self._helper = helper()
+        self._file = self._helper.CreateFile(str(path), cppyy.gbl.std.ios.out, link_type)
+
+    def _hook(self, source: Any, trace_name: str, source_type: Any) -> None:
+        self._helper.HookDefaultSink[source_type](source, trace_name, self._file)
+
+    def close(self) -> None:
+        """Let all be in the file. Raises VmError if that can't be."""
+        self._file.Close()
+        if self._file.Fail():
+            message = f"cannot write the capture {self._path}"
+            raise VmError(message, "Is its file system full?")
+
+
+class StackCapture(_Capture):
+    """What a stack of ns-3 and its point-to-point device pass to each other."""
+
+    def __init__(self, path: str | Path, device: Any) -> None:
+        """Where packets enter the device's queue, and where they leave the device for the stack."""
+        super().__init__(path, 2)
+        self._hook(device, "MacTx", load().NetDevice)
+        self._hook(device, "MacRx", load().NetDevice)
+
+
+class DropCapture(_Capture):
+    """What the queue of a device has dropped."""
+
+    def __init__(self, path: str | Path, device: Any, link_header: int) -> None:
+        """`link_header`: as for `on_arrival` of faults."""
+        super().__init__(path, link_header)
+        ns = load()
+        self._hook(device.GetQueue(), "Drop", ns.Queue[ns.Packet])
+
+
+class LossCapture(_Capture):
+    """What was lost on a link as it arrived at a device."""
+
+    def __init__(self, path: str | Path, device: Any, link_header: int) -> None:
+        """`link_header`: as for `on_arrival` of faults."""
+        super().__init__(path, link_header)
+        self._hook(device, "PhyRxDrop", load().NetDevice)
 
 
 class _Sampler(_Table):
@@ -235,6 +290,31 @@ class Throughput(_Sampler):
             self._row(name, size, round(size * 8e9 / self._interval_ns))
 
 
+class Cpu(_Sampler):
+    """How busy the CPU of a machine is, of whose attributes CpuRate is one."""
+
+    def __init__(
+        self, path: str | Path, machine: Any, interval: str, until: str, cpu: int | None = None
+    ) -> None:
+        """Follow it from now on; `cpu`: which of several."""
+        super().__init__(path, layout.CPU_COLUMNS, interval, until)
+        self._machine, self._cpu = machine, cpu
+        self.busy_ns: list[int] = []
+        """In all, by the end of each interval."""
+
+    def read_ns(self) -> int:
+        """Return how long it has been busy by now, in ns of simulated time."""
+        if self._cpu is None:
+            return int(self._machine.GetBusyTime().GetNanoSeconds())
+        return int(self._machine.GetCpuBusyTime(self._cpu).GetNanoSeconds())
+
+    def sample(self) -> None:
+        """Write the share of the interval."""
+        before = self.busy_ns[-1] if self.busy_ns else 0
+        self.busy_ns.append(self.read_ns())
+        self._row(f"{(self.busy_ns[-1] - before) / self._interval_ns:.6f}")
+
+
 class Routes(_Table):
     """A machine's routes at certain times."""
 
@@ -246,5 +326,7 @@ class Routes(_Table):
             at(time, self._read)
 
     def _read(self) -> None:
-        for each in guest.routes(self._machine):
-            self._row(each.destination, each.gateway, each.interface, each.metric, each.protocol)
+        for table in guest.TABLES:
+            for each in guest.routes(self._machine, table):
+                values = (each.destination, each.gateway, each.interface, each.metric)
+                self._row(*values, each.protocol, table)

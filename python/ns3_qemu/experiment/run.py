@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,41 +125,57 @@ def library() -> Any:
     )
 
 
+@contextmanager
+def built(experiment: Experiment, directory: Path) -> Iterator[Builder]:
+    """Make an experiment's simulation in the directory of its run.
+
+    It is gone afterwards, and its files are whole; of directories there are those with files.
+
+    Raises ExperimentError for what cannot be run, and VmError if a file could not be written.
+    """
+    ns = simulation.load()
+    check_attributes(experiment)
+    builder = Builder(experiment, library(), str(directory), directory)
+    try:
+        builder.build()
+        yield builder
+    finally:
+        try:
+            _close(builder)
+        finally:
+            simulation.destroy()
+            # What applications write into is whole when they are gone.
+            builder.sources.clear()
+            # For the next simulation of this process, which may not be an experiment.
+            ns.Names.Clear()
+            if experiment.ns3_defaults:
+                ns.Config.Reset()
+    for name in layout.DIRECTORIES:
+        if not any((directory / name).iterdir()):
+            (directory / name).rmdir()
+
+
 def _simulate(
     experiment: Experiment,
     directory: Path,
     progress: Callable[[float], object] | None,
     time_limit: float | None,
 ) -> None:
-    ns = simulation.load()
-    check_attributes(experiment)
-    builder = Builder(experiment, library(), str(directory), directory)
-    try:
-        builder.build()
-        simulation.Run(_watched(progress, time_limit))
+    with built(experiment, directory) as builder:
+        simulation.Run(_watched(builder, progress, time_limit))
         summary = outcome.summarise(builder)
-    finally:
-        try:
-            _close(builder)
-        finally:
-            simulation.destroy()
-            # For the next simulation of this process, which may not be an experiment.
-            ns.Names.Clear()
-    for name in layout.DIRECTORIES:
-        if not any((directory / name).iterdir()):
-            (directory / name).rmdir()
     text = msgspec.json.format(msgspec.json.encode(summary), indent=2)
     (directory / layout.SUMMARY).write_bytes(text + b"\n")
 
 
 def _watched(
-    progress: Callable[[float], object] | None, time_limit: float | None
-) -> Callable[[float], object] | None:
-    if time_limit is None:
-        return progress
-    end = time.monotonic() + time_limit
+    builder: Builder, progress: Callable[[float], object] | None, time_limit: float | None
+) -> Callable[[float], object]:
+    """Return what is called while the simulation goes on: who looks is to see how far it is."""
+    end = math.inf if time_limit is None else time.monotonic() + time_limit
 
     def watch(simulated: float) -> None:
+        builder.flush()
         if time.monotonic() > end:
             message = f"the run has taken {time_limit:g} s, and is at {simulated:.3f} s"
             raise TimeLimitError(message, "Give it more with --time-limit, or a shorter duration.")

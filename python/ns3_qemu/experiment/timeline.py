@@ -27,6 +27,10 @@ class Timeline:
         entry = TimelineEntry(time_ns=now_ns(), host=host, kind=kind, text=text, fields=fields)
         self._file.write(msgspec.json.encode(entry) + b"\n")
 
+    def flush(self) -> None:
+        """Let what has been noted be in the file."""
+        self._file.flush()
+
     def close(self) -> None:
         """Let all be in the file."""
         self._file.close()

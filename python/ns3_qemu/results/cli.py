@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import Ns3QemuError
+from ..options import several
 from .diff import FileDifference, Options, Part, differences, printable
 from .dissect import RELATIVE, ignored_fields
 
@@ -25,11 +26,11 @@ def diff(
     second: Annotated[Path, typer.Argument(metavar="RUN2", help="What it is compared with.")],
     ignore: Annotated[
         list[str] | None,
-        typer.Option(
+        several(
             "--ignore",
-            metavar="FIELD",
-            help="A field of packets that may differ, by Wireshark's name (tcp.window_size_value), "
-            "or all that begin so (tcp.options). May be given several times.",
+            "FIELD",
+            "A field of packets that may differ, by Wireshark's name (tcp.window_size_value), or "
+            "all that begin so (tcp.options).",
         ),
     ] = None,
     relative: Annotated[

@@ -12,13 +12,13 @@ timestamp of that host (RFC 7323). All are modulo 2^32.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import struct
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import dpkt
 
+from ..errors import did_you_mean
 from .capture import ETHERNET, IPV4, IPV6, PPP, RAW, Capture, Record
 from .compare import Value
 from .errors import ResultError
@@ -83,9 +83,9 @@ def ignored_fields(names: Sequence[str]) -> frozenset[str]:
         meant = {field for field in FIELDS if field == name or field.startswith(f"{name}.")}
         if not meant:
             known = (*FIELDS, *(field.partition(".")[0] for field in FIELDS))
-            near = difflib.get_close_matches(name, known, 1)
-            message = f"there is no field {name!r} of a packet"
-            raise ResultError(message, f"There is {near[0]}." if near else _ALL)
+            hint = did_you_mean(name, known)
+            message = f"there is no field {name!r} of a packet{hint}"
+            raise ResultError(message, "" if hint else _ALL)
         found |= meant
     return frozenset(found)
 

@@ -44,7 +44,7 @@ class Order(msgspec.Struct):
     settings: dict[str, Any] = {}
 
 
-def _witness(order: Order, qemu_preloaded: bool | None, forked: int) -> dict[str, Any]:
+def _witness(order: Order, qemu_preloaded: bool | None, forked: int, warmed: int) -> dict[str, Any]:
     """Return what can be seen of the circumstances."""
     library = "libns3-qemu-selftest-host.so"
     preloaded = library in Path("/proc/self/maps").read_text()
@@ -61,6 +61,7 @@ def _witness(order: Order, qemu_preloaded: bool | None, forked: int) -> dict[str
         "environment": sum(len(value) for value in os.environ.values()),
         "settings": order.settings,
         "forked": forked,
+        "warmed": warmed,
         "preloaded": preloaded,
         "qemu_preloaded": qemu_preloaded,
         "other_cpu": shown,
@@ -84,6 +85,13 @@ def _count_forked(run: Run) -> int:
     return sum(b",zygote=" in command for command in commands)
 
 
+def _count_warmed(run: Run) -> int:
+    """Return how many blocks of code have been translated before machines were forked."""
+    cppyy = run.ns.cppyy
+    cppyy.include("ns3/vm-zygote.h")
+    return sum(cppyy.gbl.ns3qemu.VmZygotes.Get().GetBlocks())
+
+
 def _simulate(order: Order) -> None:
     """Make a run in this process, which is for nothing else."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -100,7 +108,7 @@ def _simulate(order: Order) -> None:
     }
     run = Run(images, order.settings)
     configuration.simulate(run)
-    witness = _witness(order, _is_preloaded(run), _count_forked(run))
+    witness = _witness(order, _is_preloaded(run), _count_forked(run), _count_warmed(run))
     (directory.parent / "witness.json").write_bytes(msgspec.json.encode(witness))
     run.ns.Simulator.Destroy()
 

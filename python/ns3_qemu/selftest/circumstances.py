@@ -226,6 +226,14 @@ def circumstances(repeats: int, work: Path) -> list[Circumstance]:
             is_there=lambda plain, here: plain["forked"] > 0 and here["forked"] == 0,
         ),
         Circumstance(
+            "warmed",
+            "machines share code that was translated before they were forked",
+            settings={"attributes": {"WarmAfter": "0"}},
+            shares=True,
+            # Of three machines of a kind the last shares code anyway.
+            is_there=lambda _, here: here["warmed"] > 0 or here["forked"] == 0,
+        ),
+        Circumstance(
             "fresh", "an empty cache: images built, machines booted and saved", fresh=True
         ),
         Circumstance(

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..options import Jobs, several
 from . import report
 from .circumstances import circumstances
 from .configurations import CONFIGURATIONS
@@ -43,13 +44,11 @@ def selftest(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", metavar="NAME", help="A kind of run; may be given several times."),
+        several("--only", "NAME", "A kind of run."),
     ] = None,
     circumstance: Annotated[
         list[str] | None,
-        typer.Option(
-            "--circumstance", metavar="NAME", help="Besides plain runs; may be given several times."
-        ),
+        several("--circumstance", "NAME", "Besides plain runs."),
     ] = None,
     repeats: Annotated[
         int | None,
@@ -60,14 +59,7 @@ def selftest(
             "it is given.",
         ),
     ] = None,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            min=1,
-            help="How many runs at a time; as many as CPUs may be used, unless it is given.",
-        ),
-    ] = None,
+    jobs: Jobs = None,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write everything there.")
     ] = None,
@@ -77,7 +69,7 @@ def selftest(
 ) -> None:
     """Try on this machine what is promised.
 
-    All of it is 360 runs, each of 2 to 5 s of CPU time. Ctrl-C shows what there is by then.
+    All of it is some 450 runs, each of 2 to 5 s of CPU time. Ctrl-C shows what there is by then.
 
     The last line of --reproducibility is the same on another machine if all results are.
     """

@@ -7,6 +7,7 @@ import hashlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,10 @@ def _pair(run: Run, image: str = "plain", **attributes: str) -> None:
     run.simulate(2)
 
 
-def _cpus(run: Run) -> None:
-    """Two machines with two CPUs each; threads and children on them."""
-    nodes = [run.machine("tools", Cpus="2") for _ in range(2)]
+def _cpus(run: Run, cpus: int, rate: float = 0) -> None:
+    """Two machines with so many CPUs and queues each; threads and children on them."""
+    attributes = {"Cpus": str(cpus), "Queues": str(cpus), "CpuRate": f"{rate:g}"}
+    nodes = [run.machine("tools", **attributes) for _ in range(2)]
     devices = run.link(nodes[0], nodes[1])
     addresses = run.address(*devices)
     for number in range(3):
@@ -250,7 +252,19 @@ CONFIGURATIONS = {
         Configuration("probe", "1 VM: what could leak", _probe, ("tools",)),
         Configuration("programs", "1 VM: threads, forks, pipelines", _programs, ("tools",)),
         Configuration("pair", "2 VMs, TCP", _pair),
-        Configuration("cpus", "2 VMs with 2 CPUs", _cpus, ("tools",)),
+        *(
+            Configuration(f"cpus-{n}", f"2 VMs with {n} CPUs", partial(_cpus, cpus=n), ("tools",))
+            for n in (2, 4)
+        ),
+        *(
+            Configuration(
+                f"timed-{n}",
+                f"2 VMs with {n} CPUs, 1e9 instructions/s",
+                partial(_cpus, cpus=n, rate=1e9),
+                ("tools",),
+            )
+            for n in (1, 2, 4)
+        ),
         Configuration("booted", "2 VMs, not from a saved one", _booted),
         Configuration("e1000", "2 VMs with e1000", _e1000, ("e1000",)),
         Configuration("uart", "2 VMs, relay on a UART", _uart, ("uart",)),

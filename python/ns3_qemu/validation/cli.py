@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .. import image
 from ..cache import Cache
-from ..options import Settings
+from ..options import Settings, several
 from ..steps import Steps
 from . import suite
 from .report import Report
@@ -26,11 +26,7 @@ def validate(
     ] = Path("out/validation"),
     only: Annotated[
         list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="NAME",
-            help="A scenario, 'kernels' or 'congestion'; may be given several times.",
-        ),
+        several("--only", "NAME", "A scenario, 'kernels' or 'congestion'."),
     ] = None,
     kernel: Annotated[
         str,
@@ -42,11 +38,10 @@ def validate(
     ] = suite.DEFAULT_KERNEL,
     kernels: Annotated[
         list[str] | None,
-        typer.Option(
+        several(
             "--kernels",
-            metavar="KERNEL",
-            help="What is compared kernel against kernel; may be given several times. Default: "
-            f"{', '.join(suite.DEFAULT_KERNELS)}.",
+            "KERNEL",
+            f"What is compared kernel against kernel. Default: {', '.join(suite.DEFAULT_KERNELS)}.",
         ),
     ] = None,
     settings: Settings = None,

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ..results.tcp import RECEIVED, SENT, TIMESTAMPS_LENGTH
-from ..scenario import Link, Loss, Scenario, Tcp, time_ns
+from ..scenario import Link, Loss, Scenario, Tcp, rate_bps, time_ns
 
 #: PPP, as ns-3's point-to-point links frame packets, bytes
 FRAMING = 2
@@ -34,20 +34,12 @@ _SACK_BLOCK = 8
 #: no scenario is meant to fill another queue than the bottleneck's towards the receiver, packets
 AMPLE_QUEUE = 1000
 
-_SCALE = {"kbps": 10**3, "Mbps": 10**6, "Gbps": 10**9, "bps": 1}
-
-
-def rate_bps(text: str) -> float:
-    """Return a rate as a scenario has it in bit/s. "2Mbps" is 2e6."""
-    unit = next(unit for unit in _SCALE if text.endswith(unit))
-    return float(text.removesuffix(unit)) * _SCALE[unit]
-
 
 @dataclass(frozen=True)
 class Hop:
     """A link in one direction, with the queue before it."""
 
-    rate_bps: float
+    rate_bps: int
     delay_ns: int
     queue: int  # packets that wait besides the one being sent
 

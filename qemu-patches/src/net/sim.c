@@ -5,12 +5,15 @@
  *
  * A NIC may leave checksums to it: that spares the guest half of the work with a frame, and the
  * frame is the same.
+ *
+ * A NIC with several queues has a client for each. What a NIC has once is the first one's.
  */
 #include "qemu/osdep.h"
 #include "clients.h"
 #include "net/net.h"
 #include "net/queue.h"
 #include "net/sim.h"
+#include "net/sim-flows.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/iov.h"
@@ -20,6 +23,10 @@
 #include "system/sim-clock.h"
 #include "system/sim-link.h"
 
+enum {
+    SIM_NET_QUEUES_MAX = 8,
+};
+
 static NetClientInfo sim_net_info;
 
 typedef struct SimNetState {
@@ -28,6 +35,12 @@ typedef struct SimNetState {
     uint16_t nic;
     uint32_t vnet_hdr_len; /* bytes of a virtio-net header before each frame, or 0 */
     uint8_t *input;        /* such a header and a frame for the guest */
+    struct SimNetState *first; /* of the same NIC */
+    /* The first one's. */
+    uint32_t queues;
+    struct SimNetState *queue[SIM_NET_QUEUES_MAX];
+    SimFlows *flows;       /* if there are several queues */
+    uint32_t resumed;      /* the queue that goes on first when there is credit again */
     uint32_t credit;       /* how many more frames the simulator takes, or ..._UNLIMITED */
 } SimNetState;
 
@@ -71,6 +84,7 @@ static void complete_checksum(const struct virtio_net_hdr *hdr, uint8_t *frame, 
 static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, int iovcnt)
 {
     SimNetState *s = DO_UPCAST(SimNetState, nc, nc);
+    SimNetState *first = s->first;
     size_t length = iov_size(iov, iovcnt);
     struct virtio_net_hdr hdr;
     struct iovec payload[VIRTQUEUE_MAX_SIZE];
@@ -81,7 +95,7 @@ static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, 
         /* No frame at all. It is gone: 0 would say that it is to be kept. */
         return MAX(length, 1);
     }
-    if (s->credit == 0) {
+    if (first->credit == 0) {
         /* QEMU's queue keeps this frame, and the NIC stops, until there is credit again. */
         return 0;
     }
@@ -89,13 +103,18 @@ static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, 
         iovcnt = iov_copy(payload, ARRAY_SIZE(payload), iov, iovcnt, s->vnet_hdr_len, -1);
         iov = payload;
     }
-    frame = sim_link_put(s->link, SIM_LINK_FRAME, s->nic, iov, iovcnt);
+    sim_clock_stamp();
+    frame = sim_link_put(first->link, SIM_LINK_FRAME, first->nic, iov, iovcnt);
     if (!frame) {
         return length; /* it was no frame that the simulator could have taken */
     }
     sim_clock_sent(false);
-    if (s->credit != SIM_LINK_CREDIT_UNLIMITED) {
-        s->credit--;
+    if (first->credit != SIM_LINK_CREDIT_UNLIMITED) {
+        first->credit--;
+    }
+    if (first->flows) {
+        sim_flows_note(first->flows, frame, length - s->vnet_hdr_len, nc->queue_index);
+        first->resumed = (nc->queue_index + 1) % first->queues;
     }
     if (s->vnet_hdr_len) {
         complete_checksum(&hdr, frame, length - s->vnet_hdr_len);
@@ -129,20 +148,33 @@ void sim_net_filter_changed(NetClientState *nc, uint32_t flags,
     sim_clock_sent(false);
 }
 
-/* The NIC goes on with what it could not send. The guest is halted, so this is in a fixed order. */
-static void sim_net_resume(SimNetState *s)
+/*
+ * The NIC goes on with what it could not send. The guest is halted, so this is in a fixed order; of
+ * several queues, the one behind that which has sent last is the first.
+ */
+static void sim_net_resume(SimNetState *first)
 {
-    s->nc.receive_disabled = 0;
-    qemu_net_queue_flush(s->nc.incoming_queue);
+    uint32_t begin = first->resumed;
+
+    for (uint32_t i = 0; i < first->queues; i++) {
+        SimNetState *s = first->queue[(begin + i) % first->queues];
+
+        s->nc.receive_disabled = 0;
+        qemu_net_queue_flush(s->nc.incoming_queue);
+    }
 }
 
 static void sim_net_set_carrier(SimNetState *s, bool up)
 {
     NetClientState *peer = s->nc.peer;
 
-    s->nc.link_down = !up;
-    if (peer) {
-        peer->link_down = !up;
+    for (uint32_t i = 0; i < s->queues; i++) {
+        NetClientState *nc = &s->queue[i]->nc;
+
+        nc->link_down = !up;
+        if (nc->peer) {
+            nc->peer->link_down = !up;
+        }
     }
     /* What was waiting for credit is lost with the link. */
     sim_net_resume(s);
@@ -151,12 +183,35 @@ static void sim_net_set_carrier(SimNetState *s, bool up)
     }
 }
 
+/* Whether the guest's driver uses it. */
+static bool sim_net_is_used(SimNetState *s)
+{
+    NetClientState *peer = s->nc.peer;
+
+    return peer && (!peer->info->can_receive || peer->info->can_receive(peer));
+}
+
+/* Which queue gets a frame. */
+static SimNetState *sim_net_steer(SimNetState *first, const uint8_t *frame, size_t length)
+{
+    uint32_t used = 1;
+
+    if (!first->flows) {
+        return first;
+    }
+    while (used < first->queues && sim_net_is_used(first->queue[used])) {
+        used++;
+    }
+    return first->queue[sim_flows_find(first->flows, frame, length, used)];
+}
+
 static bool sim_net_input(void *opaque, uint16_t type, const uint8_t *data, size_t length)
 {
     SimNetState *s = opaque;
     uint32_t value;
 
     if (type == SIM_LINK_FRAME) {
+        s = sim_net_steer(s, data, length);
         /* Where the guest has no buffer left, QEMU's queue keeps the frame until it has. */
         if (s->vnet_hdr_len) {
             memcpy(s->input + s->vnet_hdr_len, data, length);
@@ -213,6 +268,7 @@ static void sim_net_cleanup(NetClientState *nc)
     SimNetState *s = DO_UPCAST(SimNetState, nc, nc);
 
     g_free(s->input);
+    g_free(s->flows);
     if (s->link) {
         sim_link_remove(s->link, SIM_LINK_FRAME, s->nic);
         object_unref(OBJECT(s->link));
@@ -234,14 +290,22 @@ int net_init_sim(const Netdev *netdev, const char *name, NetClientState *peer, E
 {
     const NetdevSimOptions *opts = &netdev->u.sim;
     SimLink *link = sim_link_find(opts->link, errp);
+    uint32_t queues = opts->has_queues ? opts->queues : 1;
     NetClientState *nc;
     SimNetState *s;
 
     if (!link) {
         return -1;
     }
+    if (queues < 1 || queues > SIM_NET_QUEUES_MAX) {
+        error_setg(errp, "a NIC has 1 to %d queues", SIM_NET_QUEUES_MAX);
+        return -1;
+    }
     nc = qemu_new_net_client(&sim_net_info, peer, "sim", name);
     s = DO_UPCAST(SimNetState, nc, nc);
+    s->first = s;
+    s->queues = 1;
+    s->queue[0] = s;
     if (!sim_link_add(link, SIM_LINK_FRAME, opts->nic, sim_net_input, s, errp)) {
         qemu_del_net_client(nc);
         return -1;
@@ -250,6 +314,17 @@ int net_init_sim(const Netdev *netdev, const char *name, NetClientState *peer, E
     s->link = link;
     s->nic = opts->nic;
     s->credit = SIM_LINK_CREDIT_UNLIMITED;
+    if (queues > 1) {
+        s->flows = g_new0(SimFlows, 1);
+    }
+    for (uint32_t i = 1; i < queues; i++) {
+        NetClientState *other = qemu_new_net_client(&sim_net_info, peer, "sim", name);
+
+        other->queue_index = i;
+        s->queue[i] = DO_UPCAST(SimNetState, nc, other);
+        s->queue[i]->first = s;
+        s->queues++;
+    }
     qemu_set_info_str(nc, "link=%s,nic=%u", opts->link, opts->nic);
     return 0;
 }

@@ -21,6 +21,7 @@
 #include "system/cpus.h"
 #include "system/runstate.h"
 #include "system/sim-clock.h"
+#include "system/sim-code.h"
 #include "system/sim-copy.h"
 #include "system/sim-cpus.h"
 #include "system/sim-link.h"
@@ -52,6 +53,7 @@ static struct {
     bool request;    /* this one takes none, and is over when the relay has said something */
     bool sent;       /* the guest has sent what ends this turn */
     int64_t horizon; /* ns, at which it ends */
+    int64_t seen;    /* ns: what a vCPU has read is over for all of them */
     SimPace pace;
 } timed;
 
@@ -109,10 +111,19 @@ bool sim_clock_interrupted_by_timers(void)
     return timed.goes && guest_reads();
 }
 
+static int64_t paced_ns(void)
+{
+    return sim_pace_time(&timed.pace, sim_cpus_elapsed(icount_get_raw()));
+}
+
 int64_t sim_clock_get_ns(void)
 {
     if (timed.goes) {
-        return sim_pace_time(&timed.pace, icount_get_raw());
+        if (guest_reads()) {
+            timed.seen = MAX(timed.seen, paced_ns());
+            return timed.seen;
+        }
+        return paced_ns();
     }
     if (guest_reads() && ++sim.reads == sim.reads_max) {
         cpu_exit(current_cpu);
@@ -154,11 +165,15 @@ int64_t sim_clock_instruction_limit(void)
 {
     int64_t limit = sim.turn_start + (int64_t)sim.limits->busy_instructions - instructions();
 
-    if (timed.goes) {
-        limit = sim_pace_instructions_until(&timed.pace, instructions(),
-                                            MIN(timed.horizon, next_timer()), limit);
+    if (sim_cpus_in_rounds()) {
+        return INT32_MAX; /* the round's end is nearer, and may be behind that of the turn */
     }
-    return limit;
+    return timed.goes ? sim_clock_instructions_until_event(instructions(), limit) : limit;
+}
+
+int64_t sim_clock_instructions_until_event(int64_t elapsed, int64_t limit)
+{
+    return sim_pace_instructions_until(&timed.pace, elapsed, MIN(timed.horizon, next_timer()), limit);
 }
 
 static void run_timers(int64_t until)
@@ -412,6 +427,10 @@ static void run_turn(const SimLinkCommand *command)
         protocol_error("a rate that no CPU has");
         return;
     }
+    if (command->quantum <= 0 || command->quantum > NANOSECONDS_PER_SECOND) {
+        protocol_error("a quantum that is none");
+        return;
+    }
     if (!timed.on) {
         timed.on = true;
         /* From now on all instructions count, and each clock reading is the last of its block. */
@@ -420,7 +439,9 @@ static void run_turn(const SimLinkCommand *command)
     before = sim.now;
     begin_turn(command->time, command->flags);
     timed.horizon = command->horizon;
-    sim_pace_go(&timed.pace, command->rate, sim.now, sim.now > before, instructions());
+    sim_pace_go(&timed.pace, command->rate, sim.now, sim.now > before,
+                sim_cpus_elapsed(instructions()));
+    sim_cpus_go(MAX(1, muldiv64(command->rate, command->quantum, NANOSECONDS_PER_SECOND)));
     timed.goes = true;
 }
 
@@ -467,11 +488,23 @@ static void end_one_of_several(uint32_t what, int64_t deadline)
     sim.in_turn = false;
 }
 
+static void tell_busy_cpus(void)
+{
+    SimLinkBusyCpus busy = { };
+
+    busy.count = sim_cpus_busy(busy.instructions, ARRAY_SIZE(busy.instructions));
+    if (busy.count) {
+        sim_link_put_busy_cpus(sim.link, &busy);
+    }
+}
+
 /* The guest's instructions no longer take time. */
 static void rest_clock(void)
 {
     if (timed.goes) {
-        qatomic_set_i64(&sim.now, sim_pace_rest(&timed.pace, instructions()));
+        qatomic_set_i64(&sim.now, sim_pace_rest(&timed.pace, sim_cpus_elapsed(instructions())));
+        tell_busy_cpus();
+        sim_cpus_rest();
         timed.goes = false;
     }
     timed.turn = false;
@@ -567,6 +600,23 @@ static void copy_machine(const SimLinkCommand *command)
     sim_link_answer(sim.link, &a);
 }
 
+static bool put_blocks(void *opaque, const SimLinkBlock *blocks, size_t count)
+{
+    return sim_link_put_blocks(sim.link, blocks, count);
+}
+
+/* This changes nothing: the next turn is still to come. */
+static void tell_blocks(void)
+{
+    SimLinkAnswer a = sim.last;
+
+    a.answer = SIM_LINK_TOLD;
+    a.fault = 0;
+    sim_code_tell(put_blocks, NULL);
+    sim.waiting = true;
+    sim_link_answer(sim.link, &a);
+}
+
 /*
  * Take the next turn and begin it. False if somebody needs this thread before it comes; then
  * sim.waiting stays set.
@@ -605,6 +655,9 @@ static bool take_turn(void)
         break;
     case SIM_LINK_COPY:
         copy_machine(&command);
+        break;
+    case SIM_LINK_BLOCKS:
+        tell_blocks();
         break;
     case SIM_LINK_QUIT:
         if (sim.alone) {
@@ -668,6 +721,9 @@ static void serve_as_zygote(void)
 /* Whether the turn of a guest that is not idle is over. */
 static bool busy_turn_over(void)
 {
+    if (timed.goes && !sim_cpus_level()) {
+        return false;
+    }
     return timed.sent || turn_used_up() ||
            (timed.goes && qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) >= timed.horizon);
 }
@@ -685,10 +741,26 @@ void sim_clock_sent(bool to_relay)
 {
     if (timed.turn || (timed.request && to_relay)) {
         timed.sent = true;
+        sim_cpus_sent();
         if (guest_reads()) {
             cpu_exit(current_cpu); /* it is the last of its block */
         }
     }
+}
+
+void sim_clock_stamp(void)
+{
+    SimLinkStamp stamp = { .time = timed.goes ? paced_ns() : sim.now };
+
+    if (timed.turn && CPU_NEXT(first_cpu)) {
+        sim_link_put_stamp(sim.link, &stamp);
+    }
+}
+
+/* Between two rounds of slices, or where they have been run already. */
+static bool timers_may_expire(void)
+{
+    return timed.goes && (sim_cpus_level() || sim_cpus_behind());
 }
 
 void sim_clock_before_run(void)
@@ -714,7 +786,7 @@ void sim_clock_before_run(void)
             }
             if (busy_turn_over()) {
                 end_busy_turn();
-            } else if (!timed.goes || !run_due_timers()) {
+            } else if (!timers_may_expire() || !run_due_timers()) {
                 break;
             }
         } else if (!take_turn()) {

@@ -170,7 +170,8 @@ void sim_link_answer(SimLink *link, const SimLinkAnswer *answer)
     if (answer->answer == SIM_LINK_HELLO) {
         h->features = SIM_LINK_FEATURE_BOOT | SIM_LINK_FEATURE_CREDIT | SIM_LINK_FEATURE_CARRIER |
                       SIM_LINK_FEATURE_AHEAD | SIM_LINK_FEATURE_DISK | SIM_LINK_FEATURE_COPY |
-                      SIM_LINK_FEATURE_LOOK | SIM_LINK_FEATURE_TIMED | link->features |
+                      SIM_LINK_FEATURE_LOOK | SIM_LINK_FEATURE_TIMED |
+                      SIM_LINK_FEATURE_TIMED_CPUS | SIM_LINK_FEATURE_BLOCKS | link->features |
                       (link->state_path ? SIM_LINK_FEATURE_SAVE : 0);
         h->nics = 0;
         h->ports = 0;
@@ -247,6 +248,7 @@ bool sim_link_command(SimLink *link, SimLinkCommand *command)
     command->time = qatomic_read_i64(&h->time);
     command->horizon = qatomic_read_i64(&h->horizon);
     command->rate = qatomic_read_u64(&h->rate);
+    command->quantum = qatomic_read_i64(&h->quantum);
     command->command = qatomic_read(&h->command);
     command->flags = qatomic_read(&h->flags);
     link->in_at = 0;
@@ -435,6 +437,32 @@ void sim_link_put_turn_end(SimLink *link, const SimLinkTurnEnd *end)
     struct iovec iov = { .iov_base = (void *)end, .iov_len = sizeof(*end) };
 
     sim_link_put_record(link, SIM_LINK_TURN_END, 0, &iov, 1);
+}
+
+void sim_link_put_stamp(SimLink *link, const SimLinkStamp *stamp)
+{
+    struct iovec iov = { .iov_base = (void *)stamp, .iov_len = sizeof(*stamp) };
+
+    sim_link_put_record(link, SIM_LINK_STAMP, 0, &iov, 1);
+}
+
+void sim_link_put_busy_cpus(SimLink *link, const SimLinkBusyCpus *busy)
+{
+    struct iovec iov = { .iov_base = (void *)busy, .iov_len = sizeof(*busy) };
+
+    sim_link_put_record(link, SIM_LINK_BUSY_CPUS, 0, &iov, 1);
+}
+
+bool sim_link_put_blocks(SimLink *link, const SimLinkBlock *blocks, size_t count)
+{
+    uint32_t size = count * sizeof(*blocks);
+    struct iovec iov = { .iov_base = (void *)blocks, .iov_len = size };
+
+    if (link->out_used + SimLinkRecordSize(size) > link->box_size) {
+        return false;
+    }
+    sim_link_put_record(link, SIM_LINK_BLOCK, 0, &iov, 1);
+    return true;
 }
 
 void sim_link_close_sandbox(SimLink *link)

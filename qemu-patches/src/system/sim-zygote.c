@@ -19,6 +19,7 @@
 #include "qemu/error-report.h"
 #include "qemu/guest-random.h"
 #include "qemu/rcu.h"
+#include "system/sim-code.h"
 #include "system/sim-link.h"
 #include "system/sim-zygote.h"
 
@@ -28,7 +29,7 @@
 /* Standard input, output and error stay; the last two become files of the machine's own. */
 #define FIRST_CLOSED_FD 3
 
-/* Descriptors that come with a request, see SimZygoteRequest. */
+/* Descriptors that come with SIM_ZYGOTE_FORK. */
 enum {
     REGION,
     MESSAGES,
@@ -36,6 +37,9 @@ enum {
     RULES,
     REQUEST_FDS,
 };
+
+/* The one that comes with SIM_ZYGOTE_TRANSLATE. */
+#define BLOCKS 0
 
 static int share_block(RAMBlock *block, void *opaque)
 {
@@ -87,7 +91,8 @@ static int receive(int socket, SimZygoteRequest *request, int fds[REQUEST_FDS])
         fail("request");
     }
     count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    if (count != RULES && count != REQUEST_FDS) {
+    if (request->what == SIM_ZYGOTE_FORK ? count != RULES && count != REQUEST_FDS :
+        request->what != SIM_ZYGOTE_TRANSLATE || count != BLOCKS + 1) {
         errno = EPROTO;
         fail("request");
     }
@@ -190,6 +195,49 @@ static int wait_for(pid_t pid)
     return ended == pid && WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
+/* What restoring or translating took; each child would have to give it back for itself. */
+static void give_memory_back(void)
+{
+    drain_call_rcu();
+    malloc_trim(0);
+}
+
+static int translate(int fd, uint32_t count, SimZygoteReply *reply)
+{
+    size_t size = count * sizeof(SimLinkBlock);
+    g_autofree SimLinkBlock *blocks = NULL;
+
+    if (count > SIM_ZYGOTE_BLOCKS_MAX) {
+        return EINVAL;
+    }
+    blocks = g_malloc(size);
+    if (pread(fd, blocks, size, 0) != size) {
+        return EIO;
+    }
+    reply->pid = sim_code_translate(blocks, count);
+    return 0;
+}
+
+/* Returns true in the machine's process. */
+static bool do_fork(SimLink *link, const SimZygoteRequest *request, const int *fds, int count,
+                    const int *born, pid_t simulator, SimZygoteReply *reply)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        fork_machine(fds, count, born[1]);
+        rcu_disable_atfork();
+        sim_zygote_share_memory(false);
+        become_machine(link, request, fds, simulator);
+        return true;
+    }
+    reply->error = pid < 0 ? errno : wait_for(pid);
+    if (reply->error == 0 && read(born[0], &reply->pid, sizeof(reply->pid)) != sizeof(reply->pid)) {
+        reply->error = EIO;
+    }
+    return false;
+}
+
 void sim_zygote_serve(SimLink *link)
 {
     int socket = sim_link_zygote(link);
@@ -205,24 +253,16 @@ void sim_zygote_serve(SimLink *link)
     if (pipe2(born, O_CLOEXEC) != 0) {
         fail("pipe");
     }
-    /* What restoring took; each child would have to give it back for itself. */
-    drain_call_rcu();
-    malloc_trim(0);
+    give_memory_back();
     rcu_enable_atfork();
     while ((count = receive(socket, &request, fds)) > 0) {
         SimZygoteReply reply = { .pid = -1 };
-        pid_t pid = fork();
 
-        if (pid == 0) {
-            fork_machine(fds, count, born[1]);
-            rcu_disable_atfork();
-            sim_zygote_share_memory(false);
-            become_machine(link, &request, fds, simulator);
+        if (request.what == SIM_ZYGOTE_TRANSLATE) {
+            reply.error = translate(fds[BLOCKS], request.blocks, &reply);
+            give_memory_back();
+        } else if (do_fork(link, &request, fds, count, born, simulator, &reply)) {
             return;
-        }
-        reply.error = pid < 0 ? errno : wait_for(pid);
-        if (reply.error == 0 && read(born[0], &reply.pid, sizeof(reply.pid)) != sizeof(reply.pid)) {
-            reply.error = EIO;
         }
         for (int i = 0; i < count; i++) {
             close(fds[i]);

@@ -68,8 +68,20 @@ bool sim_clock_interrupted_by_timers(void);
  */
 void sim_clock_sent(bool to_relay);
 
+/*
+ * The guest sends a frame: say when, where one of several vCPUs does and the turn, in which computing
+ * takes time, may end later. In front of the frame.
+ */
+void sim_clock_stamp(void);
+
 /* How many instructions the guest may still execute in this turn. */
 int64_t sim_clock_instruction_limit(void);
+
+/*
+ * Where computing takes time: after how many more instructions than @elapsed a timer is due or the
+ * turn over, at most @limit.
+ */
+int64_t sim_clock_instructions_until_event(int64_t elapsed, int64_t limit);
 
 /* Before vCPUs run: say hello, or give the turn back if the guest has used it up. BQL held. */
 void sim_clock_before_run(void);

@@ -19,6 +19,7 @@ typedef bool SimLinkInput(void *opaque, uint16_t type, const uint8_t *data, size
 typedef struct SimLinkCommand {
     int64_t time;
     int64_t horizon;
+    int64_t quantum;
     uint64_t rate;
     uint32_t command;
     uint32_t flags;
@@ -110,5 +111,11 @@ void sim_link_skip_turn(SimLink *link);
 /* Say in the outbox where one of several turns begins and ends. */
 void sim_link_put_turn(SimLink *link, const SimLinkTurn *turn);
 void sim_link_put_turn_end(SimLink *link, const SimLinkTurnEnd *end);
+/* Say when the frame that follows is sent. */
+void sim_link_put_stamp(SimLink *link, const SimLinkStamp *stamp);
+/* Say how busy each CPU has been in the turn. */
+void sim_link_put_busy_cpus(SimLink *link, const SimLinkBusyCpus *busy);
+/* At most SIM_LINK_BLOCKS_MAX blocks of translated code; false if there is no room for them. */
+bool sim_link_put_blocks(SimLink *link, const SimLinkBlock *blocks, size_t count);
 
 #endif
