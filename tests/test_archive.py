@@ -2,6 +2,7 @@
 """Kernels without apt: what a mirror gives is believed as far as the archive has signed it."""
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,12 @@ def change(file: Path) -> None:
     file.write_bytes(data)
 
 
-def test_a_kernel_is_fetched(cache: Cache, steps: Steps, mirror: Path) -> None:
+@pytest.mark.parametrize("python", ["of today", "of Debian 12"])
+def test_a_kernel_is_fetched(
+    cache: Cache, steps: Steps, mirror: Path, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if python == "of Debian 12":  # 3.11.2
+        monkeypatch.delattr(tarfile, "data_filter")
     found = kernel.ensure(cache, steps, "debian:6.1")
     assert found.release == RELEASE
     assert found.bzimage.read_bytes()[0x202:0x206] == b"HdrS"
@@ -53,6 +59,27 @@ def test_a_kernel_is_fetched(cache: Cache, steps: Steps, mirror: Path) -> None:
     shutil.rmtree(mirror)
     assert kernel.ensure(cache, steps, "debian:6.1").sha256 == found.sha256
     assert archive.packages(cache, steps, "bookworm").binary_versions("none") == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "target", "expected"),
+    [
+        ("./usr/lib/a", tarfile.SYMTYPE, "../b", False),
+        ("usr/a", tarfile.REGTYPE, "", False),
+        ("../a", tarfile.REGTYPE, "", True),
+        ("usr/../../a", tarfile.REGTYPE, "", True),
+        ("/a", tarfile.REGTYPE, "", True),
+        ("usr/a", tarfile.SYMTYPE, "../../a", True),
+        ("usr/a", tarfile.SYMTYPE, "/etc/passwd", True),
+        ("usr/a", tarfile.LNKTYPE, "../a", True),
+    ],
+)
+def test_what_leads_out_of_a_package_is_known(
+    name: str, kind: bytes, target: str, expected: bool
+) -> None:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    assert archive._leads_out(member) is expected
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import hashlib
 import io
 import lzma
 import os
+import posixpath
 import shutil
 import tarfile
 import time
@@ -59,7 +60,26 @@ def extract(step: Step, package: Path, root: Path) -> None:
     step.note(f"unpacking {package}")
     with tarfile.open(fileobj=io.BytesIO(_data(package))) as content:
         # Nothing that leads out of the directory.
-        content.extractall(root, filter="data")
+        if hasattr(tarfile, "data_filter"):
+            content.extractall(root, filter="data")
+            return
+        # Python before 3.11.4, as in Debian 12.
+        for member in content:
+            if _leads_out(member):
+                message = f"{package.name} has {member.name}, which leads out of it"
+                raise CommandError(message)
+            content.extract(member, root)
+
+
+def _leads_out(member: tarfile.TarInfo) -> bool:
+    """Say whether a member of an archive is, or points, outside the archive's directory."""
+    names = [member.name]
+    if member.issym():
+        names.append(posixpath.join(posixpath.dirname(member.name), member.linkname))
+    elif member.islnk():
+        names.append(member.linkname)
+    outside = any(posixpath.normpath(name).split("/")[0] in ("", "..") for name in names)
+    return outside or ".." in member.name.split("/")
 
 
 def _data(package: Path) -> bytes:
