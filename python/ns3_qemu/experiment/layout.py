@@ -11,8 +11,8 @@
   in ns. IFACE: eth0, eth1, ...
 - ``pcap/LINK-HOST.drops.pcap`` and ``.losses.pcap``: what the queue of HOST's device towards LINK
   has dropped, and what of LINK was lost as it arrived at HOST; as the link frames them.
-- ``cpu/HOST.csv``, or ``cpu/HOST.0.csv`` and so on of several CPUs: the load of a machine that has a CpuRate.
-  Columns `CPU_COLUMNS`.
+- ``cpu/HOST.csv``, or ``cpu/HOST.0.csv`` and so on of several CPUs: the load of a machine that has
+  a CpuRate. Columns `CPU_COLUMNS`.
 - ``console/HOST.log``: the guest's console.
 - ``programs/HOST-N-NAME.stdout`` and ``.stderr``: what a program wrote. N counts a host's programs
   from 0.
