@@ -324,7 +324,11 @@ PYBIND11_MODULE(_vm, m)
                  config.image = std::move(image);
                  for (const auto& address : nics)
                  {
-                     config.nics.push_back({address, mtu, txRing});
+                     VmNic nic;
+                     nic.address = address;
+                     nic.mtu = mtu;
+                     nic.txRing = txRing;
+                     config.nics.push_back(nic);
                  }
                  config.name = std::move(name);
                  config.consoleLog = std::move(consoleLog);

@@ -335,6 +335,13 @@ VirtualMachine::StartMachine()
             m_nics[nic]->SetFilter(filter);
         }
     });
+    driver->SetMissedHandler([this](unsigned) { TellArrival(false); });
+    driver->SetRefusedHandler([this](unsigned nic, const uint8_t* data, size_t length) {
+        if (nic < m_nics.size())
+        {
+            m_nics[nic]->TellRefused(data, length);
+        }
+    });
     driver->SetPreparation([this](ns3qemu::RelayClient&) { PrepareLinks(); });
     m_watchers.Attach(driver->GetRelay());
     driver->Start();
@@ -698,7 +705,7 @@ VirtualMachine::RunGuest(bool timers)
 {
     m_driver->Run(Simulator::Now().GetNanoSeconds(),
                   timers,
-                  m_driver->IsTimed() ? TimedTurns::FindHorizon(*this) : SIM_LINK_NO_DEADLINE);
+                  IsTimed() ? TimedTurns::FindHorizon(*this) : SIM_LINK_NO_DEADLINE);
 }
 
 void
@@ -715,6 +722,7 @@ void
 VirtualMachine::LeaveTurn()
 {
     m_inTurn = false;
+    m_arrival = nullptr;
     RunMonitor::SetTurn(nullptr);
 }
 
@@ -926,6 +934,12 @@ VirtualMachine::SetCarrier(uint32_t nic, bool up)
     });
 }
 
+bool
+VirtualMachine::IsTimed() const
+{
+    return m_driver && m_driver->IsTimed();
+}
+
 void
 VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
 {
@@ -935,7 +949,9 @@ VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
         NoteArrival(nic);
         TakeTurn(FRAME, [&]() {
             m_driver->QueueFrame(nic, frame, length);
+            m_arrival = IsTimed() ? PeekPointer(m_nics[nic]) : nullptr;
             RunGuest(false);
+            TellArrival(true);
         });
     }
 }
@@ -962,6 +978,7 @@ VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& reques
 void
 VirtualMachine::OnFrame(uint32_t nic, const uint8_t* frame, size_t length)
 {
+    TellArrival(true);
     if (nic < m_nics.size())
     {
         m_framesSent++;

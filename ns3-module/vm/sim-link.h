@@ -242,6 +242,16 @@ enum
     /* Only from the simulator to the VM, for a disk: how long its requests take from now on, a
      * SimLinkDisk. Without one they take no time. */
     SIM_LINK_DISK = 8,
+
+    /* Only from the VM to the simulator, for a NIC, without a payload: a frame from the inbox has
+     * found no room in the NIC's receive ring, and is lost. Only where computing takes time, and
+     * before all that the guest sends in that turn: elsewhere QEMU keeps the frame. */
+    SIM_LINK_MISSED = 9,
+
+    /* Only from the VM to the simulator, for a NIC: what the guest has given it to send, which no
+     * NIC could: the checksum is to be outside the frame, or it makes no sense as a packet to be
+     * segmented. It is lost. */
+    SIM_LINK_REFUSED = 10,
 };
 
 /* A request takes `latency` and, if it moves data, as long as that takes at `rate`, rounded up;
