@@ -22,7 +22,13 @@ extensions = [
 ]
 # What Sphinx does not read as a page: sources that pages quote.
 # Chapters that others include.
-exclude_patterns = ["examples", "module/cpus.rst", "module/inside.rst", "module/timed.rst"]
+exclude_patterns = [
+    "examples",
+    "module/cpus.rst",
+    "module/inside.rst",
+    "module/offloads.rst",
+    "module/timed.rst",
+]
 
 highlight_language = "none"
 # As docstrings have it: names of Python in single ones.

@@ -328,7 +328,12 @@ PYBIND11_MODULE(_vm, m)
                  config.image = std::move(image);
                  for (const auto& address : nics)
                  {
-                     config.nics.push_back({address, mtu, txRing, queues});
+                     VmNic nic;
+                     nic.address = address;
+                     nic.mtu = mtu;
+                     nic.txRing = txRing;
+                     nic.queues = queues;
+                     config.nics.push_back(nic);
                  }
                  config.name = std::move(name);
                  config.consoleLog = std::move(consoleLog);

@@ -49,6 +49,10 @@ def test_what_is_no_frame_takes_no_credit(vm: Vm, nothing: str):
     assert vm.credit(0) == 1
 
 
+def test_what_no_nic_can_do_is_not_sent(vm: Vm):
+    assert send(vm, "GFLFCFN") == 3
+
+
 def test_what_is_no_frame_does_not_stop_a_nic_without_credit(vm: Vm):
     vm.set_credit(0, 1)
     assert send(vm, "FhhhhFF") == 1

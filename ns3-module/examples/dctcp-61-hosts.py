@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""DCTCP of Linux in the network with two bottlenecks of Alizadeh et al., Data Center TCP, SIGCOMM 2010.
+"""Linux's DCTCP at the two bottlenecks of Alizadeh et al., Data Center TCP, SIGCOMM 2010.
 
 Forty senders, 21 receivers, each a Linux kernel, and two switches of ns-3's, which mark at a
 threshold (figure 17 and what is said of it there):
@@ -10,8 +10,8 @@ threshold (figure 17 and what is said of it there):
     S2 (20) --/                       |     \\-- R2 (20), each gets one of S2's
                                  S3 (10)
 
-All other links have 1 Gbit/s. S1 crosses both bottlenecks. The paper measured 46 Mbit/s a flow for S1,
-475 for S2 and 54 for S3; a fair share is 50, 475 and 50.
+All other links have 1 Gbit/s. S1 crosses both bottlenecks. The paper measured 46 Mbit/s a flow for
+S1, 475 for S2 and 54 for S3; a fair share is 50, 475 and 50.
 
 --groups 1 takes a tenth of the hosts, and of the rate of what they share.
 """
@@ -91,9 +91,7 @@ class Network:
         ns = self.ns
         remote = ns.InetSocketAddress(address, port).ConvertTo()
         sink = ns.CreateObject[ns.QemuTcpSink]()
-        sink.SetAttribute(
-            "Local", ns.AddressValue(ns.InetSocketAddress(address, port).ConvertTo())
-        )
+        sink.SetAttribute("Local", ns.AddressValue(ns.InetSocketAddress(address, port).ConvertTo()))
         receiver.AddApplication(sink)
         source = ns.CreateObject[ns.QemuTcpSource]()
         source.SetAttribute("Remote", ns.AddressValue(remote))

@@ -73,6 +73,34 @@ QemuNetDevice::GetTypeId()
                           UintegerValue(256),
                           MakeUintegerAccessor(&QemuNetDevice::m_txRing),
                           MakeUintegerChecker<uint32_t>(32, 256))
+            .AddAttribute("RxRing",
+                          "Descriptors of the guest's receive ring: a power of two. With CpuRate "
+                          "a frame that finds it full is lost (PhyRxDrop). Fixed once the machine "
+                          "has been started.",
+                          UintegerValue(256),
+                          MakeUintegerAccessor(&QemuNetDevice::m_rxRing),
+                          MakeUintegerChecker<uint32_t>(32, 1024))
+            .AddAttribute("Offloads",
+                          "Whether the NIC segments what the guest's TCP gives it whole (TSO), and "
+                          "tells the guest which checksums are right, so that it does less for "
+                          "each frame. Frames on the link are the same. Fixed once the machine "
+                          "has been started.",
+                          BooleanValue(false),
+                          MakeBooleanAccessor(&QemuNetDevice::m_offloads),
+                          MakeBooleanChecker())
+            .AddAttribute("RxUsecs",
+                          "How many microseconds after a frame has come the NIC interrupts the "
+                          "guest, for that and those that have come since, as rx-usecs of ethtool "
+                          "-C. 0: at once. Fixed once the machine has been started.",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&QemuNetDevice::m_rxUsecs),
+                          MakeUintegerChecker<uint32_t>(0, 1'000'000))
+            .AddAttribute("RxFrames",
+                          "With RxUsecs, how many frames the NIC does not let wait, as rx-frames "
+                          "of ethtool -C. 0: any number. Fixed once the machine has been started.",
+                          UintegerValue(0),
+                          MakeUintegerAccessor(&QemuNetDevice::m_rxFrames),
+                          MakeUintegerChecker<uint32_t>())
             .AddAttribute(
                 "Connected",
                 "Whether the NIC is connected to the joined device. While it is not, or "
@@ -108,6 +136,11 @@ QemuNetDevice::GetTypeId()
                             "A frame for the guest is dropped: its machine does not run, or its "
                             "interface has no carrier.",
                             MakeTraceSourceAccessor(&QemuNetDevice::m_macRxDropTrace),
+                            "ns3::Packet::TracedCallback")
+            .AddTraceSource("PhyRxDrop",
+                            "A frame for the guest is lost: its receive ring is full, since its "
+                            "CPU has not kept up. With CpuRate only.",
+                            MakeTraceSourceAccessor(&QemuNetDevice::m_phyRxDropTrace),
                             "ns3::Packet::TracedCallback")
             .AddTraceSource("Sniffer",
                             "What a packet sniffer in the guest would see.",
@@ -188,10 +221,14 @@ QemuNetDevice::GetJoinedDevice() const
 ns3qemu::VmNic
 QemuNetDevice::DescribeNic()
 {
-    if ((m_txRing & (m_txRing - 1)) != 0)
+    for (const auto& [name, ring] : {std::pair{"TxRing", m_txRing}, std::pair{"RxRing", m_rxRing}})
     {
-        throw std::invalid_argument("the attribute TxRing must be a power of two, which " +
-                                    std::to_string(m_txRing) + " is not");
+        if ((ring & (ring - 1)) != 0)
+        {
+            throw std::invalid_argument(std::string("the attribute ") + name +
+                                        " must be a power of two, which " + std::to_string(ring) +
+                                        " is not");
+        }
     }
     FindRate();
     CheckRanks();
@@ -200,7 +237,15 @@ QemuNetDevice::DescribeNic()
     m_mtuLimit = std::max(mtu, ETHERNET_MTU);
     std::ostringstream address;
     address << Mac48Address::ConvertFrom(m_device->GetAddress());
-    return {address.str(), mtu, m_txRing};
+    ns3qemu::VmNic nic;
+    nic.address = address.str();
+    nic.mtu = mtu;
+    nic.txRing = m_txRing;
+    nic.rxRing = m_rxRing;
+    nic.offloads = m_offloads;
+    nic.rxUsecs = m_rxUsecs;
+    nic.rxFrames = m_rxFrames;
+    return nic;
 }
 
 /* ---- links between ranks ---- */
@@ -539,6 +584,15 @@ QemuNetDevice::TransmitFromGuest(const uint8_t* frame, size_t length)
 }
 
 void
+QemuNetDevice::TellRefused(const uint8_t* data, size_t length)
+{
+    NS_LOG_FUNCTION(this << length);
+    NoteUnsent("its NIC cannot segment it, or its checksum is to be outside of it",
+               "No driver of Linux's gives its NIC such a thing.");
+    m_macTxDropTrace(Create<Packet>(data, static_cast<uint32_t>(length)));
+}
+
+void
 QemuNetDevice::OnWholeFrame(Ptr<const Packet> frame)
 {
     /* What CSMA puts in front of a packet itself, if it is told to: RFC 1042. */
@@ -661,26 +715,63 @@ QemuNetDevice::ReceiveFrame(Ptr<const Packet> packet,
         m_promiscSnifferTrace(Create<Packet>(frame.data(), static_cast<uint32_t>(frame.size())));
         return;
     }
-    const bool running = m_machine && m_machine->IsRunning() && HasCarrier();
-    auto& trace = running ? m_macRxTrace : m_macRxDropTrace;
-    if (!trace.IsEmpty() || !m_snifferTrace.IsEmpty() || !m_promiscSnifferTrace.IsEmpty())
+    if (!m_machine || !m_machine->IsRunning() || !HasCarrier())
     {
-        const auto whole = Create<Packet>(frame.data(), static_cast<uint32_t>(frame.size()));
-        trace(whole);
-        m_promiscSnifferTrace(whole);
-        if (asked)
-        {
-            m_snifferTrace(whole);
-        }
+        TraceReceived(m_macRxDropTrace, asked);
+        return;
     }
-    if (running)
+    m_asked = asked;
+    m_observed = whole8023 ? nullptr : packet;
+    m_observedProtocol = protocol;
+    if (!m_machine->IsTimed())
     {
-        if (auto* stack = whole8023 ? nullptr : m_machine->FindObserved(protocol))
-        {
-            stack->ObserveReceived(m_device, packet);
-        }
-        m_machine->Receive(m_nic, frame.data(), frame.size());
+        TellArrival(true);
     }
+    m_machine->Receive(m_nic, frame.data(), frame.size());
+}
+
+/* The frame that is being received. */
+void
+QemuNetDevice::TraceReceived(const TracedCallback<Ptr<const Packet>>& trace, bool asked)
+{
+    if (trace.IsEmpty() && m_snifferTrace.IsEmpty() && m_promiscSnifferTrace.IsEmpty())
+    {
+        return;
+    }
+    const auto whole = Create<Packet>(m_frame.data(), static_cast<uint32_t>(m_frame.size()));
+    trace(whole);
+    m_promiscSnifferTrace(whole);
+    if (asked)
+    {
+        m_snifferTrace(whole);
+    }
+}
+
+void
+QemuNetDevice::TellArrival(bool taken)
+{
+    NS_LOG_FUNCTION(this << taken);
+    const auto observed = std::exchange(m_observed, nullptr);
+    if (!taken)
+    {
+        m_rxMissed++;
+        if (!m_phyRxDropTrace.IsEmpty())
+        {
+            m_phyRxDropTrace(Create<Packet>(m_frame.data(), static_cast<uint32_t>(m_frame.size())));
+        }
+        return;
+    }
+    TraceReceived(m_macRxTrace, m_asked);
+    if (auto* stack = observed ? m_machine->FindObserved(m_observedProtocol) : nullptr)
+    {
+        stack->ObserveReceived(m_device, observed);
+    }
+}
+
+uint64_t
+QemuNetDevice::GetRxMissed() const
+{
+    return m_rxMissed;
 }
 
 void

@@ -60,6 +60,10 @@ class VirtualMachine;
  * length is the attribute TxRing), in the guest's own queueing discipline. Without it, frames go
  * straight into the device's queue, which drops what it cannot hold.
  *
+ * Where the guest's computing takes time (VirtualMachine, CpuRate), a frame that finds the receive
+ * ring full is lost, as at a real NIC: trace source PhyRxDrop, GetRxMissed(). The ring's length is
+ * the attribute RxRing.
+ *
  * All trace sources see Ethernet frames, at the time at which they cross between the guest's stack
  * and the device: that is where QemuHelper::EnablePcap captures.
  */
@@ -107,6 +111,22 @@ class QemuNetDevice : public NetDevice
 
     /** @return the frames of the guest that the link cannot carry, by the reason */
     const std::map<std::string, uint64_t>& GetUnsent() const;
+
+    /** @return how many frames were lost because the guest's receive ring was full */
+    uint64_t GetRxMissed() const;
+
+    /**
+     * What has become of the frame that has arrived.
+     * @param taken whether it is in the guest's receive ring, or there was no room
+     */
+    void TellArrival(bool taken);
+
+    /**
+     * The guest's driver wants sent what no NIC could.
+     * @param data what it has given to the NIC
+     * @param length in bytes
+     */
+    void TellRefused(const uint8_t* data, size_t length);
 
     /** @return the link's speed in Mbit/s, rounded up; 0 if the joined device has none */
     uint32_t GetSpeed() const;
@@ -186,6 +206,7 @@ class QemuNetDevice : public NetDevice
     void CheckPeer() const;
     void CheckRanks() const;
     void FindRate();
+    void TraceReceived(const TracedCallback<Ptr<const Packet>>& trace, bool asked);
     void OnWholeFrame(Ptr<const Packet> frame);
     bool SendToLink(const uint8_t* frame, size_t length);
     bool CheckFraming(const uint8_t* frame, size_t length);
@@ -213,11 +234,19 @@ class QemuNetDevice : public NetDevice
     bool m_connected{true};
     bool m_backPressure{false};
     uint32_t m_txRing{256};
+    uint32_t m_rxRing{256};
+    bool m_offloads{false};
+    uint32_t m_rxUsecs{0};
+    uint32_t m_rxFrames{0};
     uint32_t m_mtuLimit{0};                     // of the guest's NIC; 0: there is none yet
     bool m_carrier{true};                       // as the guest has it
     std::unique_ptr<DeviceCredit> m_credit;     // once there was back-pressure
     std::unique_ptr<LinkLookAhead> m_lookAhead; // with parallel turns
     std::vector<uint8_t> m_frame;               // that is being received
+    Ptr<const Packet> m_observed;               // ... what a stack is to see of it
+    uint16_t m_observedProtocol{0};
+    bool m_asked{false}; // whether the guest's driver has asked for such frames
+    uint64_t m_rxMissed{0};
     EventId m_linkChange;
     Ptr<Object> m_rateOwner; // the device or its channel: which of them has the link's rate
     Ptr<const AttributeAccessor> m_rate;
@@ -227,6 +256,7 @@ class QemuNetDevice : public NetDevice
     TracedCallback<Ptr<const Packet>> m_macTxDropTrace;
     TracedCallback<Ptr<const Packet>> m_macRxTrace;
     TracedCallback<Ptr<const Packet>> m_macRxDropTrace;
+    TracedCallback<Ptr<const Packet>> m_phyRxDropTrace;
     TracedCallback<Ptr<const Packet>> m_snifferTrace;
     TracedCallback<Ptr<const Packet>> m_promiscSnifferTrace;
 };

@@ -47,7 +47,7 @@ VirtualMachine::RunGuest(bool timers)
 {
     m_driver->Run(Simulator::Now().GetNanoSeconds(),
                   timers,
-                  m_driver->IsTimed() ? TimedTurns::FindHorizon(*this) : SIM_LINK_NO_DEADLINE);
+                  IsTimed() ? TimedTurns::FindHorizon(*this) : SIM_LINK_NO_DEADLINE);
 }
 
 void

@@ -21,6 +21,7 @@
 #include <iostream>
 #include <net/if.h>
 #include <stdexcept>
+#include <utility>
 
 namespace ns3
 {
@@ -287,6 +288,16 @@ const std::vector<uint32_t>&
 VirtualMachine::GetInterfaceIndices() const
 {
     return m_interfaceIndices;
+}
+
+/* What has become of a frame that has arrived, before all that the guest does because of it. */
+void
+VirtualMachine::TellArrival(bool taken)
+{
+    if (auto* nic = std::exchange(m_arrival, nullptr))
+    {
+        nic->TellArrival(taken);
+    }
 }
 
 /* Frames of the same time are in the order in which they were sent; but those of another rank in

@@ -329,6 +329,13 @@ VirtualMachine::StartMachine()
             m_nics[nic]->SetFilter(filter);
         }
     });
+    driver->SetMissedHandler([this](unsigned) { TellArrival(false); });
+    driver->SetRefusedHandler([this](unsigned nic, const uint8_t* data, size_t length) {
+        if (nic < m_nics.size())
+        {
+            m_nics[nic]->TellRefused(data, length);
+        }
+    });
     driver->SetPreparation([this](ns3qemu::RelayClient&) { PrepareLinks(); });
     m_watchers.Attach(driver->GetRelay());
     driver->Start();
@@ -692,6 +699,7 @@ void
 VirtualMachine::LeaveTurn()
 {
     m_inTurn = false;
+    m_arrival = nullptr;
     RunMonitor::SetTurn(nullptr);
 }
 
@@ -903,6 +911,12 @@ VirtualMachine::SetCarrier(uint32_t nic, bool up)
     });
 }
 
+bool
+VirtualMachine::IsTimed() const
+{
+    return m_driver && m_driver->IsTimed();
+}
+
 void
 VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
 {
@@ -912,7 +926,9 @@ VirtualMachine::Receive(uint32_t nic, const uint8_t* frame, size_t length)
         NoteArrival(nic);
         TakeTurn(FRAME, [&]() {
             m_driver->QueueFrame(nic, frame, length);
+            m_arrival = IsTimed() ? PeekPointer(m_nics[nic]) : nullptr;
             RunGuest(false);
+            TellArrival(true);
         });
     }
 }
@@ -939,6 +955,7 @@ VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& reques
 void
 VirtualMachine::OnFrame(uint32_t nic, const uint8_t* frame, size_t length)
 {
+    TellArrival(true);
     if (nic < m_nics.size())
     {
         m_framesSent++;

@@ -266,7 +266,11 @@ class VirtualMachine : public GuestAccess
     /** The link of a NIC goes up or down; the machine gets the turn. */
     void SetCarrier(uint32_t nic, bool up);
 
-    /** A frame arrives at a NIC; the machine gets the turn. */
+    /** @return whether computing takes time: with CpuRate, once the simulation has begun */
+    bool IsTimed() const;
+
+    /** A frame arrives at a NIC; the machine gets the turn. If that takes time, the NIC's
+     * TellArrival() is called as soon as it is known whether the frame has found room. */
     void Receive(uint32_t nic, const uint8_t* frame, size_t length);
 
     void Request(const std::function<void(ns3qemu::RelayClient&)>& request) override;
@@ -405,6 +409,7 @@ class VirtualMachine : public GuestAccess
     int64_t DrawBelow(const std::string& what, int64_t limit) const;
     void SpreadPids(ns3qemu::RelayClient& relay) const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
+    void TellArrival(bool taken);
     void NoteArrival(uint32_t nic);
     void OnTimer();
     bool HasCreditToGrant() const;
@@ -495,7 +500,9 @@ class VirtualMachine : public GuestAccess
     EventId m_timer;
     int64_t m_timerAt{0};
     uint32_t m_framesSent{0}; // in this turn
-    bool m_remote{false};     // whether it has several NICs, and a link to another rank
+    /* That has a frame of which it is not known yet whether there is room for it. */
+    QemuNetDevice* m_arrival{nullptr};
+    bool m_remote{false}; // whether it has several NICs, and a link to another rank
     int64_t m_arrivedAt{-1};
     uint32_t m_arrivedBy{0}; // NIC
     TracedCallback<TurnCause, uint32_t, uint64_t> m_turnTrace;

@@ -140,16 +140,28 @@ class CommandTestCase : public TestCase
             true,
             "no sandbox");
         image.nicModel = "e1000";
+        CheckRefused(image, &VmNic::mtu, 9000U, "MTU of 1500");
+        CheckRefused(image, &VmNic::rxRing, 64U, "the receive ring");
+        CheckRefused(image, &VmNic::rxUsecs, 5U, "for virtio NICs only");
+        CheckRefused(image, &VmNic::offloads, true, "for virtio NICs only");
+    }
+
+    /** What this model of NIC cannot have. */
+    template <typename T>
+    void CheckRefused(const VmImage& image, T VmNic::* member, T value, const std::string& reason)
+    {
+        VmNic nic{"02:00:00:00:00:01"};
+        nic.*member = value;
         std::string refusal;
         try
         {
-            BuildMachineCommand(image, {VmNic{one.address, 9000}});
+            BuildMachineCommand(image, {nic});
         }
         catch (const VmError& error)
         {
             refusal = error.what();
         }
-        NS_TEST_ASSERT_MSG_EQ(Contains(refusal, "MTU of 1500"), true, refusal);
+        NS_TEST_ASSERT_MSG_EQ(Contains(refusal, reason), true, refusal);
     }
 };
 

@@ -269,6 +269,16 @@ enum
     SIM_LINK_STAMP = 9,
     /* Last: how busy each CPU has been in the turn, a SimLinkBusyCpus. */
     SIM_LINK_BUSY_CPUS = 10,
+
+    /* Only from the VM to the simulator, for a NIC, without a payload: a frame from the inbox has
+     * found no room in the NIC's receive ring, and is lost. Only where computing takes time, and
+     * before all that the guest sends in that turn: elsewhere QEMU keeps the frame. */
+    SIM_LINK_MISSED = 12,
+
+    /* Only from the VM to the simulator, for a NIC: what the guest has given it to send, which no
+     * NIC could: the checksum is to be outside the frame, or it makes no sense as a packet to be
+     * segmented. It is lost. */
+    SIM_LINK_REFUSED = 13,
 };
 
 typedef struct SimLinkStamp

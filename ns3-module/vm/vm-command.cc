@@ -18,7 +18,7 @@ namespace
 {
 
 constexpr uint32_t ETHERNET_MTU = 1500;
-constexpr uint32_t DEFAULT_TX_RING = 256;
+constexpr uint32_t DEFAULT_RING = 256; // descriptors
 
 /* In s since 1970, so that a simulation of a hundred years ends before a count of ns does. */
 constexpr long long LAST_EPOCH = 6'000'000'000;
@@ -142,9 +142,13 @@ std::string
 DescribeVirtioNic(const VmNic& nic)
 {
     /* Frames are to leave the guest as they go onto the wire, in its own notification. */
-    std::string options = ",ioeventfd=off,csum=on,gso=off,guest_csum=off,guest_tso4=off,"
-                          "guest_tso6=off,guest_ecn=off,guest_ufo=off,host_tso4=off,host_tso6=off,"
-                          "host_ecn=off,host_ufo=off,ctrl_guest_offloads=off";
+    const std::string offloads = nic.offloads ? "on" : "off";
+    std::string options = ",ioeventfd=off,csum=on,gso=off,guest_tso4=off,guest_tso6=off,"
+                          "guest_ecn=off,guest_ufo=off,host_ufo=off,ctrl_guest_offloads=off";
+    for (const std::string name : {"guest_csum", "host_tso4", "host_tso6", "host_ecn"})
+    {
+        options += "," + name + "=" + offloads;
+    }
     if (nic.mtu <= ETHERNET_MTU)
     {
         options += ",mrg_rxbuf=off";
@@ -154,13 +158,22 @@ DescribeVirtioNic(const VmNic& nic)
         /* Otherwise the driver's buffers hold no more than a usual frame. */
         options += ",mrg_rxbuf=on,host_mtu=" + std::to_string(nic.mtu);
     }
-    if (nic.txRing != DEFAULT_TX_RING)
+    if (nic.txRing != DEFAULT_RING)
     {
         options += ",tx_queue_size=" + std::to_string(nic.txRing);
     }
     if (nic.queues > 1)
     {
         options += ",mq=on";
+    }
+    if (nic.rxRing != DEFAULT_RING)
+    {
+        options += ",rx_queue_size=" + std::to_string(nic.rxRing);
+    }
+    if (nic.rxUsecs != 0)
+    {
+        options += ",rx_usecs=" + std::to_string(nic.rxUsecs) +
+                   ",rx_frames=" + std::to_string(nic.rxFrames);
     }
     /* A ring that is reset while a frame waits in it would end QEMU. */
     return options + ",queue_reset=off";
@@ -174,10 +187,17 @@ DescribeNic(const std::string& model, const VmNic& nic)
     {
         device += DescribeVirtioNic(nic);
     }
-    else if (nic.txRing != DEFAULT_TX_RING)
+    else if (nic.txRing != DEFAULT_RING || nic.rxRing != DEFAULT_RING)
     {
-        throw VmError("the transmit ring of a NIC of the model " + model +
+        throw VmError(std::string(nic.txRing != DEFAULT_RING ? "the transmit" : "the receive") +
+                      " ring of a NIC of the model " + model +
                       " is as long as its driver makes it");
+    }
+    else if (nic.offloads || nic.rxUsecs != 0)
+    {
+        throw VmError(
+            "Offloads, RxUsecs and RxFrames are for virtio NICs only: those of the model " + model +
+            " have what its driver makes of them");
     }
     else if (nic.mtu != ETHERNET_MTU)
     {

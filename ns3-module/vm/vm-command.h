@@ -23,7 +23,11 @@ struct VmNic
     std::string address;  //!< MAC address, "02:00:00:00:00:01"
     uint32_t mtu{1500};   //!< the largest packet that the guest may send or receive, in bytes
     uint32_t txRing{256}; //!< descriptors of its transmit ring: a power of two from 32 to 256
+    uint32_t rxRing{256}; //!< descriptors of its receive ring: a power of two from 32 to 1024
     uint32_t queues{1};   //!< pairs of a receive and a transmit queue
+    bool offloads{false}; //!< whether it segments, and checks checksums
+    uint32_t rxUsecs{0};  //!< us for which it lets an interrupt for a frame wait for others
+    uint32_t rxFrames{0}; //!< how many it does not let wait; 0: any number
 };
 
 /** What an image says of its machines. */

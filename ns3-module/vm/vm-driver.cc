@@ -54,6 +54,18 @@ VmDriver::SetFilterHandler(FilterHandler handler)
 }
 
 void
+VmDriver::SetMissedHandler(MissedHandler handler)
+{
+    m_onMissed = std::move(handler);
+}
+
+void
+VmDriver::SetRefusedHandler(FrameHandler handler)
+{
+    m_onRefused = std::move(handler);
+}
+
+void
 VmDriver::SetConsoleHandler(ConsoleHandler handler)
 {
     m_console.SetHandler(std::move(handler));
@@ -835,6 +847,29 @@ VmDriver::OnFilter(unsigned nic, const NicFilter& filter)
     if (m_onFilter)
     {
         m_onFilter(nic, filter);
+    }
+}
+
+void
+VmDriver::OnMissed(unsigned nic)
+{
+    if (nic >= m_credit.size() || !IsTimed())
+    {
+        throw VmError("QEMU broke the sim-link protocol: NIC " + std::to_string(nic) +
+                      " has missed a frame");
+    }
+    if (m_onMissed)
+    {
+        m_onMissed(nic);
+    }
+}
+
+void
+VmDriver::OnRefused(unsigned nic, const uint8_t* data, size_t length)
+{
+    if (IsInSimulation() && m_onRefused)
+    {
+        m_onRefused(nic, data, length);
     }
 }
 

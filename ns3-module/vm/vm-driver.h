@@ -112,6 +112,7 @@ class VmDriver : private VmOutput
   public:
     using FrameHandler = std::function<void(unsigned nic, const uint8_t* data, size_t length)>;
     using FilterHandler = std::function<void(unsigned nic, const NicFilter& filter)>;
+    using MissedHandler = std::function<void(unsigned nic)>;
     /** Gets what the guest writes to its console. */
     using ConsoleHandler = VmConsole::Handler;
     /** Called now and then while waiting; may throw to end the wait. */
@@ -126,6 +127,12 @@ class VmDriver : private VmOutput
     void SetFrameHandler(FrameHandler handler);
     /** Told which frames a NIC takes, when that changes; before that it takes all. */
     void SetFilterHandler(FilterHandler handler);
+    /** Told of each frame that has found no room in a NIC's receive ring, before what the guest
+     * sends in that turn is handed on. Only with VmConfig::cpuRate. */
+    void SetMissedHandler(MissedHandler handler);
+    /** Receives what a NIC could not send: it was to be segmented or to have a checksum, but not in
+     * a way that makes sense. */
+    void SetRefusedHandler(FrameHandler handler);
     /** Besides the console log; for who gives the guest's console to a person. */
     void SetConsoleHandler(ConsoleHandler handler);
     void SetInterrupt(Interrupt interrupt);
@@ -298,6 +305,8 @@ class VmDriver : private VmOutput
     void OnFilter(unsigned nic, const NicFilter& filter) override;
     void OnStamp(int64_t time) override;
     void OnBusyCpus(const SimLinkBusyCpus& busy) override;
+    void OnMissed(unsigned nic) override;
+    void OnRefused(unsigned nic, const uint8_t* data, size_t length) override;
 
     void CheckNic(unsigned nic) const;
     template <typename F>
@@ -387,6 +396,8 @@ class VmDriver : private VmOutput
     VmConfig m_config;
     FrameHandler m_onFrame;
     FilterHandler m_onFilter;
+    MissedHandler m_onMissed;
+    FrameHandler m_onRefused;
     Interrupt m_interrupt;
     Reporter m_reporter;
     std::function<void(RelayClient&)> m_preparation;

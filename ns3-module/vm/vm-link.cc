@@ -97,6 +97,12 @@ HandOn(const SimLinkRecord& record, const uint8_t* payload, VmOutput& output)
     case SIM_LINK_BUSY_CPUS:
         output.OnBusyCpus(ReadPayload<SimLinkBusyCpus>(record, payload));
         break;
+    case SIM_LINK_MISSED:
+        output.OnMissed(record.channel);
+        break;
+    case SIM_LINK_REFUSED:
+        output.OnRefused(record.channel, payload, record.length);
+        break;
     default:
         throw VmError("the VM broke the sim-link protocol: record type " +
                       std::to_string(record.type));

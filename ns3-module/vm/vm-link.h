@@ -66,6 +66,26 @@ class VmOutput
     virtual void OnBusyCpus([[maybe_unused]] const SimLinkBusyCpus& busy)
     {
     }
+
+    /**
+     * A frame for the VM has found no room in a NIC's receive ring.
+     * @param nic the NIC's index
+     */
+    virtual void OnMissed([[maybe_unused]] unsigned nic)
+    {
+    }
+
+    /**
+     * A NIC could not send what the guest has given it, for its checksum or segments.
+     * @param nic the NIC's index
+     * @param data what that was
+     * @param length in bytes
+     */
+    virtual void OnRefused([[maybe_unused]] unsigned nic,
+                           [[maybe_unused]] const uint8_t* data,
+                           [[maybe_unused]] size_t length)
+    {
+    }
 };
 
 /** What a look at a VM that has the turn has shown. */

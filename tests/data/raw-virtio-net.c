@@ -6,6 +6,10 @@
  *     h    a virtio-net header and no frame
  *     s    a part of such a header
  *     F    a frame of 60 bytes
+ *     G    one that is to be segmented into nothing
+ *     L    one with a longer header than there is of it
+ *     C    one whose checksum is to be outside
+ *     N    one that is to be segmented and is no IP packet
  * Its exit code is 0 or an errno.
  */
 #include <dirent.h>
@@ -128,6 +132,23 @@ AllocateForDevice(uint64_t* address)
     return memory;
 }
 
+/* A header for a frame that asks for what no NIC can do, or, for the other letters, for nothing. */
+static void
+WriteHeader(uint8_t* header, char what)
+{
+    const uint8_t flags = strchr("GLCN", what) ? 1 : 0; /* VIRTIO_NET_HDR_F_NEEDS_CSUM */
+    const uint8_t type = strchr("GLN", what) ? 1 : 0;   /* VIRTIO_NET_HDR_GSO_TCPV4 */
+    const uint16_t lengths[] = {
+        what == 'L' ? 6000 : 54, /* of the headers */
+        what == 'G' ? 0 : 20,    /* of a segment */
+        what == 'C' ? 59 : 34,   /* where the checksum begins */
+        16,                      /* and where it is, behind that */
+    };
+    header[0] = flags;
+    header[1] = type;
+    memcpy(header + 2, lengths, sizeof(lengths));
+}
+
 int
 main(int count, char** arguments)
 {
@@ -159,12 +180,13 @@ main(int count, char** arguments)
 
     struct Descriptor* descriptors = (struct Descriptor*)memory;
     struct Available* available = (struct Available*)(memory + size * sizeof(*descriptors));
-    uint8_t* data = memory + HUGE / 2; /* a header of zeros, and a broadcast of zeros */
-    memset(data + HEADER, 0xff, 6);
     for (uint16_t i = 0; what[i]; i++)
     {
-        descriptors[i].address = address + HUGE / 2;
-        descriptors[i].length = what[i] == 'F' ? HEADER + 60 : (what[i] == 'h' ? HEADER : 3);
+        const size_t place = HUGE / 2 + i * (size_t)PAGE;
+        WriteHeader(memory + place, what[i]); /* and a broadcast of zeros */
+        memset(memory + place + HEADER, 0xff, 6);
+        descriptors[i].address = address + place;
+        descriptors[i].length = what[i] == 'h' ? HEADER : (what[i] == 's' ? 3 : HEADER + 60);
         available->ring[i] = i;
     }
     __sync_synchronize();

@@ -46,6 +46,16 @@ class Sink : public VmOutput
         m_sum += nic + filter.Takes(address) + filter.GetOwn().has_value();
     }
 
+    void OnRefused(unsigned nic, const uint8_t* data, size_t length) override
+    {
+        OnFrame(nic, data, length);
+    }
+
+    void OnMissed(unsigned nic) override
+    {
+        m_sum += nic;
+    }
+
     volatile unsigned m_sum{0};
 
   private:

@@ -3,8 +3,8 @@
  *
  * Network backend "sim": frames to and from a simulator, over a sim-link.
  *
- * A NIC may leave checksums to it: that spares the guest half of the work with a frame, and the
- * frame is the same.
+ * A NIC may leave checksums to it, and segmentation: that spares the guest half of the work with a
+ * frame, or all but that for the first of many, and the frames are the same.
  *
  * A NIC with several queues has a client for each. What a NIC has once is the first one's.
  */
@@ -14,6 +14,7 @@
 #include "net/queue.h"
 #include "net/sim.h"
 #include "net/sim-flows.h"
+#include "net/sim-offload.h"
 #include "qapi/error.h"
 #include "qemu/bswap.h"
 #include "qemu/iov.h"
@@ -35,6 +36,9 @@ typedef struct SimNetState {
     uint16_t nic;
     uint32_t vnet_hdr_len; /* bytes of a virtio-net header before each frame, or 0 */
     uint8_t *input;        /* such a header and a frame for the guest */
+    uint8_t *packet;       /* that is being segmented */
+    uint8_t *segment;      /* a frame of it */
+    unsigned segments_sent; /* of the packet that waits for credit */
     struct SimNetState *first; /* of the same NIC */
     /* The first one's. */
     uint32_t queues;
@@ -42,49 +46,68 @@ typedef struct SimNetState {
     SimFlows *flows;       /* if there are several queues */
     uint32_t resumed;      /* the queue that goes on first when there is credit again */
     uint32_t credit;       /* how many more frames the simulator takes, or ..._UNLIMITED */
+    bool checks;           /* the NIC tells its driver which checksums are right */
 } SimNetState;
 
-/* The Internet checksum (RFC 1071), as it is to be stored. */
-static uint16_t internet_checksum(const uint8_t *data, size_t length)
+/* Send a frame. Returns where it is, or NULL if it is none that the simulator could take. */
+static uint8_t *sim_net_put(SimNetState *s, const struct iovec *iov, int iovcnt)
 {
-    uint64_t sum = 0;
+    SimNetState *first = s->first;
+    uint8_t *frame;
 
-    for (; length >= 4; data += 4, length -= 4) {
-        sum += (uint32_t)ldl_he_p(data);
+    sim_clock_stamp();
+    frame = sim_link_put(first->link, SIM_LINK_FRAME, first->nic, iov, iovcnt);
+    if (!frame) {
+        return NULL;
     }
-    if (length >= 2) {
-        sum += (uint16_t)lduw_he_p(data);
-        data += 2;
-        length -= 2;
+    sim_clock_sent(false);
+    if (first->credit != SIM_LINK_CREDIT_UNLIMITED) {
+        first->credit--;
     }
-    if (length) {
-        sum += *data;
+    if (first->flows) {
+        sim_flows_note(first->flows, frame, iov_size(iov, iovcnt), s->nc.queue_index);
+        first->resumed = (s->nc.queue_index + 1) % first->queues;
     }
-    while (sum >> 16) {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    return ~sum;
+    return frame;
 }
 
-/* Where the guest has left it to its NIC (virtio 1.2, 5.1.6.2). Nothing it says can be trusted. */
-static void complete_checksum(const struct virtio_net_hdr *hdr, uint8_t *frame, size_t length)
+/* What the guest's driver asks for cannot be done: it is lost, and the simulator told. */
+static void sim_net_refuse(SimNetState *s, const struct iovec *iov, int iovcnt)
 {
-    size_t start = lduw_le_p(&hdr->csum_start);
-    size_t place = start + lduw_le_p(&hdr->csum_offset);
-    uint16_t sum;
+    sim_link_put(s->first->link, SIM_LINK_REFUSED, s->first->nic, iov, iovcnt);
+}
 
-    if (!(hdr->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) || start > length || place + 2 > length) {
-        return;
+/*
+ * A packet that the NIC is to segment. It goes on where it has stopped for want of credit.
+ * Returns false if there is no more credit: the NIC keeps the packet, and stops.
+ */
+static bool sim_net_send_segments(SimNetState *s, const struct virtio_net_hdr *hdr,
+                                  const struct iovec *iov, int iovcnt)
+{
+    size_t length = iov_to_buf(iov, iovcnt, 0, s->packet, SIM_LINK_PAYLOAD_MAX);
+    SimSegments segments;
+
+    if (length < iov_size(iov, iovcnt) ||
+        !sim_offload_segment(&segments, hdr, s->packet, length)) {
+        sim_net_refuse(s, iov, iovcnt);
+        return true;
     }
-    sum = internet_checksum(frame + start, length - start);
-    /* Zero would say that there is none (RFC 768); a kernel does the same for all protocols. */
-    stw_he_p(frame + place, sum ? sum : 0xffff);
+    for (; s->segments_sent < segments.count; s->segments_sent++) {
+        struct iovec frame = { .iov_base = s->segment };
+
+        if (s->first->credit == 0) {
+            return false;
+        }
+        frame.iov_len = sim_offload_make_segment(&segments, s->segments_sent, s->segment);
+        sim_net_put(s, &frame, 1);
+    }
+    s->segments_sent = 0;
+    return true;
 }
 
 static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, int iovcnt)
 {
     SimNetState *s = DO_UPCAST(SimNetState, nc, nc);
-    SimNetState *first = s->first;
     size_t length = iov_size(iov, iovcnt);
     struct virtio_net_hdr hdr;
     struct iovec payload[VIRTQUEUE_MAX_SIZE];
@@ -95,7 +118,7 @@ static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, 
         /* No frame at all. It is gone: 0 would say that it is to be kept. */
         return MAX(length, 1);
     }
-    if (first->credit == 0) {
+    if (s->first->credit == 0) {
         /* QEMU's queue keeps this frame, and the NIC stops, until there is credit again. */
         return 0;
     }
@@ -103,21 +126,16 @@ static ssize_t sim_net_receive_iov(NetClientState *nc, const struct iovec *iov, 
         iovcnt = iov_copy(payload, ARRAY_SIZE(payload), iov, iovcnt, s->vnet_hdr_len, -1);
         iov = payload;
     }
-    sim_clock_stamp();
-    frame = sim_link_put(first->link, SIM_LINK_FRAME, first->nic, iov, iovcnt);
-    if (!frame) {
-        return length; /* it was no frame that the simulator could have taken */
+    if (s->vnet_hdr_len && hdr.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+        return sim_net_send_segments(s, &hdr, iov, iovcnt) ? length : 0;
     }
-    sim_clock_sent(false);
-    if (first->credit != SIM_LINK_CREDIT_UNLIMITED) {
-        first->credit--;
+    if (s->vnet_hdr_len && !sim_offload_has_checksum(&hdr, length - s->vnet_hdr_len)) {
+        sim_net_refuse(s, iov, iovcnt);
+        return length;
     }
-    if (first->flows) {
-        sim_flows_note(first->flows, frame, length - s->vnet_hdr_len, nc->queue_index);
-        first->resumed = (nc->queue_index + 1) % first->queues;
-    }
-    if (s->vnet_hdr_len) {
-        complete_checksum(&hdr, frame, length - s->vnet_hdr_len);
+    frame = sim_net_put(s, iov, iovcnt);
+    if (frame && s->vnet_hdr_len) {
+        sim_offload_complete_checksum(&hdr, frame, length - s->vnet_hdr_len);
     }
     return length;
 }
@@ -149,6 +167,26 @@ void sim_net_filter_changed(NetClientState *nc, uint32_t flags,
 }
 
 /*
+ * A frame arrives at the NIC. Where computing takes time it is lost if the receive ring is full, as
+ * a real one is. Elsewhere the guest refills its ring in no time, and where it has no buffer left,
+ * QEMU's queue keeps the frame until it has.
+ */
+static void sim_net_arrive(SimNetState *s, const uint8_t *data, size_t length)
+{
+    NetClientState *peer = s->nc.peer;
+
+    if (!sim_clock_takes_time() || !peer || s->nc.link_down) {
+        qemu_send_packet(&s->nc, data, length);
+        return;
+    }
+    /* It looks at its ring for each frame, and not only when it is told of new buffers. */
+    peer->receive_disabled = 0;
+    if (qemu_net_queue_receive(peer->incoming_queue, data, length) <= 0) {
+        sim_link_put(s->first->link, SIM_LINK_MISSED, s->first->nic, NULL, 0);
+    }
+}
+
+/*
  * The NIC goes on with what it could not send. The guest is halted, so this is in a fixed order; of
  * several queues, the one behind that which has sent last is the first.
  */
@@ -171,12 +209,13 @@ static void sim_net_set_carrier(SimNetState *s, bool up)
     for (uint32_t i = 0; i < s->queues; i++) {
         NetClientState *nc = &s->queue[i]->nc;
 
+        /* What was waiting for credit is lost with the link. */
+        s->queue[i]->segments_sent = 0;
         nc->link_down = !up;
         if (nc->peer) {
             nc->peer->link_down = !up;
         }
     }
-    /* What was waiting for credit is lost with the link. */
     sim_net_resume(s);
     if (peer && peer->info->link_status_changed) {
         peer->info->link_status_changed(peer);
@@ -212,12 +251,15 @@ static bool sim_net_input(void *opaque, uint16_t type, const uint8_t *data, size
 
     if (type == SIM_LINK_FRAME) {
         s = sim_net_steer(s, data, length);
-        /* Where the guest has no buffer left, QEMU's queue keeps the frame until it has. */
         if (s->vnet_hdr_len) {
+            s->input[offsetof(struct virtio_net_hdr, flags)] =
+                s->first->checks && sim_offload_checksum_is_right(data, length)
+                    ? VIRTIO_NET_HDR_F_DATA_VALID
+                    : 0;
             memcpy(s->input + s->vnet_hdr_len, data, length);
-            qemu_send_packet(&s->nc, s->input, s->vnet_hdr_len + length);
+            sim_net_arrive(s, s->input, s->vnet_hdr_len + length);
         } else {
-            qemu_send_packet(&s->nc, data, length);
+            sim_net_arrive(s, data, length);
         }
         return true;
     }
@@ -259,8 +301,24 @@ static void sim_net_set_vnet_hdr_len(NetClientState *nc, int length)
     if (!s->input) {
         /* A header that says nothing stays in front of each frame. */
         s->input = g_malloc0(sizeof(struct virtio_net_hdr_v1) + SIM_LINK_PAYLOAD_MAX);
+        s->packet = g_malloc(SIM_LINK_PAYLOAD_MAX);
+        s->segment = g_malloc(SIM_LINK_PAYLOAD_MAX);
     }
     s->vnet_hdr_len = length;
+}
+
+/* The driver has said what it wants of its NIC. */
+static void sim_net_set_offload(NetClientState *nc, int csum, int tso4, int tso6, int ecn, int ufo,
+                                int uso4, int uso6)
+{
+    DO_UPCAST(SimNetState, nc, nc)->checks = csum;
+}
+
+void sim_net_purged(NetClientState *nc)
+{
+    if (nc->peer && nc->peer->info == &sim_net_info) {
+        DO_UPCAST(SimNetState, nc, nc->peer)->segments_sent = 0;
+    }
 }
 
 static void sim_net_cleanup(NetClientState *nc)
@@ -269,6 +327,8 @@ static void sim_net_cleanup(NetClientState *nc)
 
     g_free(s->input);
     g_free(s->flows);
+    g_free(s->packet);
+    g_free(s->segment);
     if (s->link) {
         sim_link_remove(s->link, SIM_LINK_FRAME, s->nic);
         object_unref(OBJECT(s->link));
@@ -284,6 +344,7 @@ static NetClientInfo sim_net_info = {
     .has_vnet_hdr = sim_net_has_vnet_hdr,
     .has_vnet_hdr_len = sim_net_has_vnet_hdr_len,
     .set_vnet_hdr_len = sim_net_set_vnet_hdr_len,
+    .set_offload = sim_net_set_offload,
 };
 
 int net_init_sim(const Netdev *netdev, const char *name, NetClientState *peer, Error **errp)

@@ -105,6 +105,11 @@ bool sim_clock_stands_still(void)
     return sim_clock_locked() && !timed.on;
 }
 
+bool sim_clock_takes_time(void)
+{
+    return timed.on || timed.request;
+}
+
 bool sim_clock_interrupted_by_timers(void)
 {
     /* What arms a timer in between is followed by a look at all of them. */

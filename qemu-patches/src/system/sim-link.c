@@ -92,6 +92,8 @@ static SimLinkChannel *sim_link_channel(SimLink *link, uint16_t type, uint16_t i
     switch (type) {
     case SIM_LINK_FRAME:
     case SIM_LINK_FILTER:
+    case SIM_LINK_MISSED:
+    case SIM_LINK_REFUSED:
     case SIM_LINK_CREDIT:
     case SIM_LINK_CARRIER:
         return &link->nics[index];

@@ -15,4 +15,7 @@
 void sim_net_filter_changed(NetClientState *nc, uint32_t flags,
                             const uint8_t *addresses, size_t count);
 
+/* What @nc had given to its backend and was not sent yet is gone, if that is what it is joined to. */
+void sim_net_purged(NetClientState *nc);
+
 #endif

@@ -59,6 +59,9 @@ int64_t sim_clock_get_ticks(void);
  */
 bool sim_clock_stands_still(void);
 
+/* Does what the guest does take time? Also in a turn for a request, in which its clock stands still. */
+bool sim_clock_takes_time(void);
+
 /* Is a guest at work that is to be interrupted by a timer that it arms just now? */
 bool sim_clock_interrupted_by_timers(void);
 
