@@ -230,8 +230,8 @@ ParallelTurns::Look()
         place->stale = false;
         Withdraw(*place);
         auto& machine = *place->machine;
-        const int64_t next = !machine.IsGoing() && machine.CanGoAhead() ? FindNext(machine)
-                                                                         : SIM_LINK_NO_DEADLINE;
+        const int64_t next =
+            !machine.IsGoing() && machine.CanGoAhead() ? FindNext(machine) : SIM_LINK_NO_DEADLINE;
         if (next != SIM_LINK_NO_DEADLINE)
         {
             MakeReady(*place, next);
@@ -292,8 +292,8 @@ ParallelTurns::FindNext(const VirtualMachine& machine)
     return next;
 }
 
-/* When the time may have passed on far enough for a turn at `next` to be certain, if nothing is sent
- * to the machine before: if something is, it is looked at anyway. */
+/* When the time may have passed on far enough for a turn at `next` to be certain, if nothing is
+ * sent to the machine before: if something is, it is looked at anyway. */
 int64_t
 ParallelTurns::FindWhenCertain(const VirtualMachine& machine, int64_t next)
 {

@@ -398,9 +398,9 @@ QemuNetDevice::EnableLookAhead()
 {
     if (!m_ethernetFrames && LinkLookAhead::IsPossible(m_device))
     {
-        m_lookAhead =
-            std::make_unique<LinkLookAhead>(m_device,
-                                            [this]() { ParallelTurns::Schedule(m_machine); });
+        m_lookAhead = std::make_unique<LinkLookAhead>(m_device, [this]() {
+            ParallelTurns::Schedule(m_machine);
+        });
     }
 }
 
