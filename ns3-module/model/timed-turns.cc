@@ -122,7 +122,6 @@ TimedTurns::FindHorizon(const VirtualMachine& machine)
     const int64_t now = Simulator::Now().GetNanoSeconds();
     const int64_t reached = std::max(machine.GetReached(), now);
     const int64_t lookAhead = GetLookAhead(machine);
-    const uint32_t own = machine.GetNode()->GetId();
     int64_t horizon = SIM_LINK_NO_DEADLINE;
     for (const auto& [key, event] : scheduler->GetAll())
     {
@@ -140,11 +139,7 @@ TimedTurns::FindHorizon(const VirtualMachine& machine)
         });
         if (whose == g_timed.end())
         {
-            /* Of another node: with Parallel, those leave the machine alone. But where several
-             * CPUs meet makes a difference to them, and that is not to be Parallel's. */
-            const bool far = machine.IsParallel() && machine.GetCpus() == 1 &&
-                             key.m_context != own && key.m_context != Simulator::NO_CONTEXT;
-            horizon = std::min(horizon, far ? AddUpTo(time, lookAhead) : time);
+            horizon = std::min(horizon, time); // also with Parallel, or it would be another run
         }
         else if (*whose != &machine)
         {
