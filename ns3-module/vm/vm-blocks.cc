@@ -294,6 +294,10 @@ ReadBlocks(const std::string& path)
 void
 WriteBlocks(const std::string& path, const VmBlocks& blocks)
 {
+    if (blocks.empty())
+    {
+        return; // it would keep all that follow from learning better
+    }
     const FileHeader header{FILE_MAGIC, blocks.size(), Sum(blocks)};
     const std::string part = path + "." + std::to_string(getpid());
     std::ofstream file(part, std::ios::binary | std::ios::trunc);
