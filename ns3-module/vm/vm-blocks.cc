@@ -327,7 +327,11 @@ LearnBlocks(const VmConfig& kind, const VmDriver::Interrupt& interrupt)
         for (size_t nic = 0; nic < config.nics.size(); nic++)
         {
             char address[18];
-            std::snprintf(address, sizeof(address), "02:00:5e:00:%02zx:%02zx", nic & 0xff, i);
+            std::snprintf(address,
+                          sizeof(address),
+                          "02:00:5e:00:%02x:%02x",
+                          static_cast<unsigned>(nic & 0xff),
+                          static_cast<unsigned>(i & 0xff));
             config.nics[nic].address = address;
         }
         vms[i] = std::make_unique<VmDriver>(config);
