@@ -325,7 +325,10 @@ def test_a_list_that_is_damaged_is_made_anew(
     vm.end()
     (said,) = capfd.readouterr().err.splitlines()
     assert said == f"The list of code in {file} is not as it was written; it is made anew."
-    assert file.read_bytes() == good
+    # Which rarely used code is in it may be another.
+    assert HEADER.unpack_from(file.read_bytes())[1] == pytest.approx(
+        HEADER.unpack_from(good)[1], rel=0.01
+    )
 
 
 # --- a process of its own -------------------------------------------------------------------------

@@ -25,6 +25,8 @@ from vm_tools import (
 )
 
 FILES = {"checked", "console", "manifest", "ram", "relay", "state"}
+# What is known of machines that start from it, as soon as there have been some.
+LEARNT = {"blocks"}
 
 
 def start(machine: VmImage, store: Path, **configuration: Any) -> Vm:
@@ -37,7 +39,7 @@ def saved(store: Path) -> list[Path]:
     """Return the snapshots in a store; nothing half-made may lie about."""
     directories = sorted(entry for entry in store.iterdir() if entry.is_dir())
     for directory in directories:
-        assert {file.name for file in directory.iterdir()} == FILES
+        assert {file.name for file in directory.iterdir()} - LEARNT == FILES
     return directories
 
 
