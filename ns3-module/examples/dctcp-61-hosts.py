@@ -40,7 +40,7 @@ class Network:
 
     def switch(self):
         node = self.ns.CreateObject[self.ns.Node]()
-        self.ns.InternetStackHelper().Install(self.ns.NodeContainer(node))
+        self.ns.InternetStackHelper().Install(node)
         self.switches.add(int(node.GetId()))
         return node
 
@@ -59,7 +59,7 @@ class Network:
         link.SetChannelAttribute("Delay", ns.StringValue("10us"))
         # So that packets wait where they are marked.
         link.SetQueue("ns3::DropTailQueue<Packet>", "MaxSize", ns.StringValue("1p"))
-        devices = link.Install(ns.NodeContainer(a, b))
+        devices = link.Install(a, b)
         control = ns.TrafficControlHelper()
         control.SetRootQueueDisc(
             "ns3::RedQueueDisc",
