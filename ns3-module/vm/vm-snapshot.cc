@@ -3,6 +3,7 @@
  */
 #include "vm-snapshot.h"
 
+#include "descriptor.h"
 #include "file-content.h"
 #include "fnv-hash.h"
 #include "vm-command.h"
@@ -50,35 +51,16 @@ Fail(const std::string& what, const std::string& path, int error)
                   "instead, set the attribute Snapshot of ns3::VirtualMachine to false");
 }
 
-/* A file descriptor that is closed at the end. */
-class Descriptor
+int
+Open(const std::string& path, int flags)
 {
-  public:
-    Descriptor(const std::string& path, int flags)
-        : m_fd(open(path.c_str(), flags | O_CLOEXEC, 0644))
+    const int fd = open(path.c_str(), flags | O_CLOEXEC, 0644);
+    if (fd < 0)
     {
-        if (m_fd < 0)
-        {
-            Fail("cannot open", path, errno);
-        }
+        Fail("cannot open", path, errno);
     }
-
-    ~Descriptor()
-    {
-        close(m_fd);
-    }
-
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    int Get() const
-    {
-        return m_fd;
-    }
-
-  private:
-    int m_fd;
-};
+    return fd;
+}
 
 std::vector<uint8_t>
 ReadAll(const std::string& path)
@@ -107,7 +89,7 @@ WriteAll(const std::string& path, const void* data, size_t length)
 void
 Sync(const std::string& path)
 {
-    const Descriptor file(path, O_RDONLY);
+    const Descriptor file(Open(path, O_RDONLY));
     if (fsync(file.Get()) != 0)
     {
         Fail("cannot write", path, errno);
@@ -222,7 +204,7 @@ VmSnapshot::Ensure(const std::function<void(const std::string& directory)>& make
     {
         Fail("cannot make", m_store, error.value());
     }
-    const Descriptor lock(m_store + "/." + m_key + ".lock", O_RDWR | O_CREAT);
+    const Descriptor lock(Open(m_store + "/." + m_key + ".lock", O_RDWR | O_CREAT));
     while (flock(lock.Get(), LOCK_EX | LOCK_NB) != 0)
     {
         if (errno != EWOULDBLOCK && errno != EINTR)

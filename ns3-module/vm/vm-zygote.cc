@@ -3,6 +3,7 @@
  */
 #include "vm-zygote.h"
 
+#include "descriptor.h"
 #include "sim-link.h"
 #include "vm-sandbox.h"
 
@@ -79,31 +80,6 @@ class Adoption
 std::mutex Adoption::s_mutex;
 int Adoption::s_count = 0;
 int Adoption::s_before = 0;
-
-class Descriptor
-{
-  public:
-    explicit Descriptor(int fd)
-        : m_fd(fd)
-    {
-    }
-
-    ~Descriptor()
-    {
-        close(m_fd);
-    }
-
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    int Get() const
-    {
-        return m_fd;
-    }
-
-  private:
-    int m_fd;
-};
 
 /* A pipe for one byte: without it a VM ends that is there already. */
 class Permission
