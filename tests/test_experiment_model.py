@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Experiment files: what they may say, what is said of those that may not, and what follows."""
 
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -259,3 +262,23 @@ def test_the_manual_has_all_keys_as_they_are() -> None:
 @pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
 def test_every_experiment_of_the_gallery_is_one(file: Path) -> None:
     assert resolved(read(file))["title"]
+
+
+def test_of_two_errors_every_process_tells_the_same_one() -> None:
+    code = (
+        "import sys; from ns3_qemu.experiment.reading import parse\n"
+        "try: parse({'duration': '1 s', 'hosts': {'a': {'kernel': 'ns3', 'programs':"
+        " [{'command': 'x'}], 'sysctls': {'net.ipv4.tcp_ecn': 1}}}})\n"
+        "except Exception as error: print(error)"
+    )
+
+    def told(seed: str) -> str:
+        env = {**os.environ, "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, check=True
+        )
+        return done.stdout.decode()
+
+    assert {told(seed) for seed in "0123"} == {
+        "hosts.a.sysctls: there is none with ns-3's own stack; give it a kernel\n"
+    }

@@ -359,8 +359,10 @@ class Host(Defaults):
     @model_validator(mode="after")
     def _native_has_nothing(self) -> Host:
         if self.kernel == NS3:
-            for key in self.model_fields_set - {"kernel"}:
-                refuse(key, "there is none with ns-3's own stack; give it a kernel")
+            # in the model's order: a set's would make it another message in each process
+            for key in type(self).model_fields:
+                if key in self.model_fields_set and key != "kernel":
+                    refuse(key, "there is none with ns-3's own stack; give it a kernel")
         return self
 
 
