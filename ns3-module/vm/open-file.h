@@ -4,6 +4,7 @@
 #ifndef NS3_QEMU_OPEN_FILE_H
 #define NS3_QEMU_OPEN_FILE_H
 
+#include "descriptor.h"
 #include "vm-error.h"
 
 #include <cerrno>
@@ -31,29 +32,21 @@ class OpenFile
         : m_path(path),
           m_fd(open(path.c_str(), flags | O_CLOEXEC, 0644))
     {
-        if (m_fd < 0)
+        if (m_fd.Get() < 0)
         {
             FailOnFile("open", path);
         }
     }
 
-    ~OpenFile()
-    {
-        close(m_fd);
-    }
-
-    OpenFile(const OpenFile&) = delete;
-    OpenFile& operator=(const OpenFile&) = delete;
-
     int Get() const
     {
-        return m_fd;
+        return m_fd.Get();
     }
 
     /** @return where data begins at or after a place, or where they end; -1: there are none */
     off_t Seek(off_t at, int what) const
     {
-        const off_t found = lseek(m_fd, at, what);
+        const off_t found = lseek(m_fd.Get(), at, what);
         if (found < 0 && errno != ENXIO)
         {
             FailOnFile("read", m_path);
@@ -63,7 +56,7 @@ class OpenFile
 
     size_t Read(void* data, size_t length, off_t at) const
     {
-        const ssize_t got = pread(m_fd, data, length, at);
+        const ssize_t got = pread(m_fd.Get(), data, length, at);
         if (got <= 0)
         {
             FailOnFile("read", m_path);
@@ -75,7 +68,7 @@ class OpenFile
     {
         while (length > 0)
         {
-            const ssize_t written = pwrite(m_fd, data, length, at);
+            const ssize_t written = pwrite(m_fd.Get(), data, length, at);
             if (written <= 0)
             {
                 FailOnFile("write", m_path);
@@ -88,7 +81,7 @@ class OpenFile
 
   private:
     std::string m_path;
-    int m_fd;
+    Descriptor m_fd;
 };
 
 } // namespace ns3qemu

@@ -26,6 +26,29 @@ Hex(unsigned value)
     return text;
 }
 
+/* A flag's value within a scope. */
+class Setting
+{
+  public:
+    Setting(bool& flag, bool value)
+        : m_flag(flag),
+          m_before(std::exchange(flag, value))
+    {
+    }
+
+    ~Setting()
+    {
+        m_flag = m_before;
+    }
+
+    Setting(const Setting&) = delete;
+    Setting& operator=(const Setting&) = delete;
+
+  private:
+    bool& m_flag;
+    const bool m_before;
+};
+
 /* So much of what is told together is sent at once. */
 constexpr size_t TOGETHER_MAX = 65536;
 
@@ -480,14 +503,13 @@ RelayClient::Together(const std::function<void()>& requests)
         requests(); // with those that are being collected
         return;
     }
-    m_together = true;
     try
     {
+        const Setting together(m_together, true);
         requests();
     }
     catch (...)
     {
-        m_together = false;
         for (const auto& request : std::exchange(m_told, {}))
         {
             m_pending.erase(request.id);
@@ -495,7 +517,6 @@ RelayClient::Together(const std::function<void()>& requests)
         m_posted.clear();
         throw;
     }
-    m_together = false;
     Flush();
 }
 
@@ -503,17 +524,8 @@ void
 RelayClient::Apart(const std::function<void()>& requests)
 {
     Flush();
-    const bool together = std::exchange(m_together, false);
-    try
-    {
-        requests();
-    }
-    catch (...)
-    {
-        m_together = together;
-        throw;
-    }
-    m_together = together;
+    const Setting apart(m_together, false);
+    requests();
 }
 
 template <typename T>

@@ -259,7 +259,7 @@ CONFIGURATIONS = {
         *(
             Configuration(
                 f"timed-{n}",
-                f"2 VMs with {n} CPUs, 1e9 instructions/s",
+                f"2 VMs with {n} CPU{'s' if n > 1 else ''}, 1e9 instructions/s",
                 partial(_cpus, cpus=n, rate=1e9),
                 ("tools",),
             )
