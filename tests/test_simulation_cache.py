@@ -96,7 +96,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Three:
     directory = tmp_path_factory.mktemp("cache")
     home = directory / "home"
     home.mkdir()
-    for name in ("qemu", "kernels", "modules", "downloads"):
+    for name in ("qemu", "kernels", "modules", "headers", "downloads"):
         (home / name).symlink_to(Cache().root / name)
     first = Simulation(home, directory / "first")
     assert first.process.stdout
