@@ -265,6 +265,7 @@ ParallelTurns::CollectGoing()
 int64_t
 ParallelTurns::FindNext(const VirtualMachine& machine)
 {
+    NS_LOG_FUNCTION(&machine);
     int64_t next = machine.GetNextTimer();
     for (const auto& nic : machine.GetNics())
     {

@@ -16,6 +16,7 @@
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
+#include "ns3/descriptor-limit.h"
 #include "ns3/fnv-hash.h"
 #include "ns3/global-value.h"
 #include "ns3/host-memory.h"
@@ -350,6 +351,7 @@ void
 VirtualMachine::StartMachines()
 {
     const auto machines = std::exchange(g_unstarted, {});
+    ns3qemu::MakeRoomForDescriptors(machines.size());
     for (auto* machine : machines)
     {
         const auto node = machine->GetObject<Node>();
@@ -367,6 +369,7 @@ VirtualMachine::StartMachines()
 void
 VirtualMachine::PrepareMachine()
 {
+    NS_LOG_FUNCTION(this);
     /* What slow links need is asked for in this, and not before the node's own turn. */
     if (m_state == State::STARTED && !m_slowLinks)
     {
