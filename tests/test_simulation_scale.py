@@ -105,7 +105,7 @@ class Watch:
 def watch(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     """Have simulations started with a mark, and a temporary directory of their own.
 
-    The image's saved machine has been made before.
+    The image's saved machine has been made before, and its list of code.
     """
     from ns3_qemu._vm import Vm, read_image
 
@@ -113,6 +113,7 @@ def watch(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         read_image(str(vm_image)),
         nics=["02:00:00:00:00:01"],
         snapshots=str(vm_image / "snapshots"),
+        warm_after=0,
     )
     vm.finish_boot()
     vm.end()
