@@ -42,7 +42,12 @@ def answer(name: str, arguments: dict[str, Any]) -> Any:
         vms = arguments["vms"]
         wall = vms * (1.25 if vms == 128 else 1.0)
         windows = [{**WINDOW, "wall_s": wall}] * arguments["samples"]
-        return {"start_s": 0.1 * vms, "windows": windows, "memory_mb": 30.0 * vms}
+        return {
+            "start_s": 0.1 * vms,
+            "windows": windows,
+            "memory_mb": 30.0 * vms,
+            "private_mb": 6.0,
+        }
     return [5.0, 7.0, 6.0]
 
 
@@ -145,6 +150,8 @@ def test_linearity_is_relative_to_8_machines() -> None:
     assert linearity["wall time for each of 32, relative to 8"].reached
     assert linearity["wall time for each of 128, relative to 8"].median == 1.25
     assert linearity["wall time for each of 128, relative to 8"].reached is False
+    # The same for any number of them.
+    assert linearity["CPU time for each of 32, relative to 8"].median == 0.25
 
 
 def test_a_single_machine_is_only_idle() -> None:
@@ -156,17 +163,36 @@ def test_a_single_machine_is_only_idle() -> None:
 
 
 def test_without_8_machines_there_is_no_linearity() -> None:
-    (figure,) = suite_of("scaling", parallel=False, vms=(2, 32)).figures
-    assert figure.reason == "8 machines were not measured"
+    figures = suite_of("scaling", parallel=False, vms=(2, 32)).figures
+    assert {figure.reason for figure in figures} == {"8 machines were not measured"}
 
 
 def test_memory_that_is_not_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "available_mb", lambda: 2000.0)
     suite = suite_of("machines", "scaling", parallel=False, vms=(8, 128))
-    reason = "128 machines may need 5,480 MB of memory, and there are 2,000"
+    reason = "128 machines may need 3,036 MB of memory, and there are 2,000"
     assert by_name(suite)["start of 128 in ns-3 (s)"].reason == reason
     assert {point.reason for point in suite.points if point.vms == 128} == {reason}
     assert all(point.wall_s for point in suite.points if point.vms == 8)
+
+
+def test_before_anything_is_measured_it_is_known_what_this_machine_is_too_small_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(processes, "available_mb", lambda: 20_000.0)
+    monkeypatch.setattr(processes, "most_open_files", lambda: 4096)
+    suite = Suite(Options(groups=("scaling",), vms=(8, 1000, 2000)), call=answer)
+    assert suite.warnings() == [
+        "1000 machines may need 4,100 open files, and `ulimit -Hn` is 4,096",
+        "2000 machines may need 25,500 MB of memory, and there are 20,000",
+    ]
+    assert Suite(Options(groups=("turns",), vms=(2000,))).warnings() == []
+
+
+def test_a_thousand_machines_are_measured_for_a_second_each_time() -> None:
+    points = suite_of("scaling", parallel=False, vms=(128, 1000)).points
+    loaded = {point.vms: point.simulated_s for point in points if point.load == "load"}
+    assert loaded == {128: 4, 1000: 1}
 
 
 def test_a_missing_cpu_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,6 +338,7 @@ def test_the_json_holds_every_sample(tmp_path: Path) -> None:
     assert point["wall_s"]["median"] == 2.0
     assert point["turns"] == [30, 30, 30]
     assert point["memory_mb"] == 240.0
+    assert point["private_mb"] == 6.0
 
 
 def test_the_json_says_what_was_not_measured_and_why() -> None:
@@ -352,7 +379,9 @@ def test_the_table_of_points_has_rates_for_a_simulated_second() -> None:
         Point(vms=4, topology="star", load="idle", parallel=False, simulated_s=10, reason="why"),
     ]
     lines = shown(report.scaling_table(points))
-    assert " ".join(lines[1].split()) == "2 pairs idle parallel 0.200 0.200 0.200 to 0.200 3 2 60"
+    assert (
+        " ".join(lines[1].split()) == "2 pairs idle parallel 0.200 0.200 0.200 to 0.200 3 2 60 6.00"
+    )
     assert " ".join(lines[-1].split()) == "4 star idle serial - not measured: why"
 
 

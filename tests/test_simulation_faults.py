@@ -116,9 +116,23 @@ def descriptors():
     return said(ns3_qemu.Run)
 
 
+def few_descriptors():
+    "Fewer than the machines need, until somebody raises the limit, who may."
+    qemu = helper()
+    for _ in range(3):
+        nodes, devices = point_to_point()
+        for i, address in enumerate((CLIENT, SERVER)):
+            machine(qemu, nodes.Get(i), devices.Get(i), address)
+    ns.Simulator.Stop(ns.NanoSeconds(1))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    number = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number + 8, most))
+    return [said(ns3_qemu.Run), resource.getrlimit(resource.RLIMIT_NOFILE)[1] == most]
+
+
 for function in (
     no_delay, waited_for, full_console, full_capture,
-    interrupted_at_boot, unwritable, descriptors,
+    interrupted_at_boot, unwritable, descriptors, few_descriptors,
 ):
     with fork.Pool(1) as pool:
         RESULT[function.__name__] = pool.apply(function)
@@ -177,3 +191,11 @@ def test_a_machine_for_which_there_is_no_descriptor_is_named(result: dict[str, A
     assert (kind, now) == ("VmError", 0)
     assert "VM 'node0'" in text
     assert "Too many open files; raise `ulimit -n`" in text
+
+
+def test_the_limit_of_descriptors_is_raised_for_machines_as_far_as_it_may_be(
+    result: dict[str, Any],
+):
+    ran, still_most = result["few_descriptors"]
+    assert ran[0] == "", ran
+    assert still_most

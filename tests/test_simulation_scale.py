@@ -105,7 +105,7 @@ class Watch:
 def watch(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
     """Have simulations started with a mark, and a temporary directory of their own.
 
-    The image's saved machine has been made before.
+    The image's saved machine has been made before, and its list of code.
     """
     from ns3_qemu._vm import Vm, read_image
 
@@ -113,6 +113,7 @@ def watch(vm_image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         read_image(str(vm_image)),
         nics=["02:00:00:00:00:01"],
         snapshots=str(vm_image / "snapshots"),
+        warm_after=0,
     )
     vm.finish_boot()
     vm.end()
@@ -226,6 +227,62 @@ def test_a_run_of_many_machines_leaves_its_captures_and_nothing_else(whole: Whol
     assert whole.files == {f"{i}-{j}.pcap" for i in range(PAIRS) for j in range(2)}
     assert whole.processes == []
     assert whole.left == []
+
+
+# --- what the simulator does for each -------------------------------------------------------------
+
+# One pair transfers, the others are idle. How often the simulator looks at a machine is in its log.
+IDLE_SCRIPT = """
+IDLE = {idle}
+qemu = helper()
+qemu.SetAttribute("Parallel", ns.BooleanValue(True))
+machines = []
+for i in range(1 + IDLE):
+    nodes, devices = point_to_point()
+    for j, address in enumerate((CLIENT, SERVER)):
+        machines.append(machine(qemu, nodes.Get(j), devices.Get(j), address))
+    if i == 0:
+        source(nodes.Get(0), start="100ms", limit=300000)
+        sink(nodes.Get(1))
+for component in ("ParallelTurns", "VirtualMachine"):
+    ns.LogComponentEnable(component, ns.LOG_LEVEL_FUNCTION)
+ns.Simulator.Stop(ns.Seconds(0.5))
+ns3_qemu.Run()
+for component in ("ParallelTurns", "VirtualMachine"):
+    ns.LogComponentDisable(component, ns.LOG_LEVEL_FUNCTION)
+RESULT["turns"] = sum(machine.GetTurns() for machine in machines)
+RESULT["ahead"] = sum(machine.GetTurnsAhead() for machine in machines)
+ns.Simulator.Destroy()
+finish()
+"""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """How often the simulator has looked at machines."""
+
+    for_each_turn: float  # whether they can go ahead
+    for_each_start: float
+
+
+def looks(idle: int, image: Path, directory: Path) -> Looks:
+    done = run_script(IDLE_SCRIPT.format(idle=idle), image, directory)
+    assert done.status == 0, done.errors
+    assert done.result["ahead"] > 0
+    ahead = done.errors.count("ParallelTurns:FindNext(")
+    starts = sum(done.errors.count(f"VirtualMachine:{name}Machine(") for name in STARTS)
+    return Looks(ahead / done.result["turns"], starts / (2 + 2 * idle))
+
+
+STARTS = ("Start", "Prepare", "Boot")
+
+
+def test_what_is_looked_at_for_a_turn_does_not_grow_with_the_machines(
+    vm_image: Path, tmp_path: Path
+):
+    alone, among_many = (looks(idle, vm_image, tmp_path) for idle in (0, 10))
+    assert 0 < among_many.for_each_turn < 1.3 * alone.for_each_turn
+    assert among_many.for_each_start == alone.for_each_start
 
 
 # --- ends in its midst ----------------------------------------------------------------------------

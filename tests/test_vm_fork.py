@@ -205,7 +205,8 @@ def test_a_forked_machine_is_that_which_was_started_by_itself(name: str):
 
 # --- lists of code --------------------------------------------------------------------------------
 
-# The file `blocks` of a saved machine: its header, and what is in it (SimLinkBlock).
+# This file of a saved machine: its header, and what is in it (SimLinkBlock).
+LEARNT = "blocks-2"
 HEADER = struct.Struct("<QQQ")
 BLOCK = struct.Struct("<IIIIII")
 PAGE = 4096
@@ -239,9 +240,9 @@ def with_list(vm: Vm, directory: Path, change: Callable[[bytes, bytes], bytes]) 
     copy.mkdir(parents=True)
     for name in ("ram", "state", "relay", "console", "manifest"):
         (copy / name).symlink_to(saved / name)
-    changed = change((saved / "blocks").read_bytes(), (saved / "ram").read_bytes())
-    (copy / "blocks").write_bytes(changed)
-    return copy / "blocks"
+    changed = change((saved / LEARNT).read_bytes(), (saved / "ram").read_bytes())
+    (copy / LEARNT).write_bytes(changed)
+    return copy / LEARNT
 
 
 def shift(whole: bytes, memory: bytes) -> bytes:

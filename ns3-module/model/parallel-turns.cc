@@ -31,6 +31,11 @@ NS_LOG_COMPONENT_DEFINE("ParallelTurns");
 namespace
 {
 
+struct Place;
+
+/* By time; of the same time, who began first. */
+using Places = std::map<std::pair<int64_t, uint64_t>, Place*>;
+
 /* A machine that takes part, and what is known of when it may go ahead. All of it is kept from one
  * look to the next, so that a look costs the same however many machines there are: only those are
  * looked at of which something has changed, and those whose time has come. */
@@ -39,14 +44,9 @@ struct Place
     VirtualMachine* machine;
     uint64_t number; // of its beginning
     bool stale{true};
-    /* In g_ready or g_waiting, and under which time there. */
-    bool ready{false};
-    bool waiting{false};
-    int64_t key{0};
+    Places* among{nullptr}; // g_ready, g_waiting or neither
+    int64_t time{0};        // under which it is there
 };
-
-/* By time; of the same time, who began first. */
-using Places = std::map<std::pair<int64_t, uint64_t>, Place*>;
 
 std::unordered_map<const VirtualMachine*, Place> g_taking;
 uint64_t g_number = 0;
@@ -61,27 +61,18 @@ bool g_scheduled = false;
 void
 Withdraw(Place& place)
 {
-    if (place.ready || place.waiting)
+    if (auto* among = std::exchange(place.among, nullptr))
     {
-        (place.ready ? g_ready : g_waiting).erase({place.key, place.number});
+        among->erase({place.time, place.number});
     }
-    place.ready = place.waiting = false;
 }
 
 void
-MakeReady(Place& place, int64_t next)
+Put(Place& place, Places& among, int64_t time)
 {
-    place.ready = true;
-    place.key = next;
-    g_ready.emplace(std::make_pair(next, place.number), &place);
-}
-
-void
-MakeWait(Place& place, int64_t until)
-{
-    place.waiting = true;
-    place.key = until;
-    g_waiting.emplace(std::make_pair(until, place.number), &place);
+    place.among = &among;
+    place.time = time;
+    among.emplace(std::make_pair(time, place.number), &place);
 }
 
 void
@@ -234,7 +225,7 @@ ParallelTurns::Look()
             !machine.IsGoing() && machine.CanGoAhead() ? FindNext(machine) : SIM_LINK_NO_DEADLINE;
         if (next != SIM_LINK_NO_DEADLINE)
         {
-            MakeReady(*place, next);
+            Put(*place, g_ready, next);
         }
     }
     /* Who is needed first goes first. */
@@ -249,7 +240,7 @@ ParallelTurns::Look()
         }
         else
         {
-            MakeWait(*place, again);
+            Put(*place, g_waiting, again);
         }
     }
 }
@@ -274,6 +265,7 @@ ParallelTurns::CollectGoing()
 int64_t
 ParallelTurns::FindNext(const VirtualMachine& machine)
 {
+    NS_LOG_FUNCTION(&machine);
     int64_t next = machine.GetNextTimer();
     for (const auto& nic : machine.GetNics())
     {

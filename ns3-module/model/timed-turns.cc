@@ -18,7 +18,7 @@
 
 #include <algorithm>
 #include <string>
-#include <vector>
+#include <unordered_map>
 
 namespace ns3
 {
@@ -28,7 +28,9 @@ NS_LOG_COMPONENT_DEFINE("TimedTurns");
 namespace
 {
 
-std::vector<const VirtualMachine*> g_timed;
+/* The event of each one's next timer, by its number: whose an event is must not take longer where
+ * there are more of them. */
+std::unordered_map<uint32_t, const VirtualMachine*> g_timers;
 
 /* Not those derived from them, which may do as they please. */
 const std::string DELAYING_CHANNELS[] = {
@@ -99,14 +101,20 @@ TimedTurns::Add(VirtualMachine* machine)
     {
         ContextScheduler::Install();
     }
-    g_timed.push_back(machine);
 }
 
 void
-TimedTurns::Remove(VirtualMachine* machine)
+TimedTurns::SetTimer(const VirtualMachine* machine, uint32_t before, uint32_t now)
 {
-    NS_LOG_FUNCTION(machine);
-    g_timed.erase(std::remove(g_timed.begin(), g_timed.end(), machine), g_timed.end());
+    g_timers.erase(before);
+    g_timers[now] = machine;
+}
+
+void
+TimedTurns::Remove(uint32_t timer)
+{
+    NS_LOG_FUNCTION(timer);
+    g_timers.erase(timer);
 }
 
 int64_t
@@ -134,14 +142,12 @@ TimedTurns::FindHorizon(const VirtualMachine& machine)
         {
             continue;
         }
-        const auto whose = std::find_if(g_timed.begin(), g_timed.end(), [&key = key](auto* timed) {
-            return timed->IsTimer(key.m_uid);
-        });
-        if (whose == g_timed.end())
+        const auto whose = g_timers.find(key.m_uid);
+        if (whose == g_timers.end())
         {
             horizon = std::min(horizon, time); // also with Parallel, or it would be another run
         }
-        else if (*whose != &machine)
+        else if (whose->second != &machine)
         {
             const int64_t arrival = AddUpTo(time, lookAhead);
             horizon = std::min(horizon, arrival > reached ? arrival : AddUpTo(reached, QUANTUM));

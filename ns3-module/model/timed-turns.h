@@ -27,8 +27,15 @@ class TimedTurns
 
     /** A machine whose computing takes time begins. */
     static void Add(VirtualMachine* machine);
-    /** It has ended. */
-    static void Remove(VirtualMachine* machine);
+    /**
+     * One of them has an event for its next timer.
+     * @param machine the machine
+     * @param before the number of the one that it had last
+     * @param now the number of the event
+     */
+    static void SetTimer(const VirtualMachine* machine, uint32_t before, uint32_t now);
+    /** One of them has ended. @param timer the number of the event that it had last */
+    static void Remove(uint32_t timer);
 
     /**
      * @param machine one of them, which is given a turn by the present event

@@ -16,6 +16,7 @@
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
+#include "ns3/descriptor-limit.h"
 #include "ns3/fnv-hash.h"
 #include "ns3/global-value.h"
 #include "ns3/host-memory.h"
@@ -48,6 +49,8 @@ constexpr uint32_t AHEAD_LIMIT = 256;
 
 /* All machines of this simulation, so that they boot side by side. */
 std::vector<VirtualMachine*> g_machines;
+/* Those of them that nobody has started, in the same order. */
+std::vector<VirtualMachine*> g_unstarted;
 
 /* Of these very types: those of a machine's node are derived from them. */
 bool
@@ -107,6 +110,7 @@ VirtualMachine::VirtualMachine()
 {
     NS_LOG_FUNCTION(this);
     g_machines.push_back(this);
+    g_unstarted.push_back(this);
     /* ns-3 leaves checksums out unless it is told; a real kernel drops such packets. */
     GlobalValue::Bind("ChecksumEnabled", BooleanValue(true));
     /* The node may outlive the simulation: the machine must not. */
@@ -344,8 +348,28 @@ VirtualMachine::StartMachine()
 }
 
 void
+VirtualMachine::StartMachines()
+{
+    const auto machines = std::exchange(g_unstarted, {});
+    ns3qemu::MakeRoomForDescriptors(machines.size());
+    for (auto* machine : machines)
+    {
+        const auto node = machine->GetObject<Node>();
+        if (node && !DistributedRun::IsElsewhere(node))
+        {
+            machine->StartMachine();
+        }
+    }
+    for (auto* machine : machines)
+    {
+        machine->PrepareMachine();
+    }
+}
+
+void
 VirtualMachine::PrepareMachine()
 {
+    NS_LOG_FUNCTION(this);
     /* What slow links need is asked for in this, and not before the node's own turn. */
     if (m_state == State::STARTED && !m_slowLinks)
     {
@@ -521,18 +545,8 @@ VirtualMachine::DoInitialize()
     {
         /* The first to be initialised starts all of them, so that they start side by side; each
          * then waits for its own. */
-        for (auto* machine : g_machines)
-        {
-            const auto node = machine->GetObject<Node>();
-            if (node && !DistributedRun::IsElsewhere(node))
-            {
-                machine->StartMachine();
-            }
-        }
-        for (auto* machine : g_machines)
-        {
-            machine->PrepareMachine();
-        }
+        StartMachines();
+        StartMachine(); // one that had no node then
         BootMachine();
     }
     catch (const std::exception& error)
@@ -597,10 +611,9 @@ void
 VirtualMachine::End()
 {
     NS_LOG_FUNCTION(this);
-    const auto self = std::find(g_machines.begin(), g_machines.end(), this);
-    if (self != g_machines.end())
+    for (auto* list : {&g_machines, &g_unstarted})
     {
-        g_machines.erase(self);
+        list->erase(std::remove(list->begin(), list->end(), this), list->end());
     }
     if (g_machines.empty())
     {
@@ -608,7 +621,7 @@ VirtualMachine::End()
     }
     IdleWatch::Remove(this);
     ParallelTurns::Remove(this);
-    TimedTurns::Remove(this);
+    TimedTurns::Remove(m_timer.GetUid());
     m_state = State::ENDED;
     m_whenRunning.clear();
     m_timer.Cancel();
@@ -718,7 +731,17 @@ VirtualMachine::ScheduleDeadline()
         return;
     }
     const Time delay = NanoSeconds(deadline) - Simulator::Now();
-    m_timer = Simulator::Schedule(delay, &VirtualMachine::OnTimer, this);
+    SetTimer(Simulator::Schedule(delay, &VirtualMachine::OnTimer, this));
+}
+
+void
+VirtualMachine::SetTimer(const EventId& timer)
+{
+    if (IsTimed())
+    {
+        TimedTurns::SetTimer(this, m_timer.GetUid(), timer.GetUid());
+    }
+    m_timer = timer;
 }
 
 void
@@ -726,7 +749,7 @@ VirtualMachine::OnTimer()
 {
     NS_LOG_FUNCTION(this);
     /* A frame that arrives at this very instant comes first: it was on its way before. */
-    m_timer = Simulator::ScheduleNow(&VirtualMachine::Expire, this);
+    SetTimer(Simulator::ScheduleNow(&VirtualMachine::Expire, this));
 }
 
 void
@@ -757,12 +780,6 @@ int64_t
 VirtualMachine::GetReached() const
 {
     return m_driver->GetReached();
-}
-
-bool
-VirtualMachine::IsTimer(uint32_t uid) const
-{
-    return m_timer.GetUid() == uid && !m_timer.IsExpired();
 }
 
 bool

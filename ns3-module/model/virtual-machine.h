@@ -324,8 +324,6 @@ class VirtualMachine : public GuestAccess
     int64_t GetTimer() const;
     /** @return when the guest has stopped computing, in ns, or the time of the last turn */
     int64_t GetReached() const;
-    /** @return whether an event is the one that the machine has scheduled for its next timer */
-    bool IsTimer(uint32_t uid) const;
     /** @return the attribute Parallel */
     bool IsParallel() const;
     /** Take over what there is of the results of GoAhead(), without waiting for more. */
@@ -382,6 +380,7 @@ class VirtualMachine : public GuestAccess
     /** A signal has come while the guest was busy: the machine is lost. */
     void BeInterrupted(const std::string& how);
     [[noreturn]] void StayFailed(const std::string& diagnosis);
+    static void StartMachines();
     void StartMachine();
     void PrepareMachine();
     void BootMachine();
@@ -422,6 +421,7 @@ class VirtualMachine : public GuestAccess
     void TakeTurn(TurnCause cause, F&& turn);
     void LeaveTurn();
     void ScheduleDeadline();
+    void SetTimer(const EventId& timer);
     void Configure(const std::function<void(ns3qemu::RelayClient&)>& request);
     Ptr<QemuNetDevice> FindJoined(Ptr<NetDevice> device) const;
 

@@ -4,6 +4,8 @@
 #include "vm-blocks.h"
 
 #include "fnv-hash.h"
+#include "guest-routes.h"
+#include "host-memory.h"
 
 #include <algorithm>
 #include <array>
@@ -168,24 +170,81 @@ GetAddress(size_t machine, bool ipv6)
 /* Payload of IP: type, code, checksum (RFC 1071), identifier and number of an ICMP echo. */
 constexpr std::array<uint8_t, 8> ECHO{8, 0, 0xf7, 0xff, 0, 0, 0, 0};
 
+/* A file of a kernel parameter is written as it is. */
+void
+TouchSysctl(RelayClient& relay, const std::string& name)
+{
+    Try([&]() { relay.SetSysctl(name, relay.GetSysctl(name)); });
+}
+
+void
+ConfigureNic(RelayClient& relay, uint32_t nic)
+{
+    std::string name;
+    Try([&]() { relay.GetLink(nic, &name); });
+    Try([&]() { relay.SetSysctl("net/ipv6/conf/" + name + "/accept_dad", "0"); });
+    TouchSysctl(relay, "net/ipv4/conf/" + name + "/forwarding");
+    RelayLinkSet link{};
+    link.nic = nic;
+    link.set = RELAY_LINK_UP | RELAY_LINK_MTU | RELAY_LINK_ARP | RELAY_LINK_GSO_MAX_SEGMENTS |
+               RELAY_LINK_SPEED;
+    link.up = 1;
+    link.mtu = 1500;
+    link.arp = 1;
+    link.gsoMaxSegments = 1;
+    link.speed = 1000;
+    Try([&]() { relay.SetLink(link); });
+    /* A link that goes up takes another way than one that is up. */
+    link.set = RELAY_LINK_UP;
+    Try([&]() { relay.SetLink(link); });
+}
+
+/* With a route by way of the peer, and one over the link. */
+void
+AddRoutes(RelayClient& relay, size_t machine, bool ipv6)
+{
+    GuestRoutes routes(ipv6 ? RELAY_INET6 : RELAY_INET);
+    RouteKey key;
+    key.metric = ipv6 ? 128 : 0;
+    RouteTarget target;
+    target.hasGateway = true;
+    target.gateway = GuestAddress::Parse(GetAddress(1 - machine, ipv6)).bytes;
+    GuestRoutes::Routes wanted{{key, target}};
+    key.destination = GuestAddress::Parse(ipv6 ? "2001:db8:1::" : "198.51.100.0").bytes;
+    key.prefix = ipv6 ? 64 : 24;
+    wanted.emplace(key, RouteTarget{});
+    GuestRoutes::Interfaces interfaces;
+    Try([&]() {
+        interfaces.push_back(relay.GetLink(0).index);
+        routes.Carry(relay, wanted, interfaces);
+    });
+}
+
+/* As a simulation does it before its time 0: many machines do nothing else at first, and each would
+ * translate all of this for itself. */
 void
 Configure(RelayClient& relay, size_t machine)
 {
+    Try([&]() { SetHostSysctls(relay, uint64_t{16} << 30); });
+    TouchSysctl(relay, "kernel.printk");
+    TouchSysctl(relay, "kernel.ns_last_pid");
+    TouchSysctl(relay, "net/ipv4/ip_forward");
+    TouchSysctl(relay, "net.ipv4.tcp_rmem");
     for (uint32_t nic = 0; nic < relay.GetNics(); nic++)
     {
-        RelayLinkSet link{};
-        link.nic = nic;
-        link.set = RELAY_LINK_UP;
-        link.up = 1;
-        Try([&]() { relay.SetLink(link); });
-        Try([&]() { relay.GetLink(nic); });
+        ConfigureNic(relay, nic);
     }
-    Try([&]() { relay.SetSysctl("net.ipv4.ip_forward", "0"); });
-    Try([&]() { relay.GetSysctl("net.ipv4.tcp_rmem"); });
-    if (relay.GetNics() > 0)
+    if (relay.GetNics() == 0)
     {
-        Try([&]() { relay.AddAddress(0, GuestAddress::Parse(GetAddress(machine, false)), 24); });
-        Try([&]() { relay.AddAddress(0, GuestAddress::Parse(GetAddress(machine, true)), 64); });
+        return;
+    }
+    for (const bool ipv6 : {false, true})
+    {
+        Try([&]() {
+            const auto address = GuestAddress::Parse(GetAddress(machine, ipv6));
+            relay.AddAddress(0, address, ipv6 ? 64 : 24);
+        });
+        AddRoutes(relay, machine, ipv6);
     }
 }
 

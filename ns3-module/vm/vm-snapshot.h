@@ -78,6 +78,8 @@ class VmSnapshot
 
   private:
     bool IsWhole() const;
+    bool ReadWhole() const;
+    std::string DescribeFiles() const;
     bool HasMemory(const std::string& sum) const;
     std::string Describe(const std::string& directory, const std::string& memory) const;
     std::vector<std::string> BuildMemoryOptions(const std::string& directory, bool save) const;

@@ -87,6 +87,8 @@ def bench(
         f"{machine.cpu}, {machine.cpus_usable} CPUs, load {machine.load_average:.2f}", markup=False
     )
     measured = Suite(options)
+    for warning in measured.warnings():
+        console.print(f"{warning}; they are left out.", markup=False)
     _measure(measured, console)
     result = report.Report(
         quick=quick,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,6 +177,12 @@ class Network:
         """
         machines = [int(machine.GetPid()) for machine in self._machines]
         return sum(map(processes.pss_mb, [*machines, *processes.zygotes(machines)]))
+
+    def private_mb(self) -> float:
+        """Return the memory in MB that a machine has for itself, the median of all."""
+        return statistics.median(
+            processes.private_mb(int(machine.GetPid())) for machine in self._machines
+        )
 
     def received(self) -> list[int]:
         """Return how many bytes each connection has brought, in the order of `connect`."""

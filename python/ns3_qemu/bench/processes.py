@@ -4,6 +4,7 @@
 import os
 import re
 import resource
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -64,6 +65,12 @@ def available_mb() -> float:
     text = Path("/proc/meminfo").read_text()
     match = re.search(r"^MemAvailable:\s+(\d+) kB$", text, re.MULTILINE)
     return int(match[1]) * 1024 / 1e6 if match else 0
+
+
+def most_open_files() -> int:
+    """Return how many open files this process could allow itself."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def use_cpus(number: int) -> None:

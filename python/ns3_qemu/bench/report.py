@@ -83,6 +83,7 @@ def scaling_table(points: Sequence[Point]) -> Table:
         "turns/s",
         "frames/s",
         "memory (MB)",
+        "private (MB)",
     ):
         table.add_column(name, justify="right")
     table.add_column("")
@@ -94,7 +95,7 @@ def scaling_table(points: Sequence[Point]) -> Table:
             "parallel" if point.parallel else "serial",
         ]
         if point.median is None or point.start_s is None or point.memory_mb is None:
-            table.add_row(*row, "", "-", "", "", "", "", _why(point.reason))
+            table.add_row(*row, "", "-", "", "", "", "", "", _why(point.reason))
             continue
         row += [
             format_value(point.start_s),
@@ -105,6 +106,7 @@ def scaling_table(points: Sequence[Point]) -> Table:
                 for counts in (point.turns, point.frames)
             ),
             f"{point.memory_mb:,.0f}",
+            format_value(point.private_mb or 0),
         ]
         table.add_row(*row, "")
     return table

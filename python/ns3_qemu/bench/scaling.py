@@ -39,6 +39,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     windows: list[Window] = []
     memory_mb: float = 0
     """Of all machines, at the end."""
+    private_mb: float = 0
+    """That a machine has for itself at the end, the median of all."""
     received_bps: list[float] = []
     """Payload that each connection has brought, in bit/s since it opened."""
 
@@ -79,6 +81,7 @@ def run(
             start_s=start_s,
             windows=windows,
             memory_mb=network.memory_mb(),
+            private_mb=network.private_mb(),
             received_bps=[
                 8 * received / (end - start)
                 for received, start in zip(network.received(), starts, strict=False)

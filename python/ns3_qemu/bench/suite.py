@@ -23,14 +23,22 @@ VMS = (1, 2, 8, 32, 128)
 
 #: what linearity is relative to
 _REFERENCE_VMS = 8
-_MOST_VMS_OF_GOAL = 128
+_MOST_VMS_OF_GOAL = 1000
 
-#: memory in MB that a machine may need, and all else together
-_MACHINE_MB, _REST_MB = 35, 1000
+#: memory in MB that a machine of many may need, and all else together: what they were forked from,
+#: two that have shown which code is needed, the simulator
+_MACHINE_MB, _REST_MB = 12, 1500
+
+#: open files that the simulator may need for a machine, and for all else
+_MACHINE_FILES, _REST_FILES = 4, 100
 
 #: simulated s in a sample. Three of the second kind see some cycles of each congestion window, and
 #: take minutes with 128 machines.
 _WINDOW_S: dict[Load, int] = {"idle": 10, "load": 4}
+
+#: Of more machines than these the load is measured for 1 s each time: there are so many connections
+#: that all parts of their cycles are in it.
+_MANY_VMS = 128
 
 #: ns of wall time to poll, where each has a CPU of its own
 _SPIN = 200_000
@@ -65,6 +73,8 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     """In each sample, on all links and in both directions."""
     memory_mb: float | None = None
     """Of all machines at the end, what they share counted once (10^6 bytes)."""
+    private_mb: float | None = None
+    """That a machine has for itself at the end, the median of all."""
     received_bps: tuple[float, ...] = ()
     """Payload of each connection."""
     reason: str = ""
@@ -230,7 +240,7 @@ class Suite:
         )
 
         def memory() -> list[list[float]]:
-            _check_memory(8)
+            _check_room(8)
             found = self.call("machines.memory", {"vms": choose(8, 2), "simulated_s": 10})
             return [found["start"], found["idle"]]
 
@@ -254,7 +264,7 @@ class Suite:
         )
 
     def _starts(self, vms: int, samples: int) -> list[float]:
-        _check_memory(vms)
+        _check_room(vms)
         arguments = {
             "vms": vms,
             "topology": "pairs",
@@ -360,11 +370,11 @@ class Suite:
             topology=topology,
             load=load,
             parallel=parallel,
-            simulated_s=self.options.choose(_WINDOW_S[load], 1),
+            simulated_s=self._window_s(vms, load),
         )
 
         def measure() -> list[list[float]]:
-            _check_memory(vms)
+            _check_room(vms)
             arguments = {
                 "vms": vms,
                 "topology": topology,
@@ -381,6 +391,19 @@ class Suite:
         title = f"{machines}, {topology}, {'1 Mbit/s each' if load == 'load' else 'idle'}"
         return Step(title + (", parallel turns" if parallel else ""), (), measure, blank)
 
+    def _window_s(self, vms: int, load: Load) -> int:
+        if load == "load" and vms > _MANY_VMS:
+            return 1
+        return self.options.choose(_WINDOW_S[load], 1)
+
+    def warnings(self) -> list[str]:
+        """Return why some numbers of machines will not be measured, before anything is."""
+        return [
+            reason
+            for vms in (self.options.vms if "scaling" in self.options.groups else ())
+            if (reason := _lack(vms))
+        ]
+
     def _linearity(self) -> Iterator[Figure]:
         """Yield what a machine costs among many, relative to what it costs among 8."""
         loaded = {
@@ -391,17 +414,21 @@ class Suite:
         for (vms, parallel), point in loaded.items():
             if vms <= _REFERENCE_VMS:
                 continue
-            mode = ", parallel turns" if parallel else ""
-            name = f"wall time for each of {vms}, relative to {_REFERENCE_VMS}{mode}"
-            goal = Goal(1.15) if vms <= _MOST_VMS_OF_GOAL else None
             reference = loaded.get((_REFERENCE_VMS, parallel))
-            if point.reason or reference is None or not reference.median:
-                reason = point.reason or f"{_REFERENCE_VMS} machines were not measured"
-                yield not_measured("scaling", name, "", reason, goal)
-                continue
-            one = reference.median / _REFERENCE_VMS
-            samples = tuple(wall / vms / one for wall in point.wall_s)
-            yield Figure(group="scaling", name=name, unit="", samples=samples, goal=goal)
+            for what, samples, least in (
+                ("wall", point.wall_s, reference.wall_s if reference else ()),
+                ("CPU", point.cpu_s, reference.cpu_s if reference else ()),
+            ):
+                mode = ", parallel turns" if parallel else ""
+                name = f"{what} time for each of {vms}, relative to {_REFERENCE_VMS}{mode}"
+                goal = Goal(1.15) if vms <= _MOST_VMS_OF_GOAL else None
+                if point.reason or not least:
+                    reason = point.reason or f"{_REFERENCE_VMS} machines were not measured"
+                    yield not_measured("scaling", name, "", reason, goal)
+                    continue
+                one = statistics.median(least) / _REFERENCE_VMS
+                ratios = tuple(sample / vms / one for sample in samples)
+                yield Figure(group="scaling", name=name, unit="", samples=ratios, goal=goal)
 
 
 def _single(blank: Figure, measure: Callable[[], Iterable[float]]) -> Step:
@@ -419,13 +446,23 @@ def _filled(blank: Point, sample: scaling.Sample) -> Point:
         instructions=tuple(w.instructions for w in windows),
         frames=tuple(w.frames for w in windows),
         memory_mb=sample.memory_mb,
+        private_mb=sample.private_mb,
         received_bps=tuple(sample.received_bps),
     )
 
 
-def _check_memory(vms: int) -> None:
-    """Raise NotPossibleError if so many machines may need more memory than there is."""
+def _check_room(vms: int) -> None:
+    """Raise NotPossibleError if this machine may be too small for so many machines."""
+    if reason := _lack(vms):
+        raise cases.NotPossibleError(reason)
+
+
+def _lack(vms: int) -> str:
+    """Return what this machine may have too little of for so many machines; "": nothing."""
     needed, there = vms * _MACHINE_MB + _REST_MB, processes.available_mb()
     if needed > there:
-        message = f"{vms} machines may need {needed:,} MB of memory, and there are {there:,.0f}"
-        raise cases.NotPossibleError(message)
+        return f"{vms} machines may need {needed:,} MB of memory, and there are {there:,.0f}"
+    files, allowed = vms * _MACHINE_FILES + _REST_FILES, processes.most_open_files()
+    if files > allowed:
+        return f"{vms} machines may need {files:,} open files, and `ulimit -Hn` is {allowed:,}"
+    return ""
