@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from ..errors import Ns3QemuError
-from . import cases, processes, scaling
+from . import cases, instructions, processes, scaling
 from .figures import Figure, Goal, not_measured
+from .instructions import Profile
 from .network import Topology
 from .scaling import Load
 
-GROUPS = ("turns", "machines", "scenarios", "coupling", "scaling")
+GROUPS = ("turns", "instructions", "machines", "scenarios", "coupling", "scaling")
 
 VMS = (1, 2, 8, 32, 128)
 
@@ -31,6 +32,9 @@ _MACHINE_MB, _REST_MB = 35, 1000
 #: simulated s in a sample. Three of the second kind see some cycles of each congestion window, and
 #: take minutes with 128 machines.
 _WINDOW_S: dict[Load, int] = {"idle": 10, "load": 4}
+
+#: turns, and simulated s, over which is counted: the same always, for these figures are exact
+_COUNTED_TURNS, _COUNTED_IDLE_S = 1_000, 10
 
 #: ns of wall time to poll, where each has a CPU of its own
 _SPIN = 200_000
@@ -106,12 +110,14 @@ class Step:
 
 @dataclass
 class Suite:
-    """Makes the measurements. What there is of them is in `figures` and `points`."""
+    """Makes the measurements. What there is of them is in `figures`, `points` and `profiles`."""
 
     options: Options
     call: Call = cases.call
     figures: list[Figure] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    """By name of the figure: where its instructions are."""
     interrupted: bool = False
 
     def count(self) -> int:
@@ -154,6 +160,7 @@ class Suite:
     def _steps(self) -> Iterator[Step]:
         makers = {
             "turns": self._turns,
+            "instructions": self._instructions,
             "machines": self._machines,
             "scenarios": self._scenarios,
             "coupling": self._coupling,
@@ -211,6 +218,22 @@ class Suite:
             Figure(group="turns", name=f"{name}, a frame", unit="µs"),
         )
         return Step(name, blanks, measure)
+
+    # --- instructions -----------------------------------------------------------------------------
+
+    def _instructions(self) -> Iterator[Step]:
+        arguments = {"count": _COUNTED_TURNS, "simulated_s": _COUNTED_IDLE_S}
+
+        def measure() -> list[list[float]]:
+            answer = self.call("instructions.measure", arguments)
+            self.profiles = msgspec.convert(answer, dict[str, Profile])
+            return [[self.profiles[name].of_each("instructions")] for name in instructions.NAMES]
+
+        blanks = tuple(
+            Figure(group="instructions", name=name, unit="instructions")
+            for name in instructions.NAMES
+        )
+        yield Step("instructions of a turn", blanks, measure)
 
     # --- machines ---------------------------------------------------------------------------------
 

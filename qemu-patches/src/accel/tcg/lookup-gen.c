@@ -14,6 +14,7 @@
 #include "exec/exec-all.h"
 #include "exec/translator.h"
 #include "exec/lookup-gen.h"
+#include "exec/tcg-counts.h"
 #include "tcg/tcg-op-common.h"
 #include "tcg/tcg-internal.h"
 #include "tcg/tcg-temp-internal.h"
@@ -33,6 +34,9 @@ void gen_lookup_and_goto_ptr(const DisasContextBase *db, TCGv_i64 pc, TCGv_i64 f
         return;
     }
 
+    if (unlikely(tcg_counts)) {
+        tcg_counts_gen(&tcg_counts->jumps);
+    }
     ask = gen_new_label();
     place = tcg_temp_ebb_new_i64();
     bits = tcg_temp_ebb_new_i64();
