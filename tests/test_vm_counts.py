@@ -30,7 +30,7 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def measure() -> dict[str, Profile]:
-    return instructions.measure(count=TURNS, simulated_s=10)
+    return instructions.measure(count=TURNS, simulated_s=100)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_what_tcg_does_is_counted(profiles: dict[str, Profile]):
     assert TURNS <= icmp.totals.interrupts <= icmp.totals.exits
     # Nearly all look-ups are answered in translated code.
     assert icmp.totals.jumps > 100 * TURNS
-    assert icmp.totals.asked < 0.1 * icmp.totals.jumps
+    assert icmp.totals.asked < 0.04 * icmp.totals.jumps
     assert icmp.turns == TURNS
     # A machine that is warm translates nothing.
     assert icmp.totals.translated < 100

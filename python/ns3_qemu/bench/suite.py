@@ -34,7 +34,7 @@ _MACHINE_MB, _REST_MB = 35, 1000
 _WINDOW_S: dict[Load, int] = {"idle": 10, "load": 4}
 
 #: turns, and simulated s, over which is counted: the same always, for these figures are exact
-_COUNTED_TURNS, _COUNTED_IDLE_S = 1_000, 10
+_COUNTED_TURNS, _COUNTED_IDLE_S = 1_000, 100
 
 #: ns of wall time to poll, where each has a CPU of its own
 _SPIN = 200_000
