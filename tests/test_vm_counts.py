@@ -16,7 +16,7 @@ from ns3_qemu.bench.instructions import Profile
 from ns3_qemu.errors import VmError
 from vm_tools import SECOND
 
-TURNS = 500
+TURNS = 1_000
 
 REFERENCE = Path(__file__).parent / "data" / "instructions.json"
 

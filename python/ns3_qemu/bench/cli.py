@@ -168,6 +168,8 @@ def _show(result: report.Report, console: Console) -> None:
         console.print()
         console.print(report.counts_table(result.profiles))
     for name, profile in result.profiles.items():
+        if not profile.instructions:
+            continue
         console.print()
         console.print(report.symbols_table(name, profile))
     versions = result.versions
