@@ -312,6 +312,7 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t turnsAtOnce,
                          std::string monitor,
                          std::string gdb,
+                         std::string counts,
                          bool copies,
                          bool sandbox,
                          bool fork,
@@ -324,6 +325,7 @@ PYBIND11_MODULE(_vm, m)
                  config.cpuRate = cpuRate;
                  config.monitor = std::move(monitor);
                  config.gdb = std::move(gdb);
+                 config.counts = std::move(counts);
                  config.copies = copies;
                  config.image = std::move(image);
                  for (const auto& address : nics)
@@ -374,6 +376,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("turns_at_once") = 0,
              py::arg("monitor") = "",
              py::arg("gdb") = "",
+             py::arg("counts") = "",
              py::arg("copies") = false,
              py::arg("sandbox") = VmConfig{}.sandbox,
              py::arg("fork") = VmConfig{}.fork,

@@ -16,16 +16,41 @@ from typer.testing import CliRunner, Result
 
 import relay_peer
 from ns3_qemu._vm import VmImage
-from ns3_qemu.bench import cases, coupling, host, plot, processes, report, turns
+from ns3_qemu.bench import cases, coupling, host, instructions, plot, processes, report, turns
 from ns3_qemu.bench.cli import bench
 from ns3_qemu.bench.figures import Figure, Goal, format_value, not_measured, of_samples
 from ns3_qemu.bench.suite import GROUPS, Options, Point, Suite
 
+TOTALS = {
+    "translated": 0,
+    "jumps": 500,
+    "asked": 5,
+    "missed": 4,
+    "exits": 30,
+    "interrupts": 10,
+    "slow": 20,
+    "fills": 10,
+    "flushes": 1,
+}
+PROFILE = {
+    "unit": "turn",
+    "count": 10,
+    "kernel": "6.1",
+    "turns": 10,
+    "instructions": 100_000,
+    "totals": TOTALS,
+    "symbols": {"tcp_ack": 75_000, "memcpy": 20_000, "kfree": 5_000},
+}
 WINDOW = {"wall_s": 2.0, "cpu_s": 1.5, "turns": 30, "instructions": 900, "frames": 20}
 
 
 def answer(name: str, arguments: dict[str, Any]) -> Any:
     """Return what a case might, without running it."""
+    if name == "instructions.measure":
+        return {
+            name: {**PROFILE, "instructions": 50_000} if "receiver" in name else PROFILE
+            for name in instructions.NAMES
+        }
     if name == "transfer.frames":
         return [25_000.0, 20_000.0]
     if name == "machines.memory":
@@ -129,6 +154,22 @@ def test_only_one_mode_is_measured_where_one_is_asked_for() -> None:
     for parallel in (False, True):
         points = suite_of("scaling", parallel=parallel, vms=(2,)).points
         assert [point.parallel for point in points] == [parallel] * 4
+
+
+def test_what_is_counted_is_told_for_each_turn() -> None:
+    suite = suite_of("instructions")
+    figures = by_name(suite)
+    assert figures["TCP segment, its sender (instructions)"].samples == (10_000.0,)
+    assert figures["TCP segment, its receiver (instructions)"].samples == (5_000.0,)
+    echo = suite.profiles["ICMP echo"]
+    lines = shown(report.counts_table({"ICMP echo": echo}))
+    assert ["...", "left", "to", "QEMU", "0.5"] in [line.split() for line in lines]
+    lines = shown(report.symbols_table("ICMP echo", echo, rows=1))
+    assert [line.split() for line in lines] == [
+        ["ICMP", "echo", "instructions", "for", "each", "turn", "%"],
+        ["tcp_ack", "7,500.0", "75.0"],
+        ["(2", "more)", "2,500.0", "25.0"],
+    ]
 
 
 def test_scenarios_are_compared_run_by_run() -> None:
@@ -305,6 +346,7 @@ def a_report(suite: Suite, *, quick: bool = False) -> report.Report:
         versions=host.Versions(ns3_qemu="1", ns3="2", qemu="3", guest_kernel="4", python="5"),
         figures=suite.figures,
         points=suite.points,
+        profiles=suite.profiles,
     )
 
 
@@ -331,6 +373,7 @@ def test_the_json_holds_every_sample(tmp_path: Path) -> None:
         "goal": {"limit": 32.0, "at_least": False},
         "reached": True,
     }
+    assert document["instructions"]["UDP echo by a program"] == PROFILE
     point = next(p for p in document["scaling"] if p["vms"] == 8 and p["load"] == "load")
     assert point["topology"] == "pairs"
     assert point["parallel"] is False

@@ -364,6 +364,10 @@ AddOwnOptions(std::vector<std::string> command, const VmOwnOptions& options)
     {
         accelerator[1] += ",tb-size=" + std::to_string(CODE_MIB);
     }
+    if (options.counts >= 0 && command.end() - accelerator > 1)
+    {
+        accelerator[1] += ",counts=" + std::to_string(options.counts);
+    }
     AddOption(command, "-name", EscapeQemuProperty(options.name));
     AddOption(command, "-object", link);
     AddOption(command, "-machine", "sim-link=sim");

@@ -82,6 +82,7 @@ struct VmOwnOptions
     bool copies{false};                   //!< ... but for copies of itself
     int monitor{-1}; //!< its descriptor of a listening socket for its monitor, or -1
     int gdb{-1};     //!< its descriptor of a listening socket for a debugger, or -1
+    int counts{-1};  //!< its descriptor of a file to count in what it does, or -1
     int zygote{-1};  //!< descriptor of the socket over which VMs are asked for that are forked from
                      //!< it, or -1
 };

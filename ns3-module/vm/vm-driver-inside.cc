@@ -68,6 +68,10 @@ VmDriver::Copy(int64_t time)
     {
         throw VmError(name + "set its attribute Copies to true before the simulation runs");
     }
+    if (!m_config.counts.empty())
+    {
+        throw VmError(name + "what it does is counted, and a copy of it would count on");
+    }
     if (!m_config.keepDisks.empty())
     {
         throw VmError(name + "its disks are kept (attribute KeepDisks), and a copy of the machine "

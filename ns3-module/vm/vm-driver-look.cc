@@ -124,6 +124,7 @@ VmDriver::GetSymbols()
             config.monitor.clear();
             config.gdb.clear();
             config.copies = false;
+            config.counts.clear();
             config.watchdog = 0;
             VmDriver other(config);
             other.SetInterrupt(m_interrupt);

@@ -76,6 +76,7 @@ VmDriver::Start()
                 config.keepDisks.clear();
                 config.monitor.clear();
                 config.gdb.clear();
+                config.counts.clear();
                 config.seed = VmConfig{}.seed;
                 VmDriver maker(config);
                 maker.SetInterrupt(m_interrupt);
@@ -116,6 +117,13 @@ VmDriver::StartProcess(const std::vector<std::string>& command,
         std::vector<int> descriptors{m_link->GetFileDescriptor()};
         options.monitor = Inherit(m_monitor, m_config.monitor, descriptors);
         options.gdb = Inherit(m_gdb, m_config.gdb, descriptors);
+        std::optional<OpenFile> counts;
+        if (!m_config.counts.empty())
+        {
+            counts.emplace(m_config.counts, O_RDWR | O_CREAT | O_TRUNC);
+            options.counts = VmProcess::LINK_FD + static_cast<int>(descriptors.size());
+            descriptors.push_back(counts->Get());
+        }
         std::optional<std::vector<std::string>> writable;
         if (m_config.sandbox)
         {
@@ -188,6 +196,7 @@ VmDriver::StartForked(const std::vector<std::string>& command)
 {
     /* What a process must have from its beginning, or its main loop serves. */
     const bool alone = !m_snapshot || !m_config.monitor.empty() || !m_config.gdb.empty() ||
+                       !m_config.counts.empty() ||
                        (!m_config.keepDisks.empty() && !m_config.image.disks.empty());
     if (!m_config.fork || alone)
     {

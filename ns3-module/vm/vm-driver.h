@@ -65,6 +65,9 @@ struct VmConfig
     std::string monitor; //!< path of a UNIX socket for QEMU's monitor (QMP), or empty
     std::string gdb;     //!< path of a UNIX socket for a debugger, or empty
     bool copies{false};  //!< whether copies of it may be made
+    /** File in which QEMU counts what it does (qemu-patches/src/include/exec/tcg-counts.h) from its
+     * start on, or empty. Such a VM is not forked, and there are no copies of it. */
+    std::string counts;
     /** Instructions per second of simulated time, of each CPU. 0: a turn takes none. */
     uint64_t cpuRate{0};
     /** With cpuRate and several CPUs: ns by which one may be ahead of another. */

@@ -4,12 +4,14 @@
  * The loads that `ns3-qemu bench` puts into a guest. Static, for it brings no libraries along.
  *
  *     ns3-qemu-bench-guest echo PORT        answers each UDP datagram with a copy, for ever
+ *     ns3-qemu-bench-guest show FILE        writes the file to standard output
  *     ns3-qemu-bench-guest sleep SECONDS    sleeps, then switches the machine off
  *     ns3-qemu-bench-guest count NUMBER     counts, which keeps the CPU busy, then does the same
  *
  * It ends with the errno of what failed.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,27 @@ Echo(unsigned short port)
             return errno;
         }
     }
+}
+
+static int
+Show(const char* path)
+{
+    static char data[65536];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : 1;
+    while (got > 0)
+    {
+        got = read(fd, data, sizeof(data));
+        for (ssize_t done = 0, put = 0; done < got; done += put)
+        {
+            put = write(STDOUT_FILENO, data + done, (size_t)(got - done));
+            if (put < 0)
+            {
+                return errno;
+            }
+        }
+    }
+    return got < 0 ? errno : 0;
 }
 
 static int
@@ -76,6 +99,10 @@ main(int count, char** arguments)
     if (strcmp(arguments[1], "echo") == 0)
     {
         return Echo((unsigned short)number);
+    }
+    if (strcmp(arguments[1], "show") == 0)
+    {
+        return Show(arguments[2]);
     }
     if (strcmp(arguments[1], "sleep") == 0)
     {

@@ -90,6 +90,7 @@ class Vm:
         turns_at_once: int = 0,
         monitor: str = "",
         gdb: str = "",
+        counts: str = "",
         copies: bool = False,
         sandbox: bool = True,
         fork: bool = True,
@@ -112,7 +113,8 @@ class Vm:
         is moved, 0: at once. `keep_disks`: directory for what `keep_disks()` keeps. `watchdog`: ns
         of wall time after which a long turn is told on standard error, 0: never. `turns_at_once`:
         more turns at one simulated time are a failure; 0: they are not. `monitor`, `gdb`: paths of
-        sockets for QEMU's monitor and a debugger, which are there from time 0 on. `copies`: whether
+        sockets for QEMU's monitor and a debugger, which are there from time 0 on. `counts`: path of
+        a file in which QEMU counts what it does; "": it does not. `copies`: whether
         `copy()` is to be possible. `sandbox`: whether QEMU may do no more than turns need.
         `fork`: with `snapshots`, whether it may be forked from a process that this thread keeps for
         others like it. `warm_after`: so many are forked before that process translates code for all

@@ -99,6 +99,7 @@ def bench(
         versions=host.versions(directory),
         figures=measured.figures,
         points=measured.points,
+        profiles=measured.profiles,
     )
     _show(result, console)
     if json is not None:
@@ -165,6 +166,14 @@ def _show(result: report.Report, console: Console) -> None:
     if result.points:
         console.print()
         console.print(report.scaling_table(result.points))
+    if result.profiles:
+        console.print()
+        console.print(report.counts_table(result.profiles))
+    for name, profile in result.profiles.items():
+        if not profile.instructions:
+            continue
+        console.print()
+        console.print(report.symbols_table(name, profile))
     versions = result.versions
     console.print(
         f"\nns3-qemu {versions.ns3_qemu}, ns-3 {versions.ns3}, QEMU {versions.qemu}, guests: "

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from ..results.files import replace_file
 from .figures import Figure, format_value
 from .host import Machine, Versions
+from .instructions import COUNTED, Profile
 from .suite import Point
 
 #: increase it when a key changes its meaning
@@ -36,6 +37,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     versions: Versions
     figures: Sequence[Figure]
     points: Sequence[Point]
+    profiles: Mapping[str, Profile] = {}
 
 
 def figures_table(figures: Sequence[Figure]) -> Table:
@@ -112,6 +114,34 @@ def scaling_table(points: Sequence[Point]) -> Table:
     return table
 
 
+def counts_table(profiles: Mapping[str, Profile]) -> Table:
+    """Return a table of all that was counted, a column for each case."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("counted for each")
+    for name, profile in profiles.items():
+        table.add_column(f"{name}:\n{profile.unit}", justify="right")
+    for what, shown in COUNTED.items():
+        table.add_row(shown, *(f"{profile.of_each(what):,.1f}" for profile in profiles.values()))
+    return table
+
+
+def symbols_table(name: str, profile: Profile, rows: int = 25) -> Table:
+    """Return a table of the kernel's symbols that execute most, with a row for all others."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(name)
+    table.add_column(f"instructions for each {profile.unit}", justify="right")
+    table.add_column("%", justify="right")
+    symbols = list(profile.symbols.items())
+    total = sum(profile.symbols.values())
+    rest = symbols[rows:]
+    if rest:
+        symbols[rows:] = [(f"({len(rest)} more)", sum(number for _, number in rest))]
+    for symbol, instructions in symbols:
+        share = 100 * instructions / total
+        table.add_row(symbol, f"{instructions / profile.count:,.1f}", f"{share:.1f}")
+    return table
+
+
 def _why(reason: str) -> str:
     """Return a line for a table; a machine's failure has many, with its console."""
     return f"not measured: {reason.splitlines()[0] if reason else 'no samples'}"
@@ -130,6 +160,7 @@ def document(report: Report) -> dict[str, Any]:
         "versions": msgspec.to_builtins(report.versions),
         "figures": [_figure(figure) for figure in report.figures],
         "scaling": [_point(point) for point in report.points],
+        "instructions": msgspec.to_builtins(report.profiles),
     }
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from ..errors import Ns3QemuError
-from . import cases, processes, scaling
+from . import cases, instructions, processes, scaling
 from .figures import Figure, Goal, not_measured
+from .instructions import Profile
 from .network import Topology
 from .scaling import Load
 
-GROUPS = ("turns", "machines", "scenarios", "coupling", "scaling")
+GROUPS = ("turns", "instructions", "machines", "scenarios", "coupling", "scaling")
 
 VMS = (1, 2, 8, 32, 128)
 
@@ -39,6 +40,9 @@ _WINDOW_S: dict[Load, int] = {"idle": 10, "load": 4}
 #: Of more machines than these the load is measured for 1 s each time: there are so many connections
 #: that all parts of their cycles are in it.
 _MANY_VMS = 128
+
+#: turns, and simulated s, over which is counted: the same always, for these figures are exact
+_COUNTED_TURNS, _COUNTED_IDLE_S = 1_000, 100
 
 #: ns of wall time to poll, where each has a CPU of its own
 _SPIN = 200_000
@@ -116,12 +120,14 @@ class Step:
 
 @dataclass
 class Suite:
-    """Makes the measurements. What there is of them is in `figures` and `points`."""
+    """Makes the measurements. What there is of them is in `figures`, `points` and `profiles`."""
 
     options: Options
     call: Call = cases.call
     figures: list[Figure] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    """By name of the figure: where its instructions are."""
     interrupted: bool = False
 
     def count(self) -> int:
@@ -164,6 +170,7 @@ class Suite:
     def _steps(self) -> Iterator[Step]:
         makers = {
             "turns": self._turns,
+            "instructions": self._instructions,
             "machines": self._machines,
             "scenarios": self._scenarios,
             "coupling": self._coupling,
@@ -221,6 +228,22 @@ class Suite:
             Figure(group="turns", name=f"{name}, a frame", unit="µs"),
         )
         return Step(name, blanks, measure)
+
+    # --- instructions -----------------------------------------------------------------------------
+
+    def _instructions(self) -> Iterator[Step]:
+        arguments = {"count": _COUNTED_TURNS, "simulated_s": _COUNTED_IDLE_S}
+
+        def measure() -> list[list[float]]:
+            answer = self.call("instructions.measure", arguments)
+            self.profiles = msgspec.convert(answer, dict[str, Profile])
+            return [[self.profiles[name].of_each("instructions")] for name in instructions.NAMES]
+
+        blanks = tuple(
+            Figure(group="instructions", name=name, unit="instructions")
+            for name in instructions.NAMES
+        )
+        yield Step("instructions of a turn", blanks, measure)
 
     # --- machines ---------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import contextlib
 import struct
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import dpkt
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["empty", "icmp", "udp"]
 
-_GUEST_MAC, _PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
+GUEST_MAC, _PEER_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 _GUEST, _PEER = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
 _PORT, _PEER_PORT = 7, 40_000
 _ECHO_REQUEST, _ECHO_REPLY = 8, 0
@@ -35,20 +36,24 @@ _WARM_UP = 2_000
 
 
 @contextlib.contextmanager
-def machine(*, spin_ns: int = 0) -> Iterator[Vm]:
+def machine(
+    directory: Path | None = None, *, spin_ns: int = 0, counts: Path | None = None
+) -> Iterator[Vm]:
     """Give a machine with one NIC, 10.0.0.1, and a program that echoes UDP; it ends afterwards.
 
-    `spin_ns`: ns of wall time to poll before sleeping.
+    `directory`: an image other than the usual, with the program in it. `spin_ns`: ns of wall time
+    to poll before sleeping. `counts`: a file in which its QEMU counts.
     """
     # Not at the top: who only asks what there is to measure does without the extension.
     from .._vm import Vm
 
-    directory = loads.wanted_image().build()
+    directory = directory or loads.wanted_image().build()
     vm = Vm(
         loads.machine(directory),
-        nics=[_GUEST_MAC],
+        nics=[GUEST_MAC],
         spin=spin_ns,
         snapshots=str(directory / "snapshots"),
+        counts=str(counts) if counts else "",
     )
     try:
         vm.finish_boot()
@@ -76,7 +81,7 @@ def request(kind: Kind) -> bytes | None:
         packet = dpkt.ip.IP(p=17, data=datagram)
     packet.src, packet.dst = _PEER, _GUEST
     packet.len = len(packet)
-    addresses = bytes.fromhex((_GUEST_MAC + _PEER_MAC).replace(":", ""))
+    addresses = bytes.fromhex((GUEST_MAC + _PEER_MAC).replace(":", ""))
     return addresses + struct.pack(">H", 0x0800) + bytes(packet)
 
 

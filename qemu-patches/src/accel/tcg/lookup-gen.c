@@ -14,6 +14,7 @@
 #include "exec/exec-all.h"
 #include "exec/translator.h"
 #include "exec/lookup-gen.h"
+#include "exec/tcg-counts.h"
 #include "tcg/tcg-op-common.h"
 #include "tcg/tcg-internal.h"
 #include "tcg/tcg-temp-internal.h"
@@ -24,6 +25,7 @@ void gen_lookup_and_goto_ptr(const DisasContextBase *db, TCGv_i64 pc, TCGv_i64 f
 {
     /* tb_code(), as an offset */
     const intptr_t code = ROUND_UP(sizeof(TranslationBlock), qemu_icache_linesize);
+    const int entry_bits = 5, page_shift = TARGET_PAGE_BITS - TB_JMP_PAGE_BITS;
     TCGv_i64 place, bits, key, wanted;
     TCGv_ptr jc, entry;
     TCGLabel *ask;
@@ -33,6 +35,9 @@ void gen_lookup_and_goto_ptr(const DisasContextBase *db, TCGv_i64 pc, TCGv_i64 f
         return;
     }
 
+    if (unlikely(tcg_counts)) {
+        tcg_counts_gen(&tcg_counts->jumps);
+    }
     ask = gen_new_label();
     place = tcg_temp_ebb_new_i64();
     bits = tcg_temp_ebb_new_i64();
@@ -41,15 +46,13 @@ void gen_lookup_and_goto_ptr(const DisasContextBase *db, TCGv_i64 pc, TCGv_i64 f
     jc = tcg_temp_ebb_new_ptr();
     entry = tcg_temp_ebb_new_ptr();
 
-    /*
-     * tb_jmp_cache_hash_func(), times the size of an entry: which is as much as the page's part of
-     * the hash is shifted to the right.
-     */
-    QEMU_BUILD_BUG_ON(sizeof(CPUJumpCacheEntry) != 1 << (TARGET_PAGE_BITS - TB_JMP_PAGE_BITS));
-    tcg_gen_shri_i64(place, pc, TARGET_PAGE_BITS - TB_JMP_PAGE_BITS);
+    /* tb_jmp_cache_hash_func(), times the size of an entry. */
+    QEMU_BUILD_BUG_ON(sizeof(CPUJumpCacheEntry) != 1 << entry_bits);
+    tcg_gen_shri_i64(place, pc, page_shift);
     tcg_gen_xor_i64(place, place, pc);
-    tcg_gen_shli_i64(bits, place, TARGET_PAGE_BITS - TB_JMP_PAGE_BITS);
+    tcg_gen_shli_i64(bits, place, entry_bits);
     tcg_gen_andi_i64(bits, bits, TB_JMP_ADDR_MASK * sizeof(CPUJumpCacheEntry));
+    tcg_gen_shli_i64(place, place, entry_bits - page_shift);
     tcg_gen_andi_i64(place, place, TB_JMP_PAGE_MASK * sizeof(CPUJumpCacheEntry));
     tcg_gen_or_i64(place, place, bits);
 
