@@ -6,10 +6,12 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from importlib.metadata import metadata
 from itertools import chain
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from ns3_qemu import apt, doctor
 
@@ -32,10 +34,21 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_every_requirement_is_pinned() -> None:
+def pins() -> dict[str, str]:
     files = [TREE / "requirements.txt", TREE / "requirements-dev.txt"]
     lines = [line for file in files for line in file.read_text().splitlines()]
-    pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_debians_python_can_have_every_pinned_version() -> None:
+    debian_12 = "3.11.2"
+    for name, version in pins().items():
+        wanted = metadata(name).get("Requires-Python")
+        assert not wanted or debian_12 in SpecifierSet(wanted), f"{name}=={version}"
+
+
+def test_every_requirement_is_pinned() -> None:
+    pinned = pins()
     names = {normal(name) for name in pinned}
     project = tomllib.loads((TREE / "pyproject.toml").read_text())
     wanted = [
