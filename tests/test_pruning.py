@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ns3_qemu import pruning
+from ns3_qemu import names, pruning
 from ns3_qemu.cache import Cache
 from ns3_qemu.errors import ImageError
 
@@ -54,6 +54,13 @@ def test_the_one_that_has_not_been_used_for_longest_goes_first(
 def test_an_image_that_is_in_use_stays(cache: Cache, images: dict[str, Path]):
     pruning.prune(cache, 0)
     assert left(images) == {"new"}
+
+
+def test_with_an_image_its_name_goes(cache: Cache, images: dict[str, Path]):
+    for name, directory in images.items():
+        names.record(cache, name, directory, 4, None)
+    pruning.prune(cache, 0)
+    assert {file.name for file in cache.names.iterdir()} == {"new"}
 
 
 def test_a_use_counts_from_then_on(cache: Cache, images: dict[str, Path]):

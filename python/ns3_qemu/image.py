@@ -615,4 +615,5 @@ def remove(cache: Cache, name: str) -> Path:
         )
         raise ImageError(message, "ns3-qemu image list says what there is.")
     cache.remove(found[0])
+    names.forget_lost(cache)
     return found[0]

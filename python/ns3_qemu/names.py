@@ -10,9 +10,11 @@
 
 An image that has nothing but a kernel has the kernel's name; others have a name if they were given
 one. A name means the image that was built last under it: a newer version of the package does not
-change that, but `ns3-qemu image build` does. `vm/image-name.cc` reads this.
+change that, but `ns3-qemu image build` does. With the image the name goes. `vm/image-name.cc`
+reads this.
 """
 
+import contextlib
 import os
 import re
 import tempfile
@@ -58,3 +60,12 @@ def record(
         new.write(text)
     Path(new.name).chmod(0o644)
     Path(new.name).replace(file)
+
+
+def forget_lost(cache: Cache) -> None:
+    """Take their names from images that are gone: whoever looks for one is told how to build it."""
+    for file in cache.names.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # somebody else has been quicker
+            said = dict(line.partition("=")[::2] for line in file.read_text().splitlines())
+            if "directory" in said and not Path(said["directory"]).exists():
+                file.unlink()

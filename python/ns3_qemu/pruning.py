@@ -9,6 +9,7 @@ import os
 import time
 from pathlib import Path
 
+from . import names
 from .cache import Cache
 from .errors import ImageError
 
@@ -67,6 +68,7 @@ def prune(cache: Cache, limit_gib: float) -> list[Path]:
             cache.remove(directory)
         total -= rooms[directory]
         removed.append(directory)
+    names.forget_lost(cache)
     return removed
 
 
