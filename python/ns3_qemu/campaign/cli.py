@@ -57,7 +57,7 @@ def run_matrix(
     with _alone(out):
         console.print("Looking for images, building those that are missing ...")
         every = [
-            job(plain, point, file, out, time_limit)
+            job(plain, point, file, out, time_limit, quiet=console.quiet)
             for point in wanted
             if not only or point.number in only
         ]

@@ -69,9 +69,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def job(
-    table: dict[str, Any], point: Point, file: Path, out: Path, time_limit: float | None = None
+    table: dict[str, Any],
+    point: Point,
+    file: Path,
+    out: Path,
+    time_limit: float | None = None,
+    *,
+    quiet: bool = True,
 ) -> Job:
     """Return the job of a point; build the images that it needs. `table`: the experiment's.
+
+    Unless it is `quiet`, what is fetched and built is said.
 
     Raises ExperimentError for a value that the experiment can't have.
     """
@@ -79,7 +87,12 @@ def job(
     experiment = reading.parse(table, point.settings, where=where)
     inputs = file.parent.absolute()
     toml = reading.to_toml(experiment)
-    decides = [toml, _images(experiment, inputs), _traces(experiment, inputs), versions()]
+    decides = [
+        toml,
+        _images(experiment, inputs, quiet=quiet),
+        _traces(experiment, inputs),
+        versions(),
+    ]
     return Job(
         number=point.number,
         name=point.name,
@@ -93,10 +106,12 @@ def job(
     )
 
 
-def _images(experiment: Experiment, inputs: Path) -> dict[str, str]:
+def _images(experiment: Experiment, inputs: Path, *, quiet: bool) -> dict[str, str]:
     """Return the images' names, which say what is in them; build those that are not there."""
     return {
-        name: _image(machine.kernel or "", msgspec.json.encode(images.options(machine, inputs)))
+        name: _image(
+            machine.kernel or "", msgspec.json.encode(images.options(machine, inputs)), quiet=quiet
+        )
         for name in experiment.all_nodes
         if not experiment.is_native(name)
         for machine in [experiment.machine(name)]
@@ -104,8 +119,8 @@ def _images(experiment: Experiment, inputs: Path) -> dict[str, str]:
 
 
 @cache
-def _image(kernel: str, options: bytes) -> str:
-    return images.image(kernel, **msgspec.json.decode(options)).name
+def _image(kernel: str, options: bytes, *, quiet: bool) -> str:
+    return images.image(kernel, quiet=quiet, **msgspec.json.decode(options)).name
 
 
 def _traces(experiment: Experiment, inputs: Path) -> list[str]:
