@@ -16,7 +16,7 @@ from simulation_tools import run_script
 LINKS = ("point-to-point", "again", "csma", "wifi")
 
 SCRIPT = """
-SECONDS = {"tcp": 3, "udp": 1, "tcp6": 1, "udp6": 1}
+SECONDS = {"tcp": 1, "udp": 1, "tcp6": 1, "udp6": 1}
 
 def wifi():
     nodes = ns.NodeContainer(2)
@@ -53,7 +53,7 @@ def simulate(name, make):
     www = ns3_qemu.Program(nodes.Get(1), "busybox httpd -f -p 80 -h /srv", stop=16)
     run("ping", "ping -c 3 -i 0.2 10.0.0.2", 3)
     run("ping6", "ping -c 3 -i 0.2 fd00::2", 4)
-    run("tcp", "iperf3 -J -t 3 -c 10.0.0.2", 5)
+    run("tcp", "iperf3 -J -t 1 -c 10.0.0.2", 5)
     run("udp", "iperf3 -J -t 1 -u -b 5M -c 10.0.0.2", 9)
     run("tcp6", "iperf3 -J -t 1 -c fd00::2", 11)
     run("udp6", "iperf3 -J -t 1 -u -b 5M -c fd00::2", 13)
