@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import os
 import select
 import socket
@@ -16,6 +14,7 @@ from pathlib import Path
 import dpkt
 
 from ns3_qemu._vm import READABLE, SOURCE, VERIFY, WRITABLE, Vm, VmImage
+from ns3_qemu.bench.wire import Flight
 
 EPOCH = 946_684_800_000_000_000
 UPTIME = 20_000_000_000
@@ -162,8 +161,7 @@ class Wire:
     dropped: int = 0
 
     def __post_init__(self) -> None:
-        self._flight: list[tuple[int, int, int, bytes]] = []
-        self._order = itertools.count()
+        self._flight = Flight()
 
     def run(self, until: Callable[[], bool], limit: int, react: Callable[[int], None]) -> None:
         """Let both machines go on until a condition holds; `react` gets the end that had a turn.
@@ -173,17 +171,7 @@ class Wire:
         for end in (0, 1):
             self._collect(end)
         while not until():
-            arrival = self._flight[0][0] if self._flight else limit
-            deadlines = [vm.deadline for vm in self.ends]
-            now = min(arrival, *deadlines)
-            assert now < limit, f"nothing has come of it until {limit} ns"
-            if now == arrival:
-                _, _, end, frame = heapq.heappop(self._flight)
-                self.ends[end].queue_frame(0, frame)
-                self.ends[end].run(now, timers=False)
-            else:
-                end = deadlines.index(now)
-                self.ends[end].run(now)
+            end = self._flight.take_turn(self.ends, limit)
             react(end)
             self._collect(end)
 
@@ -194,7 +182,7 @@ class Wire:
             if self.drop_every and len(self.log) % self.drop_every == 0:
                 self.dropped += 1
                 continue
-            heapq.heappush(self._flight, (now + self.delay, next(self._order), 1 - end, frame))
+            self._flight.add(now + self.delay, 1 - end, frame)
 
 
 def transfer(wire: Wire, address: str, port: int, length: int, limit: int) -> tuple[int, int, int]:

@@ -7,8 +7,6 @@ A given image gives the same numbers each time.
 from __future__ import annotations
 
 import functools
-import heapq
-import itertools
 import socket
 import tempfile
 from pathlib import Path
@@ -19,6 +17,7 @@ import msgspec
 from .. import image, kernel_symbols
 from ..errors import VmError
 from . import counts, loads, turns
+from .wire import Flight
 
 if TYPE_CHECKING:
     from .._vm import Vm
@@ -186,8 +185,7 @@ class _Wire:
     def __init__(self, work: Path, directory: Path) -> None:
         from .._vm import Vm
 
-        self._flight: list[tuple[int, int, int, bytes]] = []
-        self._order = itertools.count()
+        self._flight = Flight()
         self._free = [0, 0]
         self.ends: list[Vm] = []
         self.files: list[Path] = []
@@ -260,19 +258,7 @@ class _Wire:
     def _turn(self, limit: int) -> tuple[int, int]:
         """Let one machine have a turn; return which, and how many full frames are sent by it."""
         full = sum(map(self._collect, (0, 1)))  # by what was asked of their relays
-        arrival = self._flight[0][0] if self._flight else limit
-        deadlines = [vm.deadline for vm in self.ends]
-        now = min(arrival, *deadlines)
-        if now >= limit:
-            message = f"the guests have nothing to say to each other until {limit} ns"
-            raise VmError(message)
-        if now == arrival:
-            _, _, end, frame = heapq.heappop(self._flight)
-            self.ends[end].queue_frame(0, frame)
-            self.ends[end].run(now, timers=False)
-        else:
-            end = deadlines.index(now)
-            self.ends[end].run(now)
+        end = self._flight.take_turn(self.ends, limit)
         return end, full + self._collect(end)
 
     def _collect(self, end: int) -> int:
@@ -280,7 +266,6 @@ class _Wire:
         full = 0
         for _, frame in self.ends[end].take_frames():
             self._free[end] = max(self._free[end], self.ends[end].time) + _BYTE * len(frame)
-            arrival = self._free[end] + _DELAY
-            heapq.heappush(self._flight, (arrival, next(self._order), 1 - end, frame))
+            self._flight.add(self._free[end] + _DELAY, 1 - end, frame)
             full += len(frame) >= _FULL
         return full
