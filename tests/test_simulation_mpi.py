@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vm_tools import watched
+from process_tools import watched
 
 pytestmark = pytest.mark.timeout(300, func_only=True)  # the tree may have to be built before
 

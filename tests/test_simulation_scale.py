@@ -12,8 +12,8 @@ import dpkt
 import pytest
 
 from ns3_qemu.cache import Cache
+from process_tools import watched
 from simulation_tools import Ended, run_script
-from vm_tools import watched
 
 # Looks for what others may leave in the cache as well, and 64 machines want the memory.
 pytestmark = pytest.mark.alone

@@ -3,12 +3,15 @@
 
 import io
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from ns3_qemu.errors import KernelError, StepError
 from ns3_qemu.steps import CommandError, Steps
+from process_tools import PATIENCE_MS, watched
 
 
 def test_a_step_says_what_it_does_and_that_it_is_done(steps: Steps, screen: io.StringIO) -> None:
@@ -65,29 +68,26 @@ def test_lines_that_a_step_has_dealt_with_stay_out_of_the_log(steps: Steps, tmp_
     assert log.splitlines()[1:] == ["note"]
 
 
-def test_an_interrupted_step_ends_what_it_started(steps: Steps) -> None:
-    children: list[int] = []
+@pytest.mark.parametrize("trap", ["", "trap '' TERM; "], ids=["willing", "deaf"])
+def test_an_interrupted_step_ends_what_it_started(
+    steps: Steps, trap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if trap:
+        monkeypatch.setattr("ns3_qemu.steps._PATIENCE", 0.1)
+    with ExitStack() as stack:
+        children: list[Callable[[int], bool]] = []
 
-    def on_line(line: str) -> None:
-        children.append(int(line))
-        if len(children) == 2:
-            raise KeyboardInterrupt
+        def on_line(line: str) -> None:
+            children.append(stack.enter_context(watched(int(line))))
+            if len(children) == 2:
+                raise KeyboardInterrupt
 
-    # A child and its child, which would both wait for ever.
-    script = "echo $$; sh -c 'echo $$; exec sleep inf' & wait"
-    with pytest.raises(KeyboardInterrupt), steps.step("tea", "Making tea") as step:
-        step.run(["sh", "-c", script], on_line=on_line)
-    for child in children:
-        assert not is_running(child)
-
-
-def is_running(pid: int) -> bool:
-    """Say whether a process is there and more than a corpse that nobody has fetched yet."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+        # A child and its child, which would both wait for ever.
+        script = f"{trap}echo $$; sh -c 'echo $$; exec sleep inf' & wait"
+        with pytest.raises(KeyboardInterrupt), steps.step("tea", "Making tea") as step:
+            step.run(["sh", "-c", script], on_line=on_line)
+        for has_ended in children:
+            assert has_ended(PATIENCE_MS)
 
 
 def test_what_is_there_already_takes_one_line(steps: Steps, screen: io.StringIO) -> None:

@@ -11,6 +11,7 @@ import dpkt
 import pytest
 
 from ns3_qemu._vm import READABLE, Vm, VmError
+from process_tools import watched
 from vm_tools import (
     GUEST_MAC,
     IPV4,
@@ -21,7 +22,6 @@ from vm_tools import (
     ethernet,
     ip,
     neighbour_solicitation,
-    watched,
 )
 
 # (time, frame), by time.

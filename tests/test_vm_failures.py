@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from ns3_qemu._vm import Vm, VmError, VmImage, read_image
-from vm_tools import GUEST_MAC, SECOND, other_machine, watched
+from process_tools import PATIENCE_MS, watched
+from vm_tools import GUEST_MAC, SECOND, other_machine
 
 # How long anything may take that happens at once; a limit for defects, not a measurement.
-PATIENCE_MS = 20_000
 
 
 @contextmanager

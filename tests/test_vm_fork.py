@@ -29,6 +29,7 @@ from ns3_qemu._vm import (
     zygote_blocks,
     zygotes,
 )
+from process_tools import PATIENCE_MS, watched
 from vm_tools import (
     GUEST_MAC,
     MILLISECOND,
@@ -36,7 +37,6 @@ from vm_tools import (
     arp_request,
     echo_request,
     traces,
-    watched,
 )
 
 HOST, OTHER = "10.0.0.1", "10.0.0.2"
@@ -44,7 +44,6 @@ SECOND_MAC = "02:00:00:00:00:02"
 NOBODY = 65534
 
 # How long anything may take that happens at once; a limit for defects, not a measurement.
-PATIENCE_MS = 20_000
 
 SEED = 4711
 

@@ -18,7 +18,8 @@ from ns3_qemu import kernel_symbols
 from ns3_qemu._vm import Vm
 from ns3_qemu.errors import MonitorError, VmError
 from ns3_qemu.qemu_monitor import Monitor
-from vm_tools import GUEST_MAC, MILLISECOND, SECOND, arp_request, echo_request, watched
+from process_tools import watched
+from vm_tools import GUEST_MAC, MILLISECOND, SECOND, arp_request, echo_request
 
 STEPS = 12
 MARK = "/tmp/only-in-the-copy"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ns3_qemu._vm import Vm, VmError, VmImage
+from process_tools import watched
 from vm_tools import (
     GUEST_MAC,
     IPV4,
@@ -21,7 +22,6 @@ from vm_tools import (
     echo_request,
     of_type,
     other_machine,
-    watched,
 )
 
 FILES = {"checked", "console", "manifest", "ram", "relay", "state"}

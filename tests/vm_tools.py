@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the tests that drive real machines share: frames, a process's end, a wire between two."""
+"""What the tests that drive real machines share: frames, a wire between two."""
 
 from __future__ import annotations
 
-import os
-import select
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,28 +43,6 @@ def traces(vm: Vm) -> dict[str, object]:
         "deadline": vm.deadline,
         "clock": vm.relay.clock(),
     }
-
-
-# --- processes ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def watched(pid: int) -> Iterator[Callable[[int], bool]]:
-    """Give a function that says whether a process has ended, after so many ms at most.
-
-    It holds on to the very process, whoever gets its number afterwards.
-    """
-    fd = os.pidfd_open(pid)
-
-    def has_ended(timeout: int = 0) -> bool:
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        return bool(poll.poll(timeout))
-
-    try:
-        yield has_ended
-    finally:
-        os.close(fd)
 
 
 def other_machine(

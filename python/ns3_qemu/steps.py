@@ -37,6 +37,9 @@ _TAIL_COLUMNS = 200
 # Without a terminal: the least time between two lines about the same step, in seconds.
 _PLAIN_INTERVAL = 15.0
 
+# How long an interrupted command may take to clear up, in seconds.
+_PATIENCE = 10.0
+
 
 class CommandError(Exception):
     """A command of a step failed. Within steps only: a user sees the step's StepError."""
@@ -99,9 +102,7 @@ class Step:
                     self._log.write(line)
             status = process.wait()
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+            _end(process)
             raise
         finally:
             self._log.flush()
@@ -109,6 +110,18 @@ class Step:
             how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
             message = f"{Path(words[0]).name} {how}"
             raise CommandError(message)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a command and all that it started, so that none of them writes anything any more."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    # All of them write into this pipe, so at its end there is nobody left.
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=_PATIENCE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 class Steps:
