@@ -37,7 +37,7 @@ docs: prepare-docs ## Build the manual, into build/docs/html
 	@echo "==> build/docs/html/index.html"
 
 wheel: prepare-demo ## Build self-contained wheels (PYTHONS: for which) and the source distribution into dist
-	@$(BIN)/python scripts/build_wheel.py $(NS3:%=--ns3 %) $(PYTHONS)
+	@$(BIN)/python scripts/build_wheel.py $(NS3:%=--ns3 %) $(SOURCES:%=--source %) $(PYTHONS)
 
 wheel-check: prepare-demo ## Install the wheels of dist where there is nothing but Python, and run the demo there (root)
 	@scripts/try-wheels

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Builds self-contained wheels, one for each Python, and the source distribution, into dist/.
 
-    usage: .venv/bin/python scripts/build_wheel.py [--no-sdist] [--ns3 TREE] [PYTHON ...]
+    usage: .venv/bin/python scripts/build_wheel.py [--no-sdist] [--ns3 TREE] [--source FILE]...
+               [PYTHON ...]
 
 A wheel has all that a machine with Debian 12 or later lacks to simulate: this package built, the
 patched QEMU with its firmware, ns-3 with its Python bindings, and the C++ headers that the
 bindings' interpreter reads. `pip install` of it needs no compiler. PYTHON: interpreters to build
 for, which have their headers, or debian:trixie for the Python of a release of Debian, which is
-fetched; without any it is the one that runs this, and trixie's. TREE: the sources of ns-3 3.44, for
-the source distribution. What is inside is said by bundled/SOURCES.md, and checked by
-check_wheel.py.
+fetched; without any it is the one that runs this, and trixie's. TREE: the sources of ns-3 3.44, and
+FILE: those of GSL and BRITE, with which its wheel was built, for the source distribution. What is
+inside is said by bundled/SOURCES.md, and checked by check_wheel.py.
 """
 
 import argparse
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -21,6 +23,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import check_wheel
@@ -51,6 +55,32 @@ SITE = ("ns3", "cppyy", "cppyy-backend", "cppyy-cling", "CPyCppyy")
 NS3 = "3.44"
 
 NS3_ELSEWHERE = f"the release {NS3} of the ns-3 project, https://www.nsnam.org/releases/"
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """Sources under GPL that Debian has not, of what is in the wheel of ns-3."""
+
+    name: str
+    elsewhere: str
+    """Where they are if they are not in the source distribution."""
+    sha256: str = ""
+    """Of the one file that it may be, if it has a release."""
+
+    def is_meant(self, file: Path) -> bool:
+        """Say whether a file has them, by its name."""
+        return file.name.lower().startswith(self.name.lower())
+
+
+ENCLOSED = (
+    # libgsl.so.23.1.0 is the release 2.5.
+    Enclosed(
+        "GSL",
+        "the release 2.5 of the GNU project, https://www.gnu.org/software/gsl/",
+        "0460ad7c2542caaddc6729762952d345374784100223995eb14d614861f2258d",
+    ),
+    Enclosed("BRITE", "the ns-3 project, https://code.nsnam.org/BRITE/"),
+)
 
 # What is inside the wheel, or builds QEMU, and is no requirement of its installation.
 NOT_REQUIRED = ("meson", "pycotap", "setuptools", "wheel")
@@ -292,6 +322,48 @@ def ns3_sources(tree: Path) -> None:
         sys.exit(f"FAILED: {tree} has the sources of {there}, and not of ns-3 {NS3}")
 
 
+def enclose(files: Sequence[Path]) -> dict[str, Path]:
+    """Return which file has which of ENCLOSED; end the program if one has none."""
+    found = {}
+    for file in files:
+        part = next((part for part in ENCLOSED if part.is_meant(file)), None)
+        if part is None:
+            names = " or ".join(part.name for part in ENCLOSED)
+            sys.exit(f"FAILED: {file.name} is no source of {names}: its name begins with neither")
+        if not file.is_file():
+            sys.exit(f"FAILED: there is no file {file}")
+        with file.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        if part.sha256 and sha256 != part.sha256:
+            sys.exit(
+                f"FAILED: {file} is not {part.elsewhere}: its SHA-256 is {sha256}, and not "
+                + part.sha256
+            )
+        found[part.name] = file
+    return found
+
+
+def sources_text(version: str, qemu: str, ns3: Path | None, enclosed: Mapping[str, Path]) -> str:
+    """Return what the wheel says of its sources."""
+    said = {
+        part.name.lower(): f"there: `sources/{enclosed[part.name].name}`"
+        if part.name in enclosed
+        else part.elsewhere
+        for part in ENCLOSED
+    }
+    return (
+        (TREE / "scripts" / "wheel-sources.md")
+        .read_text()
+        .format(
+            version=version,
+            qemu=qemu,
+            glib=glib(),
+            ns3=f"there: `sources/ns-{NS3}.tar.xz`" if ns3 else NS3_ELSEWHERE,
+            **said,
+        )
+    )
+
+
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Have a file belong to nobody in particular."""
     member.uid = member.gid = 0
@@ -311,7 +383,11 @@ def pack_ns3(tree: Path, where: Path) -> None:
 
 
 def fetch_sources(
-    cache: Cache, steps: Steps, qemu: toolchain.Qemu, ns3: Path | None, where: Path
+    cache: Cache,
+    steps: Steps,
+    qemu: toolchain.Qemu,
+    given: tuple[Path | None, Iterable[Path]],
+    where: Path,
 ) -> None:
     """Put the sources of what is in the wheel under GPL or LGPL into a directory."""
     release = next(
@@ -329,8 +405,11 @@ def fetch_sources(
         found = _fetch(step, cache, steps, release, "glib2.0", where)
         if found != glib():
             sys.exit(f"FAILED: GLib {glib()} is linked into QEMU, but Debian's source is {found}")
+    ns3, files = given
     if ns3:
         pack_ns3(ns3, where)
+    for file in files:
+        shutil.copy(file, where)
 
 
 def pack_sdist(sources: Path, target: Path) -> Path:
@@ -367,20 +446,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build self-contained wheels and the sdist.")
     parser.add_argument("--no-sdist", action="store_true", help="wheels only")
     parser.add_argument("--ns3", type=Path, metavar="TREE", help="the sources of ns-3")
+    parser.add_argument(
+        "--source",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="that of GSL, BRITE",
+    )
     parser.add_argument("python", nargs="*", default=[sys.executable, "debian:trixie"])
     arguments = parser.parse_args()
     if arguments.ns3:
         ns3_sources(arguments.ns3)
+    enclosed = enclose(arguments.source)
     cache = Cache()
     steps = Steps(cache.logs)
     pythons = [found(name, cache, steps) for name in arguments.python]
     qemu = toolchain.ensure(cache, steps)
-    template = TREE / "scripts" / "wheel-sources.md"
-    sources = template.read_text().format(
-        version=check_wheel.version(TREE),
-        qemu=qemu.manifest.version,
-        glib=glib(),
-        ns3=f"there: `sources/ns-{NS3}.tar.xz`" if arguments.ns3 else NS3_ELSEWHERE,
+    sources = sources_text(
+        check_wheel.version(TREE), qemu.manifest.version, arguments.ns3, enclosed
     )
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
@@ -388,10 +472,12 @@ def main() -> None:
     wheels = [build_wheel(python, package, cache, qemu, sources) for python in pythons]
     if not arguments.no_sdist:
         with tempfile.TemporaryDirectory(dir=WORK) as where:
-            fetch_sources(cache, steps, qemu, arguments.ns3, Path(where))
+            fetch_sources(cache, steps, qemu, (arguments.ns3, enclosed.values()), Path(where))
             pack_sdist(Path(where), DIST)
-        if not arguments.ns3:
-            say(f"the sdist is without the sources of ns-3 {NS3}: make wheel NS3=TREE puts them in")
+        lacks = [f"ns-3 {NS3} (NS3=TREE)"] if not arguments.ns3 else []
+        lacks += [f"{part.name} (SOURCES=FILE)" for part in ENCLOSED if part.name not in enclosed]
+        if lacks:
+            say(f"the sdist is without the sources of {', '.join(lacks)}: make wheel with those")
     for wheel in wheels:
         problems = check_wheel.examine(wheel)
         print(

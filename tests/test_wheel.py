@@ -204,9 +204,45 @@ def test_a_python_that_was_fetched_is_taken_again(
     assert build_wheel.environment(start)["CPATH"] == f"{tmp_path}/root/usr/include"
 
 
-def test_the_sources_are_named_for_every_part() -> None:
-    text = (TREE / "scripts" / "wheel-sources.md").read_text()
-    said = text.format(version="1", qemu="10", glib="2", ns3=build_wheel.NS3_ELSEWHERE)
-    for part in ("QEMU 10", "SeaBIOS", "GLib 2", "ns-3 3.44", "cppyy", "libstdc++", "GSL"):
-        assert part in said
+def test_the_sources_are_named_for_every_part(tmp_path: Path) -> None:
+    text = build_wheel.sources_text("1", "10", None, {})
+    for part in ("QEMU 10", "SeaBIOS", "GLib", "ns-3 3.44", "cppyy", "libstdc++", "GSL 2.5"):
+        assert part in text
+    assert text.count("https://") == 3  # ns-3, GSL, BRITE
+    enclosed = {"GSL": tmp_path / "gsl-2.5.tar.gz", "BRITE": tmp_path / "BRITE.tar.gz"}
+    text = build_wheel.sources_text("1", "10", tmp_path, enclosed)
+    for file in ("ns-3.44.tar.xz", "gsl-2.5.tar.gz", "BRITE.tar.gz"):
+        assert f"there: `sources/{file}`" in text
+    assert "https://" not in text
     assert f"ns3=={build_wheel.NS3}" in build_wheel.pinned(("ns3",))[0]
+
+
+def test_the_release_of_gsl_is_the_one_that_is_in_the_wheel_of_ns3() -> None:
+    import ns3
+
+    (library,) = (Path(ns3.__path__[0]) / "lib64").glob("libgsl-*")
+    assert library.name.endswith(".so.23.1.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        (
+            "gsl-2.7.tar.gz",
+            r"is not the release 2\.5 of the GNU project, .* its SHA-256 is e3b0c442",
+        ),
+        ("brite", "there is no file"),
+        ("click.tar.gz", "click.tar.gz is no source of GSL or BRITE: its name begins with neither"),
+    ],
+)
+def test_sources_of_something_else_are_refused(tmp_path: Path, name: str, error: str) -> None:
+    if "." in name:
+        (tmp_path / name).touch()
+    with pytest.raises(SystemExit, match=error):
+        build_wheel.enclose([tmp_path / name])
+
+
+def test_enclosed_sources_are_found_by_their_names(tmp_path: Path) -> None:
+    (tmp_path / "BRITE-2.1.tar.gz").touch()
+    found = build_wheel.enclose([tmp_path / "BRITE-2.1.tar.gz"])
+    assert found == {"BRITE": tmp_path / "BRITE-2.1.tar.gz"}
