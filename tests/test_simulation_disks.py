@@ -86,6 +86,19 @@ def test_a_served_file_is_the_same_run_after_run_and_what_is_written_is_kept(
     assert subprocess.run(reading, check=True, capture_output=True).stdout == b"end\n"
 
 
+def test_disks_of_machines_with_several_cpus_are_kept_the_same(built: Path, tmp_path: Path):
+    attributes = (
+        '{"KeepDisks": ns.StringValue("."), "Cpus": ns.UintegerValue(2),'
+        ' "CpuRate": ns.StringValue("1e9")}'
+    )
+    first, again = (run(built, tmp_path / name, attributes) for name in ("first", "again"))
+    assert first == again
+    assert first[0]["log"] == "end\n"
+    disks = [tmp_path / name / "node1-vda" for name in ("first", "again")]
+    assert disks[0].read_bytes() == disks[1].read_bytes()
+    subprocess.run(["/sbin/e2fsck", "-f", "-n", disks[0]], check=True, capture_output=True)
+
+
 def test_a_machine_that_goes_ahead_cannot_keep_its_disks(built: Path, tmp_path: Path):
     both = '{"Parallel": ns.BooleanValue(True), "KeepDisks": ns.StringValue(".")}'
     done = run_script(f"ATTRIBUTES = {both}\n{SCRIPT}", built, tmp_path)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ns3_qemu import image
 from simulation_tools import run_script
 
 EXAMPLE = Path(__file__).parents[1] / "ns3-module/examples/receive-overload.py"
@@ -79,3 +80,45 @@ def test_a_host_that_always_receives_first_does_nothing_else(run):
     point = run(6e4, "fifo")
     assert point["thread"] > 0.95
     assert point["got"] < 100
+
+
+E1000 = """
+nodes, devices = point_to_point("100Mbps", "1ms")
+qemu = helper()
+qemu.SetAttribute("CpuRate", ns.DoubleValue(1e7))
+vm = qemu.Install(nodes.Get(1))
+vm.AddAddress(devices.Get(1), "10.0.0.2/24")
+nic = vm.GetNic(devices.Get(1))
+ns.InternetStackHelper().Install(nodes.Get(0))
+addresses = ns.Ipv4AddressHelper(ns.Ipv4Address("10.0.0.0"), ns.Ipv4Mask("255.255.255.0"))
+addresses.Assign(ns.NetDeviceContainer(devices.Get(0)))
+sender = ns.UdpClientHelper(ns.InetSocketAddress(ns.Ipv4Address("10.0.0.2"), 9).ConvertTo())
+sender.SetAttribute("Interval", ns.TimeValue(ns.MicroSeconds(200)))
+sender.SetAttribute("MaxPackets", ns.UintegerValue(3000))
+sender.Install(nodes.Get(0)).Start(ns.Seconds(1))
+counted = []
+
+def look():
+    of_guest = vm.ReadFile("/sys/class/net/eth0/statistics/rx_missed_errors")
+    counted.append((int(nic.GetRxMissed()), int(str(of_guest))))
+
+for when in (4.5, 9):
+    ns3_qemu.at(when, look)
+ns.Simulator.Stop(ns.Seconds(9.1))
+ns3_qemu.Run()
+RESULT.update(counted=counted)
+finish()
+"""
+
+
+def test_an_e1000_counts_in_the_guest_what_it_has_lost(tmp_path: Path):
+    """Its driver reads the NIC's counters each 2 s, and adds them up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NS3_QEMU_DEBIAN_MIRROR", "file:///nonexistent/debian")
+        built = image.Image("debian:6.1,flavour=amd64", nic="e1000").build()
+    done = run_script(E1000, built, tmp_path)
+    assert done.status == 0, done.errors
+    (missed, of_guest), later = done.result["counted"]
+    assert missed > 1000
+    assert of_guest == missed
+    assert later == [missed, missed]
