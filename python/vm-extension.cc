@@ -300,6 +300,7 @@ PYBIND11_MODULE(_vm, m)
                          uint64_t seed,
                          int64_t uptime,
                          int64_t spin,
+                         bool sameCpu,
                          int64_t tickPhase,
                          std::vector<std::string> linkOptions,
                          uint32_t mtu,
@@ -342,6 +343,7 @@ PYBIND11_MODULE(_vm, m)
                  config.seed = seed;
                  config.uptime = uptime;
                  config.spin = spin;
+                 config.sameCpu = sameCpu;
                  config.tickPhase = tickPhase;
                  config.linkOptions = std::move(linkOptions);
                  config.snapshots = std::move(snapshots);
@@ -364,6 +366,7 @@ PYBIND11_MODULE(_vm, m)
              py::arg("seed") = 1,
              py::arg("uptime") = VmConfig{}.uptime,
              py::arg("spin") = 0,
+             py::arg("same_cpu") = false,
              py::arg("tick_phase") = -1,
              py::arg("link_options") = std::vector<std::string>{},
              py::arg("mtu") = 1500,

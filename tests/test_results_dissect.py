@@ -118,6 +118,14 @@ def test_a_connection_of_the_same_ports_begins_anew() -> None:
     assert found[2]["tcp.ack"] == 1
 
 
+def test_a_port_may_speak_to_itself() -> None:
+    """As it does when it connects to itself (RFC 9293, 3.5: simultaneous open)."""
+    tcp = dpkt.tcp.TCP(sport=7, dport=7, seq=1000, flags=wire.SYN)
+    here = b"\x7f\x00\x00\x01"
+    packet = bytes(dpkt.ip.IP(p=6, src=here, dst=here, data=bytes(tcp)))
+    assert _fields(wire.RAW, packet)["tcp.seq"] == 0
+
+
 def test_a_field_that_there_is_not_is_refused_with_the_nearest() -> None:
     assert dissect.ignored_fields(["tcp.options"]) > {"tcp.options.mss_val"}
     assert dissect.ignored_fields(["tcp.seq"]) == {"tcp.seq"}

@@ -204,6 +204,12 @@ VirtualMachine::GetTypeId()
                           TimeValue(Seconds(0)),
                           MakeTimeAccessor(&VirtualMachine::m_spin),
                           MakeTimeChecker(Seconds(0)))
+            .AddAttribute("SameCpu",
+                          "Whether simulator and machine are on one CPU while the machine has a "
+                          "turn that the simulation waits for. Not with Parallel or Spin.",
+                          BooleanValue(true),
+                          MakeBooleanAccessor(&VirtualMachine::m_sameCpu),
+                          MakeBooleanChecker())
             .AddAttribute("Watchdog",
                           "A turn that lasts longer than this wall time is reported, with where "
                           "the guest is. It changes nothing in the simulation. 0: it is not.",
@@ -337,6 +343,7 @@ VirtualMachine::ApplyAttributes() const
     config.fork = m_fork;
     config.warmAfter = m_warmAfter;
     config.spin = m_spin.GetNanoSeconds();
+    config.sameCpu = m_sameCpu && (!m_parallel || m_cpuRate != 0) && m_spin.IsZero();
     config.watchdog = m_watchdog.GetNanoSeconds();
     config.watchdogFails = m_watchdogFails;
     config.turnsAtOnce = m_turnsAtOnce;

@@ -439,6 +439,7 @@ class VirtualMachine : public GuestAccess
     Time m_tscStep;
     bool m_sandbox;
     Time m_spin;
+    bool m_sameCpu;
     Time m_watchdog;
     bool m_watchdogFails;
     uint64_t m_turnsAtOnce;

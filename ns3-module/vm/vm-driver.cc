@@ -297,6 +297,10 @@ VmDriver::FinishBoot()
     SetDiskTiming(m_config.diskTiming);
     Identify();
     m_state = State::RUNNING;
+    if (m_config.sameCpu)
+    {
+        m_link->StayOnSameCpu(m_process->GetPid());
+    }
     m_reached = m_vmTime;
     m_turns = 0;
     m_turnsNow = 0;

@@ -45,6 +45,7 @@ struct VmConfig
     int64_t tickPhase{-1}; //!< ns after a full ms at which the guest's timer ticks; < 0: wherever
     int64_t bootLimit{120'000'000'000}; //!< ns of guest time that booting may take
     int64_t spin{0};                    //!< ns of wall time to poll, on both sides, before sleeping
+    bool sameCpu{false};                //!< turns are on this process's CPU, see SameCpu
     int64_t watchdog{30'000'000'000};   //!< ns of wall time after which a long turn is reported;
                                         //!< 0: never
     bool watchdogFails{false};          //!< such a turn is a failure of the VM

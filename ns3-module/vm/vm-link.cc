@@ -290,6 +290,12 @@ VmLink::GetFileDescriptor() const
 }
 
 void
+VmLink::StayOnSameCpu(pid_t pid)
+{
+    m_sameCpu.emplace(pid);
+}
+
+void
 VmLink::SetWatch(Watch watch)
 {
     m_watch = std::move(watch);
@@ -426,6 +432,10 @@ VmLink::Give(uint32_t command, int64_t time, uint32_t flags, const VmPace& pace)
         m_turnBegin = 0;
         m_outputLength = 0;
     }
+    if (m_sameCpu && (command == SIM_LINK_RUN || command == SIM_LINK_CONTINUE))
+    {
+        m_sameCpu->Hold();
+    }
     __atomic_store_n(&m_header->turn, SIM_LINK_TURN_VM, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&m_header->vmSleeps, __ATOMIC_SEQ_CST) != 0)
     {
@@ -464,12 +474,20 @@ VmLink::WaitForTurn()
         }
     }
     __atomic_store_n(&m_header->simulatorSleeps, 0, __ATOMIC_RELAXED);
+    if (m_sameCpu)
+    {
+        m_sameCpu->Release();
+    }
 }
 
 /* Call the watch if it is time to. */
 void
 VmLink::LookAfterVm()
 {
+    if (m_sameCpu)
+    {
+        m_sameCpu->ReleaseBoth();
+    }
     const int64_t now = WallClock();
     if (m_turnBegin == 0)
     {

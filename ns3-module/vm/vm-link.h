@@ -8,6 +8,7 @@
 
 #include "byte-pieces.h"
 #include "nic-filter.h"
+#include "same-cpu.h"
 #include "sim-link.h"
 
 #include <cstddef>
@@ -197,6 +198,12 @@ class VmLink
     void SetWatch(Watch watch);
 
     /**
+     * From the next turn on, the VM has its turns on the CPU that this side is on; see SameCpu.
+     * @param pid its process
+     */
+    void StayOnSameCpu(pid_t pid);
+
+    /**
      * Put a frame into the inbox of the next turn.
      * @return false if the inbox is full: give the turn first
      */
@@ -316,6 +323,7 @@ class VmLink
     int m_fd{-1};
     uint32_t m_boxSize;
     int64_t m_spin;
+    std::optional<SameCpu> m_sameCpu;
     SimLinkHeader* m_header{nullptr};
     uint8_t* m_inbox{nullptr};
     uint8_t* m_outbox{nullptr};

@@ -78,6 +78,7 @@ class Vm:
         seed: int = 1,
         uptime: int = 20_000_000_000,
         spin: int = 0,
+        same_cpu: bool = False,
         tick_phase: int = -1,
         link_options: Sequence[str] = ...,
         mtu: int = 1500,
@@ -104,8 +105,9 @@ class Vm:
 
         `image`: of `read_image`. `nics`: a MAC address for each NIC. `console_log`: a file, or "".
         `uptime`: ns of the guest's uptime at time 0; it must have booted by then. `spin`: ns of
-        wall time to poll before sleeping. `tick_phase`: ns after a full ms of simulated time at
-        which the guest's timer ticks; its uptime at time 0 is up to 1 ms more then. Negative:
+        wall time to poll before sleeping. `same_cpu`: turns are on this process's CPU.
+        `tick_phase`: ns after a full ms of simulated time at which the guest's timer ticks; its
+        uptime at time 0 is up to 1 ms more then. Negative:
         wherever it happens to. `link_options`: more properties of the sim-link object, such as
         "busy-step=1000000". `mtu`: of all NICs, in bytes. `tx_ring`: descriptors of their transmit
         rings. `snapshots`: directory of saved machines to start from; "": it boots.

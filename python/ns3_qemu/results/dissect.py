@@ -233,10 +233,10 @@ class Dissector:
         here, there = (source, sport), (destination, dport)
         mine = self._directions.setdefault((here, there), _Direction())
         peer = self._directions.setdefault((there, here), _Direction())
-        if mine.isn is None or bits & _SYN:
-            mine.isn = seq
         if bits & _SYN and not bits & _ACK:  # a new connection, perhaps of the ports of another
             mine.tsval = peer.tsval = peer.isn = None
+        if mine.isn is None or bits & _SYN:  # after that: a port may speak to itself
+            mine.isn = seq
         if peer.isn is None and bits & _ACK:
             peer.isn = ack
         fields |= {
