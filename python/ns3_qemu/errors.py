@@ -56,6 +56,10 @@ class ToolchainError(Ns3QemuError):
     """QEMU cannot be built from what is there."""
 
 
+class BindingsError(Ns3QemuError):
+    """ns-3's Python bindings cannot be loaded from where they are."""
+
+
 class KernelError(Ns3QemuError):
     """There is no such kernel, or it cannot be used."""
 

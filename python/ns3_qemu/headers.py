@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from . import bindings
 from .bundle import OPTIONS_VARIABLE
 from .cache import Cache, read_manifest
 from .steps import Step, Steps
@@ -112,6 +113,7 @@ def _ns3() -> Path:
 
 
 def _build(result: Path, work: Path, steps: Steps) -> None:
+    bindings.check(_ns3())
     title = "Precompiling ns-3's headers for Python"
     with steps.step("headers", title, "Without them scripts start some seconds later.") as step:
         spec = find_spec("cppyy_backend")

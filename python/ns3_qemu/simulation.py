@@ -13,11 +13,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from . import headers, image
+from . import bindings, headers, image
 from .cache import Cache
 from .errors import ImageError, VmError
 from .image_spec import DEFAULT_KERNEL
@@ -82,10 +81,11 @@ def _precompiled_headers() -> Iterator[None]:
 
 
 def _beside_ns3() -> Path:
-    """Return the directory that ns-3's package is in."""
-    spec = find_spec("ns3")
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    return Path(places[0]).parent if places else _PACKAGE.parent
+    """Return the directory that ns-3's package is in. Raise BindingsError if that will not do."""
+    if package := bindings.directory():
+        bindings.check(package)
+        return package.parent
+    return _PACKAGE.parent
 
 
 @cache
