@@ -52,7 +52,7 @@ def answer(name: str, arguments: dict[str, Any]) -> Any:
             for name in instructions.NAMES
         }
     if name == "transfer.frames":
-        return [25_000.0, 20_000.0]
+        return [12_500.0, 10_000.0]
     if name == "machines.memory":
         return {"start": [24.0], "idle": [25.0]}
     if name == "scenarios.run":
@@ -147,7 +147,7 @@ def test_both_modes_are_measured() -> None:
     figures = by_name(suite_of("turns"))
     assert figures["TCP between two machines (frames/s)"].reached
     assert not figures["TCP between two machines, parallel turns (frames/s)"].reached
-    assert figures["TCP between two machines, a frame (µs)"].samples == (40.0, 50.0)
+    assert figures["TCP between two machines, a frame (µs)"].samples == (80.0, 100.0)
 
 
 def test_only_one_mode_is_measured_where_one_is_asked_for() -> None:
