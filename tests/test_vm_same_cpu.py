@@ -17,6 +17,9 @@ from vm_tools import GUEST_MAC, MILLISECOND
 
 CPUS = frozenset(os.sched_getaffinity(0))
 
+# How often is looked at most, 50 ms after each other.
+LOOKS = 200
+
 pytestmark = pytest.mark.skipif(len(CPUS) < 2, reason="there is one CPU")
 
 
@@ -26,24 +29,31 @@ def places(pid: int) -> set[frozenset[int]]:
     return {frozenset(os.sched_getaffinity(int(task.name))) for task in tasks}
 
 
+def place(vm: Vm) -> frozenset[int]:
+    """Return where a machine's turns are: on a loaded host one may take long, and be anywhere."""
+    for _ in range(LOOKS):
+        vm.run(vm.time + MILLISECOND)
+        (there,) = places(vm.pid)
+        if there != CPUS:
+            break
+    return there
+
+
 @pytest.fixture
 def vm(boot: Callable[..., Vm]) -> Vm:
     return boot(nics=[GUEST_MAC], same_cpu=True)
 
 
 def test_the_machine_is_on_one_cpu_and_the_simulator_on_any(vm: Vm):
-    vm.run(MILLISECOND)
-    (there,) = places(vm.pid)
-    assert len(there) == 1
+    assert len(place(vm)) == 1
     assert os.sched_getaffinity(0) == CPUS
 
 
 def test_the_machine_follows_the_simulator(vm: Vm):
     try:
-        for number, cpu in enumerate(sorted(CPUS)):
+        for cpu in sorted(CPUS):
             os.sched_setaffinity(0, {cpu})
-            vm.run(number * MILLISECOND)
-            assert places(vm.pid) == {frozenset({cpu})}
+            assert place(vm) == {cpu}
             assert os.sched_getaffinity(0) == {cpu}
     finally:
         os.sched_setaffinity(0, CPUS)
@@ -54,20 +64,23 @@ def test_a_turn_that_takes_long_may_be_anywhere(vm: Vm):
     seen = []
 
     def look(*_: object) -> None:
+        """It may come before the turn, too, and before that takes long."""
         seen.append((places(vm.pid), frozenset(os.sched_getaffinity(0))))
-        os.kill(vm.pid, signal.SIGCONT)
+        if seen[-1] == ({CPUS}, CPUS) or len(seen) == LOOKS:
+            os.kill(vm.pid, signal.SIGCONT)
+        else:
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
 
     before = signal.signal(signal.SIGALRM, look)
     try:
         os.kill(vm.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, vm.pid, os.WSTOPPED)
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         vm.run(2 * MILLISECOND)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert seen == [({CPUS}, CPUS)]
-    vm.run(3 * MILLISECOND)
-    (there,) = places(vm.pid)
-    assert len(there) == 1
+    assert seen[-1] == ({CPUS}, CPUS)
+    assert len(place(vm)) == 1
 
 
 def test_a_machine_that_dies_leaves_the_simulator_where_it_was(vm: Vm):
@@ -90,10 +103,17 @@ ns.PointToPointHelper().EnablePcapAll("link")
 ns.PingHelper(ns.Ipv4Address(SERVER).ConvertTo()).Install(nodes.Get(0))
 ns.Simulator.Stop(ns.Seconds(3.5))
 before = os.sched_getaffinity(0)
+vms = [nodes.Get(i).GetObject[ns.VirtualMachine]() for i in (0, 1)]
+seen = []
+
+def look():
+    "On a loaded host a turn may take long, and be anywhere."
+    seen.append([len(os.sched_getaffinity(vm.GetPid())) for vm in vms])
+
+for tenth in range(1, 35):
+    ns3_qemu.at(tenth / 10, look)
 ns3_qemu.Run()
-RESULT["where"] = [
-    len(os.sched_getaffinity(nodes.Get(i).GetObject[ns.VirtualMachine]().GetPid())) for i in (0, 1)
-]
+RESULT["where"] = [min(counts) for counts in zip(*seen)]
 RESULT["own"] = os.sched_getaffinity(0) == before
 ns.Simulator.Destroy()
 finish()
