@@ -15,7 +15,6 @@ inside is said by bundled/SOURCES.md, and checked by check_wheel.py.
 
 import argparse
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -23,7 +22,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +32,7 @@ import pybind11
 
 from ns3_qemu import apt, bundle, toolchain
 from ns3_qemu.cache import Cache
+from ns3_qemu.results.files import sha256
 from ns3_qemu.steps import Step, Steps
 
 TREE = Path(__file__).resolve().parents[1]
@@ -332,11 +332,9 @@ def enclose(files: Sequence[Path]) -> dict[str, Path]:
             sys.exit(f"FAILED: {file.name} is no source of {names}: its name begins with neither")
         if not file.is_file():
             sys.exit(f"FAILED: there is no file {file}")
-        with file.open("rb") as content:
-            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        if part.sha256 and sha256 != part.sha256:
+        if part.sha256 and (found_sha256 := sha256(file)) != part.sha256:
             sys.exit(
-                f"FAILED: {file} is not {part.elsewhere}: its SHA-256 is {sha256}, and not "
+                f"FAILED: {file} is not {part.elsewhere}: its SHA-256 is {found_sha256}, and not "
                 + part.sha256
             )
         found[part.name] = file
@@ -382,14 +380,8 @@ def pack_ns3(tree: Path, where: Path) -> None:
         archive.add(tree, f"ns-{NS3}", filter=chosen)
 
 
-def fetch_sources(
-    cache: Cache,
-    steps: Steps,
-    qemu: toolchain.Qemu,
-    given: tuple[Path | None, Iterable[Path]],
-    where: Path,
-) -> None:
-    """Put the sources of what is in the wheel under GPL or LGPL into a directory."""
+def fetch_sources(cache: Cache, steps: Steps, qemu: toolchain.Qemu, where: Path) -> None:
+    """Put into a directory what Debian has of the sources, under GPL or LGPL, of the wheel."""
     release = next(
         line.removeprefix("VERSION_CODENAME=")
         for line in Path("/etc/os-release").read_text().splitlines()
@@ -405,11 +397,6 @@ def fetch_sources(
         found = _fetch(step, cache, steps, release, "glib2.0", where)
         if found != glib():
             sys.exit(f"FAILED: GLib {glib()} is linked into QEMU, but Debian's source is {found}")
-    ns3, files = given
-    if ns3:
-        pack_ns3(ns3, where)
-    for file in files:
-        shutil.copy(file, where)
 
 
 def pack_sdist(sources: Path, target: Path) -> Path:
@@ -472,7 +459,11 @@ def main() -> None:
     wheels = [build_wheel(python, package, cache, qemu, sources) for python in pythons]
     if not arguments.no_sdist:
         with tempfile.TemporaryDirectory(dir=WORK) as where:
-            fetch_sources(cache, steps, qemu, (arguments.ns3, enclosed.values()), Path(where))
+            fetch_sources(cache, steps, qemu, Path(where))
+            if arguments.ns3:
+                pack_ns3(arguments.ns3, Path(where))
+            for file in enclosed.values():
+                shutil.copy(file, where)
             pack_sdist(Path(where), DIST)
         lacks = [f"ns-3 {NS3} (NS3=TREE)"] if not arguments.ns3 else []
         lacks += [f"{part.name} (SOURCES=FILE)" for part in ENCLOSED if part.name not in enclosed]

@@ -6,7 +6,7 @@ import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# How long a process may take to end on a loaded host, in ms.
+# How long anything may take that happens at once, in ms; a limit for defects, not a measurement.
 PATIENCE_MS = 20_000
 
 

@@ -18,8 +18,6 @@ from ns3_qemu._vm import Vm, VmError, VmImage, read_image
 from process_tools import PATIENCE_MS, watched
 from vm_tools import GUEST_MAC, SECOND, other_machine
 
-# How long anything may take that happens at once; a limit for defects, not a measurement.
-
 
 @contextmanager
 def fails(pattern: str) -> Iterator[None]:

@@ -43,8 +43,6 @@ HOST, OTHER = "10.0.0.1", "10.0.0.2"
 SECOND_MAC = "02:00:00:00:00:02"
 NOBODY = 65534
 
-# How long anything may take that happens at once; a limit for defects, not a measurement.
-
 SEED = 4711
 
 # Of code that is worth translating beforehand there is more.

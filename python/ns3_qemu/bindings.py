@@ -11,10 +11,16 @@ _LEFT_OUT = "test"
 
 
 def directory() -> Path | None:
-    """Return the directory of the package ns3, or None if there is none."""
+    """Return the directory of the package ns3, or None if there is none.
+
+    Raises BindingsError if it cannot be loaded from there.
+    """
     spec = find_spec("ns3")
     places = list(spec.submodule_search_locations or ()) if spec else []
-    return Path(places[0]) if places else None
+    if not places:
+        return None
+    check(Path(places[0]))
+    return Path(places[0])
 
 
 def check(package: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import archive, bindings, bundle, headers, image, kernel, toolchain
 from .cache import Cache
-from .errors import BindingsError, Ns3QemuError
+from .errors import Ns3QemuError
 from .image_spec import ImageSpec
 
 # Tools of the machine: Debian package by program.
@@ -135,12 +135,12 @@ def _wheel() -> Finding:
         return Finding(
             part, False, f"{version}, but {wanted} is needed", f"pip install ns3=={wanted}"
         )
-    try:
-        if package := bindings.directory():
-            bindings.check(package)
-    except BindingsError as error:
-        return Finding(part, False, error.message, error.advice)
-    return Finding(part, True, f"wheel {version}")
+
+    def look() -> str:
+        bindings.directory()
+        return f"wheel {version}"
+
+    return _seen(part, look, _INSTALL)
 
 
 def _extension() -> Finding:

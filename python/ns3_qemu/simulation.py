@@ -81,11 +81,8 @@ def _precompiled_headers() -> Iterator[None]:
 
 
 def _beside_ns3() -> Path:
-    """Return the directory that ns-3's package is in. Raise BindingsError if that will not do."""
-    if package := bindings.directory():
-        bindings.check(package)
-        return package.parent
-    return _PACKAGE.parent
+    """Return the directory that ns-3's package is in."""
+    return (bindings.directory() or _PACKAGE).parent
 
 
 @cache
