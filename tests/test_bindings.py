@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ns-3's Python bindings do not load from everywhere, and whoever has them there is told."""
 
+import importlib.metadata
+import importlib.util
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,13 @@ from ns3_qemu.errors import BindingsError
 from ns3_qemu.steps import Steps
 
 TREE = Path(__file__).parents[1]
+
+
+def package(place: Path) -> Path:
+    """Make a Python package that has nothing in it."""
+    place.mkdir(parents=True)
+    (place / "__init__.py").touch()
+    return place
 
 
 def test_bindings_are_loaded_from_here() -> None:
@@ -32,9 +43,50 @@ def test_a_path_that_the_bindings_leave_out_is_named(tmp_path: Path) -> None:
 def test_the_setup_says_it_before_it_begins(
     cache: Cache, steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(headers, "_ns3", lambda: tmp_path / "test" / "ns3")
+    package(tmp_path / "a test" / "ns3")
+    monkeypatch.syspath_prepend(tmp_path / "a test")
+    monkeypatch.delitem(sys.modules, "ns3", raising=False)
     with pytest.raises(BindingsError, match="cannot be loaded"):
         headers.ensure(cache, steps)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_tree_s_own_bindings_are_not_mixed_with_the_package_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, loaded: bool
+) -> None:
+    # As ./ns3 shell and ./ns3 run have it.
+    place = package(tmp_path / "ns")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "ns", raising=False)
+    if loaded:
+        spec = importlib.util.find_spec("ns")
+        assert spec
+        monkeypatch.setitem(sys.modules, "ns", importlib.util.module_from_spec(spec))
+    with pytest.raises(BindingsError, match=f"takes ns-3's bindings from {place}, but") as caught:
+        bindings.directory()
+    assert caught.value.advice.startswith("Unset PYTHONPATH")
+
+
+def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = importlib.metadata.version("ns3")
+    assert bindings.required_version() == installed
+    monkeypatch.setattr(bindings, "required_version", lambda: "3.99")
+    with pytest.raises(BindingsError, match=f"ns3 is {installed}, but 3.99 is needed") as caught:
+        bindings.require()
+    assert caught.value.advice == "pip install ns3==3.99"
+
+
+def test_load_refuses_a_tree_s_own_bindings(tmp_path: Path) -> None:
+    package(tmp_path / "ns")
+    done = subprocess.run(
+        [sys.executable, "-c", "import ns3_qemu; ns3_qemu.load()"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode == 1
+    assert "ns3_qemu.errors.BindingsError: Python takes ns-3's bindings from" in done.stderr
 
 
 def test_the_bootstrap_says_it_before_it_begins(tmp_path: Path) -> None:

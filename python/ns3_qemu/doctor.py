@@ -3,7 +3,6 @@
 
 import ctypes
 import importlib
-import importlib.metadata
 import importlib.util
 import shutil
 import subprocess
@@ -120,27 +119,11 @@ def _keyring() -> Finding:
 
 
 def _wheel() -> Finding:
-    part = "ns-3"
-    wanted = next(
-        line for line in importlib.metadata.requires("ns3-qemu") or () if line.startswith("ns3==")
-    ).removeprefix("ns3==")
-    wanted = wanted.partition(";")[0].strip()
-    try:
-        version = importlib.metadata.version("ns3")
-    except importlib.metadata.PackageNotFoundError:
-        return Finding(
-            part, False, "the Python package ns3 is missing", f"pip install ns3=={wanted}"
-        )
-    if version != wanted:
-        return Finding(
-            part, False, f"{version}, but {wanted} is needed", f"pip install ns3=={wanted}"
-        )
-
     def look() -> str:
-        bindings.directory()
-        return f"wheel {version}"
+        bindings.require()
+        return f"wheel {bindings.required_version()}"
 
-    return _seen(part, look, _INSTALL)
+    return _seen("ns-3", look, _INSTALL)
 
 
 def _extension() -> Finding:

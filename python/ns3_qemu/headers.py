@@ -87,7 +87,7 @@ def _ingredients() -> Iterator[str]:
     for part in _PARTS:
         installed = importlib.metadata.distribution(part)
         yield f"{part} {installed.version}"
-    directory = _ns3()
+    directory = bindings.require()
     yield str(directory)
     for header in sorted((directory / "include" / "ns3").glob("*-module.h")):
         yield f"{header.name} {header.stat().st_mtime_ns}"
@@ -108,12 +108,7 @@ def _lines(file: Path) -> list[str]:
         return []
 
 
-def _ns3() -> Path:
-    return Path(str(importlib.metadata.distribution("ns3").locate_file("ns3")))
-
-
 def _build(result: Path, work: Path, steps: Steps) -> None:
-    bindings.check(_ns3())
     title = "Precompiling ns-3's headers for Python"
     with steps.step("headers", title, "Without them scripts start some seconds later.") as step:
         spec = find_spec("cppyy_backend")
@@ -137,7 +132,7 @@ def _build(result: Path, work: Path, steps: Steps) -> None:
             env={OPTIONS_VARIABLE: _DEFAULT_OPTIONS, **os.environ},
         )
         _try(step, result / _FILE)
-    (result / "manifest.json").write_bytes(msgspec.json.encode(Manifest(str(_ns3()))))
+    (result / "manifest.json").write_bytes(msgspec.json.encode(Manifest(str(bindings.require()))))
 
 
 def _watch(step: Step, work: Path) -> _Watched:
@@ -152,16 +147,17 @@ def _try(step: Step, header: Path) -> None:
     script = "from ns import ns; assert ns.Seconds(1).GetNanoSeconds() == 10**9"
     step.run(
         [sys.executable, "-c", script],
-        cwd=_ns3().parent,
+        cwd=bindings.require().parent,
         env={**os.environ, VARIABLE: str(header)},
     )
 
 
 def _remove_outdated(cache: Cache, present: str) -> None:
     """Remove what was made for this ns-3 as it was before, and for one that has gone."""
+    current = bindings.require()
     for file in cache.headers.glob("*/manifest.json"):
         ns3 = Path(read_manifest(file.parent, Manifest).ns3)
-        if file.parent.name != present and (ns3 == _ns3() or not ns3.is_dir()):
+        if file.parent.name != present and (ns3 == current or not ns3.is_dir()):
             cache.remove(file.parent)
 
 
@@ -185,7 +181,7 @@ def _record(output: Path) -> None:
     watch("include", lambda header: source.append(f'#include "{header}"'))
     # Each block of macros is whole in itself.
     watch("cppexec", lambda code: source.extend(line.strip() for line in code.splitlines()))
-    os.chdir(_ns3().parent)  # see simulation.load()
+    os.chdir(bindings.require().parent)  # see simulation.load()
     from ns import ns  # noqa: F401
 
     output.write_text(json.dumps({"include_paths": include_paths, "source": source}))

@@ -80,14 +80,13 @@ def _precompiled_headers() -> Iterator[None]:
         del os.environ[headers.VARIABLE]
 
 
-def _beside_ns3() -> Path:
-    """Return the directory that ns-3's package is in."""
-    return (bindings.directory() or _PACKAGE).parent
-
-
 @cache
 def load() -> Any:
-    """Load ns-3 and the qemu module; return the namespace `ns`. Takes seconds, once."""
+    """Load ns-3 and the qemu module; return the namespace `ns`. Takes seconds, once.
+
+    Raises VmError if a part is missing, and BindingsError if Python's ns-3 is not the one that the
+    module is built for.
+    """
     library = _PACKAGE / "lib" / "libqemu-module.so"
     if not library.is_file():
         message = f"the ns-3 module is not in the installed package ({library})"
@@ -100,7 +99,7 @@ def load() -> Any:
     with _precompiled_headers():
         import cppyy
 
-    with _without_noise(), contextlib.chdir(_beside_ns3()):
+    with _without_noise(), contextlib.chdir(bindings.require().parent):
         from ns import ns
 
         cppyy.add_include_path(str(_PACKAGE / "include"))
