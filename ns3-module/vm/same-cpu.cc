@@ -4,6 +4,7 @@
 #include "same-cpu.h"
 
 #include <cstdlib>
+#include <ctime>
 #include <dirent.h>
 #include <string>
 
@@ -13,8 +14,17 @@ namespace ns3qemu
 namespace
 {
 
-/* After so many turns the kernel says anew where there is room. */
-constexpr uint32_t TURNS_IN_PLACE = 200;
+/* ns of wall time, after which the kernel says anew where there is room. It often says the other
+ * CPU, whose caches have nothing of the machine. */
+constexpr int64_t TIME_IN_PLACE = 250'000'000;
+
+int64_t
+WallClock()
+{
+    timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
+}
 
 } // namespace
 
@@ -26,8 +36,10 @@ SameCpu::SameCpu(pid_t pid)
 void
 SameCpu::Hold()
 {
-    if (++m_turns % TURNS_IN_PLACE == 0)
+    const int64_t now = WallClock();
+    if (now - m_placed >= TIME_IN_PLACE)
     {
+        m_placed = now;
         ReleaseBoth();
         return;
     }

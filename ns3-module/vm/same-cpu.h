@@ -44,7 +44,7 @@ class SameCpu
     bool m_holds{false};
     bool m_refused{false}; // it cannot be had
     int m_cpu{-1};         // the machine's, or any
-    uint32_t m_turns{0};
+    int64_t m_placed{0};   // when the kernel was asked last where both may be, ns of wall time
 };
 
 } // namespace ns3qemu
