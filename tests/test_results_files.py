@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import gzip
+import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -95,3 +97,44 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         files.replace_file(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    # As --json /dev/null would have it, which root could replace.
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        files.replace_file(pipe, b"new")
+        assert os.read(reader, 10) == b"new"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_an_open_file_named_by_its_descriptor_is_written_to(tmp_path: Path) -> None:
+    # As /dev/stdout would have it, which is a link to such a name.
+    path = tmp_path / "out.json"
+    link = tmp_path / "link"
+    with path.open("wb") as file:
+        link.symlink_to(f"/proc/self/fd/{file.fileno()}")
+        for name in (link, Path(f"/dev/fd/{file.fileno()}")):
+            files.replace_file(name, b"new")
+            assert path.read_bytes() == b"new"
+            file.truncate(0)
+            assert path.stat().st_ino == os.fstat(file.fileno()).st_ino
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_a_link_names_is_replaced_and_not_the_link(tmp_path: Path, *, there: bool) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "table.csv", tmp_path / "table.csv"
+    if there:
+        target.write_bytes(b"old")
+    link.symlink_to("elsewhere/table.csv")
+    files.replace_file(link, b"new")
+    assert target.read_bytes() == b"new"
+    assert link.readlink() == Path("elsewhere/table.csv")
+    assert list(target.parent.iterdir()) == [target]

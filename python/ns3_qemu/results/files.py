@@ -136,7 +136,15 @@ def sha256(path: Path) -> str:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file at once: under its name stands the old content or the new, never a part."""
+    """Write a file at once: under its name stands the old content or the new, never a part.
+
+    What a symbolic link names is replaced, and not the link. What is no file (/dev/null, a pipe) or
+    somebody's open file (/dev/stdout, /dev/fd/3) is written to as it is.
+    """
+    if _is_open_file(path) or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+        return
+    path = path.resolve()
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:
@@ -151,6 +159,15 @@ def replace_file(path: Path, content: bytes) -> None:
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+def _is_open_file(path: Path) -> bool:
+    """Return whether a path names a descriptor of a process, as those in /proc/self/fd do."""
+    while path.is_symlink():
+        if path.parent.resolve().is_relative_to("/proc"):
+            return True
+        path = path.parent / path.readlink()
+    return False
 
 
 def _read(
