@@ -2,7 +2,8 @@
 """The directory that an experiment leaves: what is where. Who reads a run reads it by this.
 
 - ``experiment.toml``: the experiment as it was run: with --set, addresses and all defaults. To run
-  this file gives the same results.
+  this file gives the same results. Its first line is `MARK`: by it the next run knows a directory
+  that it may clear.
 - ``summary.json``: key figures, see `Summary`. It is written last: without it a run has not come to
   its end.
 - ``timeline.jsonl``: what happened, one JSON object a line, by time: see `TimelineEntry`.
@@ -44,6 +45,7 @@ SCHEMA = 1
 """Of `Summary`. It rises when a reader of before would misread what is written."""
 
 EXPERIMENT = "experiment.toml"
+MARK = "# As it was run, written by ns3-qemu experiment.\n"
 SUMMARY = "summary.json"
 TIMELINE = "timeline.jsonl"
 THROUGHPUT = "throughput.csv"

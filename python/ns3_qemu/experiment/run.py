@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -55,7 +56,7 @@ def run_experiment(
     _clear(directory)
     wanted = _take_inputs(wanted, directory, base.absolute())
     text = reading.to_toml(wanted)
-    (directory / layout.EXPERIMENT).write_text(text)
+    (directory / layout.EXPERIMENT).write_text(layout.MARK + text)
     _simulate(wanted, directory, progress, time_limit)
     return directory
 
@@ -70,20 +71,29 @@ def _check_apart(file: Path, directory: Path) -> None:
 def _clear(directory: Path) -> None:
     """Make the directory; remove what an earlier run has left, and nothing else."""
     names = (*layout.DIRECTORIES, layout.INPUTS)
-    found = [name for name in names if (directory / name).exists()]
-    if found and not (directory / layout.EXPERIMENT).is_file():
-        message = f"{directory} has {found[0]}, and is no directory of an experiment"
-        raise ExperimentError(message, "Give another directory with --out.")
+    files = (*layout.FILES, layout.REPORT)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in (*layout.FILES, layout.REPORT):
+        found = [name for name in (*names, *files) if os.path.lexists(directory / name)]
+        if found and not _is_left_by_a_run(directory):
+            message = f"{directory} has {found[0]}, and is no directory of an experiment's run"
+            raise ExperimentError(message, "Give another directory with --out.")
+        for name in files:
             (directory / name).unlink(missing_ok=True)
         for name in names:
             shutil.rmtree(directory / name, ignore_errors=True)
-        (directory / layout.EXPERIMENT).touch()  # by which the next run knows the directory
+        (directory / layout.EXPERIMENT).write_text(layout.MARK)
     except OSError as error:
         message = f"{directory}: {error.strerror}"
         raise ExperimentError(message, "Give another directory with --out.") from error
+
+
+def _is_left_by_a_run(directory: Path) -> bool:
+    try:
+        with (directory / layout.EXPERIMENT).open(errors="replace") as file:
+            return file.readline() == layout.MARK
+    except FileNotFoundError:
+        return False
 
 
 def _take_inputs(experiment: Experiment, directory: Path, base: Path) -> Experiment:
