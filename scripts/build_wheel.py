@@ -255,8 +255,6 @@ def finish(unpacked: Path) -> None:
     (info / "METADATA").write_text("\n".join(lines) + blank + body)
     tags = (info / "WHEEL").read_text()
     (info / "WHEEL").write_text(tags.replace("-linux_x86_64", f"-{check_wheel.PLATFORM}"))
-    # Programs of the tests, which are not here.
-    shutil.rmtree(unpacked / "ns3_qemu" / "tests", ignore_errors=True)
 
 
 def found(name: str, cache: Cache, steps: Steps) -> Path:
