@@ -211,6 +211,8 @@ def plain() -> Path:
     target = WORK / "plain"
     run(
         *(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"),
+        # The checkout's own build may have them.
+        "--config-settings=cmake.define.NS3_QEMU_TESTS=OFF",
         *("--wheel-dir", target, "."),
     )
     (packed,) = target.glob("*.whl")

@@ -138,3 +138,11 @@ def test_what_a_link_names_is_replaced_and_not_the_link(tmp_path: Path, *, there
     assert target.read_bytes() == b"new"
     assert link.readlink() == Path("elsewhere/table.csv")
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    link = tmp_path / "table.csv"
+    link.symlink_to(link)
+    with pytest.raises((OSError, RuntimeError), match=r"[Ss]ymlink loop|symbolic links"):
+        files.replace_file(link, b"new")
+    assert list(tmp_path.iterdir()) == [link]

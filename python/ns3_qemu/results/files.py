@@ -27,6 +27,9 @@ from .tcp import COLUMN_TYPES, Handshake
 
 _TIME = re.compile(r"(\d+)(?:\.(\d{1,9}))?")
 
+# As many links as the kernel follows, path_resolution(7).
+_LINKS_MAX = 40
+
 _CWND_COLUMNS = ("cwnd_seg", "ssthresh_seg", "srtt_ms")
 
 
@@ -163,7 +166,9 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def _is_open_file(path: Path) -> bool:
     """Return whether a path names a descriptor of a process, as those in /proc/self/fd do."""
-    while path.is_symlink():
+    for _ in range(_LINKS_MAX):
+        if not path.is_symlink():
+            break
         if path.parent.resolve().is_relative_to("/proc"):
             return True
         path = path.parent / path.readlink()
