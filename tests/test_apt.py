@@ -135,6 +135,10 @@ def test_debian_versions_are_compared_as_debian_does() -> None:
     assert apt.newest(["6.1~rc1-1", "6.1-1", "6.1-1~bpo1"]) == "6.1-1"
 
 
+# A small one with a key of its own, see its file `make`.
+ARCHIVE = Path(__file__).parent / "data" / "archive"
+
+
 def archive(directory: Path) -> None:
     """Make an archive with one empty list and no signature."""
     suite = directory / "dists" / "bookworm"
@@ -176,3 +180,24 @@ def test_a_mirror_that_fails_ends_with_what_to_do(cache: Cache, steps: Steps) ->
     with pytest.raises(StepError, match="package lists of Debian sid") as caught:
         apt.Suite(cache, steps, "sid").binary_versions("linux-image-cloud-amd64")
     assert "Check the network" in caught.value.advice
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_lists_that_have_expired_are_named_unless_the_machine_does_not_care(
+    cache: Cache, steps: Steps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, check: bool
+) -> None:
+    config = tmp_path / "apt.conf"
+    config.write_text(
+        'Dir::Etc::main "/dev/null";\nDir::Etc::parts "/dev/null";\n'
+        f'Acquire::Check-Valid-Until "{str(check).lower()}";\nAcquire::Max-ValidTime "60";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(config))
+    monkeypatch.setenv("NS3_QEMU_DEBIAN_MIRROR", f"copy:{ARCHIVE}")
+    monkeypatch.setattr(apt, "KEYRING", ARCHIVE / "keyring.gpg")
+    suite = apt.Suite(cache, steps, "bookworm")
+    if not check:
+        suite.refresh()
+        return
+    with pytest.raises(StepError, match="lists of Debian bookworm have expired") as caught:
+        suite.refresh()
+    assert "Check-Valid-Until" in caught.value.advice

@@ -40,6 +40,9 @@ _NETWORK_SETTINGS = re.compile(
     re.IGNORECASE,
 )
 
+# What apt says of a mirror that nobody brings up to date.
+_EXPIRED = re.compile(r"Release file .* is expired")
+
 # Package lists older than this are fetched again when something new is wanted, in seconds.
 _LISTS_MAX_AGE = 24 * 3600
 
@@ -379,8 +382,11 @@ Acquire::Retries "3";
 
     def _run(self, step: Step, *command: str, cwd: Path | None = None) -> None:
         """Run apt-get, with its own account of how far it is as the step's progress."""
+        expired = False
 
         def on_line(line: str) -> bool:
+            nonlocal expired
+            expired = expired or _EXPIRED.search(line) is not None
             # dlstatus:<number>:<percent>:<what>
             kind, *fields = line.split(":", 3)
             if kind == "dlstatus" and len(fields) == 3:
@@ -391,7 +397,18 @@ Acquire::Retries "3";
 
         name, *arguments = command
         full = [name, "--quiet", "-o", "APT::Status-Fd=1", *arguments]
-        step.run(full, cwd=cwd, env=self._environment(), on_line=on_line)
+        try:
+            step.run(full, cwd=cwd, env=self._environment(), on_line=on_line)
+        except CommandError:
+            if not expired:
+                raise
+            message = f"the mirror's package lists of Debian {self.name} have expired"
+            advice = (
+                "Name one that is up to date: NS3_QEMU_DEBIAN_MIRROR=http://.../debian. For one"
+                " that is to stay as it was on some day, a file in /etc/apt/apt.conf.d has to say"
+                ' Acquire::Check-Valid-Until "false";'
+            )
+            raise AptError(message, advice) from None
 
     def _fetch(self, step: Step, directory: Path, *command: str) -> None:
         """Run a downloading command; with fresh lists again if files have gone from the mirror."""
