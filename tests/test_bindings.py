@@ -67,6 +67,16 @@ def test_a_tree_s_own_bindings_are_not_mixed_with_the_package_s(
     assert caught.value.advice.startswith("Unset PYTHONPATH")
 
 
+def test_a_script_may_have_loaded_the_bindings_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = bindings.directory()
+    assert found
+    # As `from ns import ns` leaves it.
+    spec = importlib.util.spec_from_file_location("ns3.ns", found / "ns" / "__init__.py")
+    assert spec
+    monkeypatch.setitem(sys.modules, "ns", importlib.util.module_from_spec(spec))
+    assert bindings.directory() == found
+
+
 def test_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = importlib.metadata.version("ns3")
     assert bindings.required_version() == installed

@@ -76,7 +76,8 @@ def _check_first(package: Path) -> None:
     if spec is None or spec.origin is None:
         return
     other = Path(spec.origin).parent
-    if other.parent.resolve() != package.parent.resolve():
+    # The package's own is ns beside ns3, and ns3/ns once it has been loaded.
+    if not other.resolve().is_relative_to(package.parent.resolve()):
         message = (
             f"Python takes ns-3's bindings from {other}, but this package is built for those in"
             f" {package}"
