@@ -18,6 +18,9 @@ from ns3_qemu.selftest.cli import selftest
 from ns3_qemu.selftest.configurations import CONFIGURATIONS
 from ns3_qemu.selftest.suite import Outcome, Problem, Suite, judge
 
+# Its runs are made beside a load of their own; a machine that has another needs its time.
+pytestmark = pytest.mark.timeout(900)
+
 RUNS = ("probe", "router")
 
 # What a guest is told: a difference that has to be seen.
