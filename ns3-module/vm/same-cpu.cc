@@ -3,8 +3,9 @@
  */
 #include "same-cpu.h"
 
+#include "wall-clock.h"
+
 #include <cstdlib>
-#include <ctime>
 #include <dirent.h>
 #include <string>
 
@@ -17,14 +18,6 @@ namespace
 /* ns of wall time, after which the kernel says anew where there is room. It often says the other
  * CPU, whose caches have nothing of the machine. */
 constexpr int64_t TIME_IN_PLACE = 250'000'000;
-
-int64_t
-WallClock()
-{
-    timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 } // namespace
 

@@ -4,6 +4,7 @@
 #include "vm-link.h"
 
 #include "vm-error.h"
+#include "wall-clock.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -29,14 +30,6 @@ constexpr uint64_t OUTPUT_MAX = 256 * 1024 * 1024;
 
 /* How often a sleeping simulator looks whether the VM is still alive, in ns. */
 constexpr int64_t WATCH_INTERVAL = 20'000'000;
-
-int64_t
-WallClock()
-{
-    timespec ts{};
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return static_cast<int64_t>(ts.tv_sec) * 1'000'000'000 + ts.tv_nsec;
-}
 
 [[noreturn]] void
 ThrowErrno(const std::string& what)
