@@ -219,6 +219,22 @@ VirtualMachine::ConfigureNics()
     }
 }
 
+/* @return whether there is something in it for the guest's next turn */
+bool
+VirtualMachine::CarryCarriers()
+{
+    bool changed = false;
+    for (const auto& nic : m_nics)
+    {
+        if (nic->TakeCarrierChange())
+        {
+            m_driver->SetCarrier(nic->GetNicIndex(), nic->HasCarrier());
+            changed = true;
+        }
+    }
+    return changed;
+}
+
 /* What has become of the links' rates: nothing of ns-3 says when one changes. */
 void
 VirtualMachine::CarrySpeeds()
@@ -323,6 +339,21 @@ VirtualMachine::NoteArrival(uint32_t nic)
     }
     m_arrivedAt = now;
     m_arrivedBy = nic;
+}
+
+void
+VirtualMachine::OnRefused(uint32_t nic, const uint8_t* frame, size_t length)
+{
+    if (m_holds)
+    {
+        m_held.push_back([this, nic, held = std::vector<uint8_t>(frame, frame + length)]() {
+            OnRefused(nic, held.data(), held.size());
+        });
+    }
+    else if (nic < m_nics.size())
+    {
+        m_nics[nic]->TellRefused(frame, length);
+    }
 }
 
 const ns3qemu::RouteMetrics&

@@ -3,7 +3,6 @@
  */
 #include "virtual-machine.h"
 
-#include "application-check.h"
 #include "distributed-run.h"
 #include "guest-stack.h"
 #include "idle-watch.h"
@@ -11,24 +10,19 @@
 #include "qemu-net-device.h"
 #include "run-monitor.h"
 #include "superseded-stack.h"
-#include "tcp-defaults.h"
 #include "timed-turns.h"
 
 #include "ns3/arp-l3-protocol.h"
 #include "ns3/boolean.h"
 #include "ns3/descriptor-limit.h"
-#include "ns3/fnv-hash.h"
 #include "ns3/global-value.h"
-#include "ns3/host-memory.h"
 #include "ns3/ipv4-l3-protocol.h"
 #include "ns3/ipv6-l3-protocol.h"
 #include "ns3/log.h"
 #include "ns3/names.h"
 #include "ns3/net-device.h"
 #include "ns3/node.h"
-#include "ns3/rng-seed-manager.h"
 #include "ns3/simulator.h"
-#include "ns3/spread-seed.h"
 #include "ns3/vm-error.h"
 
 #include <algorithm>
@@ -67,25 +61,6 @@ HasNativeStack(Ptr<Node> node)
         }
     }
     return false;
-}
-
-/* @return false if the guest's kernel has no such file, or one that is fixed */
-bool
-WriteIfThere(ns3qemu::RelayClient& relay, const std::string& path, const std::string& value)
-{
-    try
-    {
-        relay.Apart([&]() { relay.WriteFile(path, {value.begin(), value.end()}); });
-        return true;
-    }
-    catch (const ns3qemu::GuestError& error)
-    {
-        if (error.GetErrno() != ENOENT && error.GetErrno() != EPERM && error.GetErrno() != EACCES)
-        {
-            throw;
-        }
-        return false;
-    }
 }
 
 /* @return what the guest refuses of an action: its GuestError, or null */
@@ -226,127 +201,6 @@ VirtualMachine::WhenRunning(std::function<void()> action)
 
 /* ---- beginning and end ---- */
 
-ns3qemu::VmConfig
-VirtualMachine::BuildConfig() const
-{
-    auto config = ApplyAttributes();
-    config.name = GetName();
-    config.seed = DeriveSeed();
-    config.nics = DescribeNics();
-    return config;
-}
-
-uint64_t
-VirtualMachine::DeriveSeed() const
-{
-    /* Distinct for each seed, run and node. */
-    ns3qemu::FnvHash hash;
-    for (const uint64_t value :
-         {uint64_t{RngSeedManager::GetSeed()}, RngSeedManager::GetRun(), uint64_t{m_node->GetId()}})
-    {
-        hash.Add(&value, sizeof(value));
-    }
-    return hash.Get();
-}
-
-/* A number of its own for each purpose. @return 0 to limit - 1, or 0 if that is 0 */
-int64_t
-VirtualMachine::DrawBelow(const std::string& what, int64_t limit) const
-{
-    ns3qemu::FnvHash hash;
-    const uint64_t seed = DeriveSeed();
-    hash.Add(&seed, sizeof(seed));
-    hash.Add(what.data(), what.size());
-    /* Spread, for the low bits of the hash of similar seeds are similar. */
-    uint64_t number = 0;
-    for (int i = 0; i < 8; i++)
-    {
-        number = number << 8 | ns3qemu::SpreadSeed(hash.Get())[i];
-    }
-    return limit > 0 ? static_cast<int64_t>(number % static_cast<uint64_t>(limit)) : 0;
-}
-
-void
-VirtualMachine::SpreadPids(ns3qemu::RelayClient& relay) const
-{
-    if (m_pidSpread == 0)
-    {
-        return;
-    }
-    const std::string last = "kernel.ns_last_pid";
-    try
-    {
-        const int64_t own = std::stoll(relay.GetSysctl(last));
-        relay.SetSysctl(last, std::to_string(own + DrawBelow("pid", m_pidSpread)));
-    }
-    catch (const ns3qemu::GuestError& error)
-    {
-        /* A kernel without it (CONFIG_CHECKPOINT_RESTORE) goes on where it is. */
-        if (error.GetErrno() != ENOENT)
-        {
-            throw;
-        }
-    }
-}
-
-void
-VirtualMachine::StartMachine()
-{
-    NS_LOG_FUNCTION(this);
-    if (m_state != State::NEW)
-    {
-        return;
-    }
-    m_node = GetObject<Node>();
-    if (!m_node)
-    {
-        throw ns3qemu::VmError("a VirtualMachine must be aggregated to a node; use QemuHelper");
-    }
-    CheckApplications(m_node);
-    JoinDevices(m_node, nullptr);
-    m_remote = m_nics.size() > 1 && std::any_of(m_nics.begin(), m_nics.end(), [](const auto& nic) {
-                   return nic->IsRemote();
-               });
-    if (m_cpuRate != 0)
-    {
-        TimedTurns::Add(this);
-    }
-    else if (m_parallel)
-    {
-        for (const auto& nic : m_nics)
-        {
-            nic->EnableLookAhead();
-        }
-        ParallelTurns::Add(this);
-    }
-    auto config = BuildConfig();
-    /* A real NIC and its driver take seconds until they have a link; a virtio one has it at once.
-     */
-    m_slowLinks = config.image.nicModel.rfind("virtio", 0) != 0;
-    auto driver = std::make_unique<ns3qemu::VmDriver>(std::move(config));
-    driver->SetInterrupt([]() { RunMonitor::CheckInterrupt(); });
-    driver->SetFrameHandler(
-        [this](unsigned nic, const uint8_t* data, size_t length) { OnFrame(nic, data, length); });
-    driver->SetFilterHandler([this](unsigned nic, const ns3qemu::NicFilter& filter) {
-        if (nic < m_nics.size())
-        {
-            m_nics[nic]->SetFilter(filter);
-        }
-    });
-    driver->SetMissedHandler([this](unsigned) { TellArrival(false); });
-    driver->SetRefusedHandler([this](unsigned nic, const uint8_t* data, size_t length) {
-        if (nic < m_nics.size())
-        {
-            m_nics[nic]->TellRefused(data, length);
-        }
-    });
-    driver->SetPreparation([this](ns3qemu::RelayClient&) { PrepareLinks(); });
-    m_watchers.Attach(driver->GetRelay());
-    driver->Start();
-    m_driver = std::move(driver);
-    m_state = State::STARTED;
-}
-
 void
 VirtualMachine::StartMachines()
 {
@@ -360,21 +214,7 @@ VirtualMachine::StartMachines()
             machine->StartMachine();
         }
     }
-    for (auto* machine : machines)
-    {
-        machine->PrepareMachine();
-    }
-}
-
-void
-VirtualMachine::PrepareMachine()
-{
-    NS_LOG_FUNCTION(this);
-    /* What slow links need is asked for in this, and not before the node's own turn. */
-    if (m_state == State::STARTED && !m_slowLinks)
-    {
-        m_driver->PrepareBoot();
-    }
+    PrepareMachines(machines);
 }
 
 bool
@@ -421,91 +261,6 @@ VirtualMachine::CarryRoutes()
 }
 
 void
-VirtualMachine::CarryConfiguration()
-{
-    auto& relay = m_driver->GetRelay();
-    for (const auto& nic : m_nics)
-    {
-        GuestNic guest;
-        m_interfaceIndices.push_back(relay.GetLink(nic->GetNicIndex(), &guest.name).index);
-        m_guestNics.push_back(guest);
-    }
-    /* Both before what the script has said of sysctls, which has the last word. */
-    if (m_hostMemory != 0)
-    {
-        ns3qemu::SetHostSysctls(relay, m_hostMemory);
-        /* These limits do not keep it within its means: its kernel is to say when it exceeds them,
-         * which is not always an error to it. */
-        SetSysctlIfThere(relay, "kernel.printk", "7");
-    }
-    SpreadPids(relay);
-    for (const auto& [family, stack] : m_stacks)
-    {
-        stack->CarryForwarding(relay);
-    }
-    TcpDefaults::Apply(
-        [&relay](const std::string& name, const std::string& value) {
-            return SetSysctlIfThere(relay, name, value);
-        },
-        [&relay](const std::string& path, const std::string& value) {
-            return WriteIfThere(relay, path, value);
-        },
-        m_routeMetrics);
-    for (const auto& request : m_configuration)
-    {
-        request(relay);
-    }
-    m_configuration.clear();
-}
-
-void
-VirtualMachine::BootMachine()
-{
-    NS_LOG_FUNCTION(this);
-    m_driver->FinishBoot();
-    m_state = State::CONFIGURING;
-    TakeTurn(REQUEST, [this]() {
-        if (m_slowLinks)
-        {
-            CheckLinks();
-        }
-        for (const auto& nic : m_nics)
-        {
-            if (nic->TakeCarrierChange())
-            {
-                m_driver->SetCarrier(nic->GetNicIndex(), nic->HasCarrier());
-            }
-        }
-        auto& relay = m_driver->GetRelay();
-        relay.Together([&]() {
-            if (!m_slowLinks)
-            {
-                CarryConfiguration();
-                ConfigureNics();
-            }
-            for (const auto& [family, stack] : m_stacks)
-            {
-                stack->CarryAddresses(relay);
-            }
-        });
-        m_state = State::CONFIGURED;
-        CarryRoutes();
-    });
-    if (m_state == State::ENDED)
-    {
-        return; // interrupted
-    }
-    m_state = State::RUNNING;
-    IdleWatch::Add(this);
-    const auto actions = std::move(m_whenRunning);
-    m_whenRunning.clear();
-    for (const auto& action : actions)
-    {
-        action();
-    }
-}
-
-void
 VirtualMachine::NotifyNewAggregate()
 {
     NS_LOG_FUNCTION(this);
@@ -543,11 +298,12 @@ VirtualMachine::DoInitialize()
     }
     try
     {
-        /* The first to be initialised starts all of them, so that they start side by side; each
-         * then waits for its own. */
+        /* The first to be initialised starts all of them, so that they start side by side. */
         StartMachines();
-        StartMachine(); // one that had no node then
-        BootMachine();
+        /* One that had no node then. */
+        StartMachine();
+        PrepareMachines({this});
+        BeginMachine();
     }
     catch (const std::exception& error)
     {
@@ -624,6 +380,7 @@ VirtualMachine::End()
     TimedTurns::Remove(m_timer.GetUid());
     m_state = State::ENDED;
     m_whenRunning.clear();
+    m_held.clear();
     m_timer.Cancel();
     m_grant.Cancel();
     if (m_driver)
@@ -654,17 +411,14 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     m_inTurn = true;
     RunMonitor::SetTurn(this);
     m_framesSent = 0;
-    const uint64_t before = m_driver->GetInstructions();
+    const uint64_t before = m_holds ? m_heldFrom : m_driver->GetInstructions();
     const int64_t begin = std::max(GetReached(), Simulator::Now().GetNanoSeconds());
     const uint64_t computedBefore = m_driver->GetComputed();
     std::exception_ptr refusal;
     try
     {
-        m_driver->MoveTo(Simulator::Now().GetNanoSeconds());
-        for (const auto& nic : m_nics)
-        {
-            m_driver->SetCredit(nic->GetNicIndex(), nic->GetCredit());
-        }
+        HandOnWhatIsHeld();
+        MoveDriver();
         CarrySpeeds();
         CarryRoutes();
         refusal = CatchRefusal(turn);
@@ -705,6 +459,17 @@ VirtualMachine::TakeTurn(TurnCause cause, F&& turn)
     if (refusal)
     {
         std::rethrow_exception(refusal);
+    }
+}
+
+/* To the simulation's time, with what its NICs may send from there on. */
+void
+VirtualMachine::MoveDriver()
+{
+    m_driver->MoveTo(Simulator::Now().GetNanoSeconds());
+    for (const auto& nic : m_nics)
+    {
+        m_driver->SetCredit(nic->GetNicIndex(), nic->GetCredit());
     }
 }
 
@@ -972,6 +737,13 @@ VirtualMachine::Request(const std::function<void(ns3qemu::RelayClient&)>& reques
 void
 VirtualMachine::OnFrame(uint32_t nic, const uint8_t* frame, size_t length)
 {
+    if (m_holds)
+    {
+        m_held.push_back([this, nic, held = std::vector<uint8_t>(frame, frame + length)]() {
+            OnFrame(nic, held.data(), held.size());
+        });
+        return;
+    }
     TellArrival(true);
     if (nic < m_nics.size())
     {

@@ -17,6 +17,7 @@
 #include "ns3/vm-driver.h"
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -48,12 +49,12 @@ class QemuNetDevice;
  *     -----------  ---------------------------------------------  ------------------------------
  *     NEW          NICs come; what is said is kept                the simulation's beginning,
  *                                                                 for all machines -> STARTED
- *     STARTED      QEMU boots or restores the guest while this    the node's initialisation
- *                  goes on; what is said is kept                  -> CONFIGURING
- *     CONFIGURING  the turn at time 0: what was kept is carried   addresses are there, in that
- *                  into the guest                                 turn -> CONFIGURED
- *     CONFIGURED   the rest of that turn: from now on, changes    the end of that turn
- *                  of tables and interfaces are carried           -> RUNNING
+ *     STARTED      its NICs are known; QEMU starts and restores   its clocks are at time 0
+ *                  the guest; what is said is kept                -> CONFIGURING
+ *     CONFIGURING  what was kept is carried into the guest, for   addresses are there
+ *                  several machines side by side                  -> CONFIGURED
+ *     CONFIGURED   changes are carried at once; what the guest    the node's initialisation
+ *                  has sent is held                               -> RUNNING
  *     RUNNING      who waits for WhenRunning(), then turns, see   -
  *                  TurnCause; with parallel turns also ahead of
  *                  the simulation, see ParallelTurns
@@ -382,8 +383,11 @@ class VirtualMachine : public GuestAccess
     [[noreturn]] void StayFailed(const std::string& diagnosis);
     static void StartMachines();
     void StartMachine();
+    static void PrepareMachines(const std::vector<VirtualMachine*>& machines);
     void PrepareMachine();
-    void BootMachine();
+    void ConfigureMachine();
+    void HandOnWhatIsHeld();
+    void BeginMachine();
     void JoinDevices(Ptr<Node> node, Ptr<NetDevice> last);
     static bool SetSysctlIfThere(ns3qemu::RelayClient& relay,
                                  const std::string& name,
@@ -396,6 +400,7 @@ class VirtualMachine : public GuestAccess
     bool IsConfigured() const;
     bool WantsUp(Ptr<NetDevice> device) const;
     bool CompareRoutes();
+    bool CarryCarriers();
     void CarrySpeeds();
     void CarryRoutes();
     void TellListeners(TurnCause cause);
@@ -408,6 +413,7 @@ class VirtualMachine : public GuestAccess
     int64_t DrawBelow(const std::string& what, int64_t limit) const;
     void SpreadPids(ns3qemu::RelayClient& relay) const;
     void OnFrame(uint32_t nic, const uint8_t* frame, size_t length);
+    void OnRefused(uint32_t nic, const uint8_t* frame, size_t length);
     void TellArrival(bool taken);
     void NoteArrival(uint32_t nic);
     void OnTimer();
@@ -419,6 +425,7 @@ class VirtualMachine : public GuestAccess
     /* A template, for turns are many: a std::function would allocate for each. */
     template <typename F>
     void TakeTurn(TurnCause cause, F&& turn);
+    void MoveDriver();
     void LeaveTurn();
     void ScheduleDeadline();
     void SetTimer(const EventId& timer);
@@ -491,6 +498,12 @@ class VirtualMachine : public GuestAccess
     State m_state{State::NEW};
     bool m_elsewhere{false}; // another rank has it
     bool m_inTurn{false};
+    /* Between its configuration and its node's own time to begin: what it has sent, and where its
+     * instructions were before. */
+    bool m_holds{false};
+    std::vector<std::function<void()>> m_held;
+    uint64_t m_heldFrom{0};
+    std::exception_ptr m_preparationFailure;
     bool m_slowLinks{false}; // whether a NIC's link takes guest time to come up
     std::vector<std::string> m_skippedSysctls;
     /* What is to be asked at time 0. */

@@ -4,6 +4,7 @@
 #include "vm-driver.h"
 
 #include "format-seconds.h"
+#include "side-by-side.h"
 #include "spread-seed.h"
 #include "vm-error.h"
 
@@ -233,17 +234,10 @@ VmDriver::BootUntilReady()
     }
 }
 
+/* Until the guest is ready. */
 void
 VmDriver::PrepareBoot()
 {
-    if (m_state == State::NEW)
-    {
-        Start();
-    }
-    if (m_state != State::BOOTING)
-    {
-        return;
-    }
     TakeHello();
     if (m_snapshot)
     {
@@ -281,19 +275,22 @@ VmDriver::PrepareBoot()
     {
         m_preparation(m_relay);
     }
-    BeginFastForward();
 }
 
 void
 VmDriver::FinishBoot()
 {
-    PrepareBoot();
+    if (m_state == State::NEW)
+    {
+        SideBySide::Wait([this]() { Start(); });
+    }
     CheckRunning();
-    if (m_state != State::FORWARD)
+    if (m_state != State::BOOTING)
     {
         Fail("it was booted twice");
     }
-    FinishFastForward();
+    PrepareBoot();
+    FastForward();
     SetDiskTiming(m_config.diskTiming);
     Identify();
     m_state = State::RUNNING;
@@ -307,9 +304,9 @@ VmDriver::FinishBoot()
     Publish();
 }
 
-/* Begin the time until the simulation does. */
+/* The time until the simulation begins. */
 void
-VmDriver::BeginFastForward()
+VmDriver::FastForward()
 {
     /* The guest counts its uptime from some moment of its boot. */
     const int64_t uptime = m_relay.GetClock().monotonic;
@@ -325,11 +322,6 @@ VmDriver::BeginFastForward()
     }
     m_base = m_vmTime + (m_config.uptime - uptime);
     m_link->Give(SIM_LINK_AHEAD, m_base, UINT32_MAX);
-}
-
-void
-VmDriver::FinishFastForward()
-{
     m_nextReport = 0;
     VmTurns turns;
     Guarded([&]() { return m_link->TakeAhead(turns, true, m_aheadEnd); });

@@ -83,9 +83,9 @@ struct VmConfig
  *     state    the VM                        may be called            left by
  *     -------  ----------------------------  -----------------------  ---------------------------
  *     NEW      has no process                Set...()                 Start() -> BOOTING
- *     BOOTING  boots or is restored, alone   (nothing is waited for)  PrepareBoot() -> FORWARD
- *     FORWARD  is ready; its clocks are on   GetRelay()               FinishBoot() -> RUNNING
- *              the way to simulated time 0
+ *     BOOTING  boots or is restored, alone   (nothing is waited for)  FinishBoot() -> RUNNING
+ *     FORWARD  is ready; its clocks go to    GetRelay(), by the       (within FinishBoot())
+ *              simulated time 0              preparation
  *     RUNNING  waits for a turn              all; a turn begins and   GoAhead() -> GOING
  *                                            ends within the call
  *     GOING    has turns of GoAhead(), and   CollectAhead(), Run()    CollectAhead(), Run(), ...
@@ -161,12 +161,10 @@ class VmDriver : private VmOutput
     void Start();
 
     /**
-     * Wait until the guest is ready; its clocks go to simulated time 0 while this process goes on.
-     * FinishBoot() does it if it has not been done.
+     * Start it if that has not been done, wait until the guest is ready and its clocks are at
+     * simulated time 0, and tell it who it is. In one of SideBySide's tasks, others go on in each
+     * wait for the VM.
      */
-    void PrepareBoot();
-
-    /** Wait until its clocks are at simulated time 0, and tell it who it is. */
     void FinishBoot();
 
     /**
@@ -367,8 +365,8 @@ class VmDriver : private VmOutput
     void ReportOpenSandbox();
     void ReportPlainStart(const std::string& reason);
     void RunUntil(int64_t vmTime);
-    void BeginFastForward();
-    void FinishFastForward();
+    void PrepareBoot();
+    void FastForward();
     void Consume();
     void WriteConsole(const uint8_t* data, size_t length);
     void ReportShortage();

@@ -3,6 +3,7 @@
  */
 #include "vm-link.h"
 
+#include "side-by-side.h"
 #include "vm-error.h"
 #include "wall-clock.h"
 
@@ -425,7 +426,9 @@ VmLink::Give(uint32_t command, int64_t time, uint32_t flags, const VmPace& pace)
         m_turnBegin = 0;
         m_outputLength = 0;
     }
-    if (m_sameCpu && (command == SIM_LINK_RUN || command == SIM_LINK_CONTINUE))
+    /* Beside others it wants a CPU of its own. */
+    if (m_sameCpu && !SideBySide::IsWithin() &&
+        (command == SIM_LINK_RUN || command == SIM_LINK_CONTINUE))
     {
         m_sameCpu->Hold();
     }
@@ -438,6 +441,19 @@ VmLink::Give(uint32_t command, int64_t time, uint32_t flags, const VmPace& pace)
 
 void
 VmLink::WaitForTurn()
+{
+    if (SideBySide::IsWithin())
+    {
+        SideBySide::Wait([this]() { WaitHere(); });
+    }
+    else
+    {
+        WaitHere();
+    }
+}
+
+void
+VmLink::WaitHere()
 {
     if (m_spin > 0)
     {

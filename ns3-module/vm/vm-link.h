@@ -313,6 +313,7 @@ class VmLink
     bool Add(uint16_t type, unsigned channel, const uint8_t* data, size_t length);
     uint8_t* AddRecord(uint16_t type, unsigned channel, size_t length);
     void WaitForTurn();
+    void WaitHere();
     void GoOn(const VmAnswer& answer);
     void LookAfterVm();
     VmAnswer ReadAnswer() const;
