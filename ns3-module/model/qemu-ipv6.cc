@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 
@@ -287,9 +288,24 @@ QemuIpv6::NotifyNic(ns3qemu::RelayClient& relay, Ptr<NetDevice> device, bool up)
     /* Its addresses have gone, and its routes with them. */
     m_routes.Forget(m_machine->GetNic(device)->GetNicIndex());
     const int32_t interface = m_interfaces.Find(device);
-    if (up && interface >= 0)
+    if (!up || interface < 0)
     {
-        CarryAddresses(relay, static_cast<uint32_t>(interface));
+        return;
+    }
+    for (const auto& address : GetCarried(static_cast<uint32_t>(interface)))
+    {
+        try
+        {
+            CarryAddress(relay, static_cast<uint32_t>(interface), address);
+        }
+        catch (const ns3qemu::GuestError& error)
+        {
+            /* A kernel may have kept it while the NIC was down. */
+            if (error.GetErrno() != EEXIST)
+            {
+                throw;
+            }
+        }
     }
 }
 
@@ -438,11 +454,8 @@ QemuIpv6::AddAddress(uint32_t interface, Ipv6InterfaceAddress address, bool addO
     address.SetOnLink(addOnLinkRoute);
     if (IsRunning() && interface > 0 && m_machine->IsNicUp(its.device))
     {
-        m_machine->Request([&](ns3qemu::RelayClient& relay) {
-            relay.AddAddress(m_machine->GetNic(its.device)->GetNicIndex(),
-                             ToGuestAddress(own),
-                             GetPrefix(address));
-        });
+        m_machine->Request(
+            [&](ns3qemu::RelayClient& relay) { CarryAddress(relay, interface, address); });
     }
     its.addresses.push_back(MakePreferred(address));
     if (m_routing)
@@ -468,39 +481,36 @@ QemuIpv6::CarryAddresses(ns3qemu::RelayClient& relay)
     {
         if (m_machine->IsNicUp(m_interfaces.At(i).device))
         {
-            CarryAddresses(relay, i);
+            for (const auto& address : GetCarried(i))
+            {
+                CarryAddress(relay, i, address);
+            }
         }
     }
 }
 
-void
-QemuIpv6::CarryAddresses(ns3qemu::RelayClient& relay, uint32_t interface)
+/* An interface's addresses without that which the kernel makes itself. */
+std::vector<Ipv6InterfaceAddress>
+QemuIpv6::GetCarried(uint32_t interface) const
 {
     const auto& its = m_interfaces.At(interface);
     const auto linkLocal = MakeLinkLocal(its.device);
-    for (const auto& address : its.addresses)
-    {
-        if (address.GetAddress() == linkLocal)
-        {
-            continue; // the kernel makes it
-        }
-        try
-        {
-            relay.Apart([&]() {
-                relay.AddAddress(m_machine->GetNic(its.device)->GetNicIndex(),
-                                 ToGuestAddress(address.GetAddress()),
-                                 GetPrefix(address));
-            });
-        }
-        catch (const ns3qemu::GuestError& error)
-        {
-            /* A kernel may have kept it while the NIC was down. */
-            if (error.GetErrno() != EEXIST)
-            {
-                throw;
-            }
-        }
-    }
+    std::vector<Ipv6InterfaceAddress> carried;
+    std::copy_if(its.addresses.begin(),
+                 its.addresses.end(),
+                 std::back_inserter(carried),
+                 [&](const auto& own) { return own.GetAddress() != linkLocal; });
+    return carried;
+}
+
+void
+QemuIpv6::CarryAddress(ns3qemu::RelayClient& relay,
+                       uint32_t interface,
+                       const Ipv6InterfaceAddress& address)
+{
+    relay.AddAddress(m_machine->GetNic(m_interfaces.At(interface).device)->GetNicIndex(),
+                     ToGuestAddress(address.GetAddress()),
+                     GetPrefix(address));
 }
 
 uint32_t

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace ns3
 {
@@ -163,7 +164,10 @@ class QemuIpv6 : public EndSystemModel<Ipv6L3Protocol>,
     void Apply(uint32_t interface, const Interface& changed);
     bool Remove(uint32_t interface, size_t index);
     void AddLinkLocal(Interface& interface) const;
-    void CarryAddresses(ns3qemu::RelayClient& relay, uint32_t interface);
+    std::vector<Ipv6InterfaceAddress> GetCarried(uint32_t interface) const;
+    void CarryAddress(ns3qemu::RelayClient& relay,
+                      uint32_t interface,
+                      const Ipv6InterfaceAddress& address);
     bool IsAnyForwarding() const;
     bool IsRunning() const;
 
