@@ -20,7 +20,8 @@ namespace ns3qemu
  *
  * This thread is held there for the length of a turn only: what is started in between may run
  * anywhere. And the kernel may move it in between, as it does when a CPU has more to do than
- * others; the machine follows. Now and then both are let go for a turn, so that it is asked.
+ * others; the machine follows. Now and then, however many machines there are, this thread and the
+ * machine whose turn it is are let go for that turn, so that it is asked.
  */
 class SameCpu
 {
@@ -44,7 +45,6 @@ class SameCpu
     bool m_holds{false};
     bool m_refused{false}; // it cannot be had
     int m_cpu{-1};         // the machine's, or any
-    int64_t m_placed{0};   // when the kernel was asked last where both may be, ns of wall time
 };
 
 } // namespace ns3qemu
