@@ -24,6 +24,7 @@ def _start(directory: Path, number: int = 0) -> Vm:
         loads.machine(directory),
         nics=[f"02:00:00:00:01:{number:02x}"],
         snapshots=str(directory / "snapshots"),
+        same_cpu=True,  # as in ns-3, unless it is told otherwise
     )
     vm.start()
     return vm
