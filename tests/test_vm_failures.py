@@ -200,7 +200,13 @@ def test_a_long_turn_says_what_it_is_waited_for(vm_image: Path):
             at_rest,
         ):
             pid = int(next(line for line in lines if line.strip().isdigit()))
-            assert any(re.match(report, line) for line in lines)
+            said = []
+            for line in lines:
+                said.append(line)
+                if re.match(report, line):
+                    break
+            assert said
+            assert re.match(report, said[-1]), said
             os.kill(pid, signal.SIGCONT)
         assert next(lines) == "The last lines of its console:\n"
         assert list(lines)[-1].startswith("  | ")

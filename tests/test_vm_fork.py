@@ -183,6 +183,7 @@ def test_a_forked_machine_is_that_which_was_started_by_itself(name: str):
             snapshots=str(directory / "snapshots"),
             fork=fork,
             warm_after=warm_after,
+            spin=1,  # as no other test's, or one of those might have warmed the zygote
             **kind.options,
         )
         vm.finish_boot()
