@@ -125,7 +125,10 @@ Arrive([[maybe_unused]] Side& from)
 #endif
 }
 
-} // namespace
+class Strand;
+
+/* Whose task goes on, or null. */
+thread_local Strand* t_strand = nullptr;
 
 /* One task, and how far it has got. */
 class Strand
@@ -139,7 +142,7 @@ class Strand
         m_inside.size = STACK_SIZE;
         m_inside.context.uc_stack.ss_sp = m_stack.Get();
         m_inside.context.uc_stack.ss_size = STACK_SIZE;
-        makecontext(&m_inside.context, reinterpret_cast<void (*)()>(&Strand::Begin), 0);
+        makecontext(&m_inside.context, &Strand::Begin, 0);
     }
 
     Strand(const Strand&) = delete;
@@ -152,11 +155,11 @@ class Strand
         {
             m_failure = Catch(*wait);
         }
-        SideBySide::m_strand = this;
+        t_strand = this;
         m_handled.Exchange();
         Switch(m_outside, m_inside);
         m_handled.Exchange();
-        SideBySide::m_strand = nullptr;
+        t_strand = nullptr;
     }
 
     /* Called within the task. */
@@ -184,7 +187,7 @@ class Strand
     /* A context begins without arguments that a pointer would fit into. */
     [[noreturn]] static void Begin()
     {
-        SideBySide::m_strand->DoTask();
+        t_strand->DoTask();
         std::terminate(); // what has ended does not go on
     }
 
@@ -206,7 +209,7 @@ class Strand
     Side m_outside;
 };
 
-Strand* SideBySide::m_strand = nullptr;
+} // namespace
 
 void
 SideBySide::Run(const std::vector<Task>& tasks, size_t width)
@@ -252,14 +255,20 @@ SideBySide::Run(const std::vector<Task>& tasks, size_t width)
 void
 SideBySide::Wait(const std::function<void()>& wait)
 {
-    if (m_strand)
+    if (t_strand)
     {
-        m_strand->Wait(wait);
+        t_strand->Wait(wait);
     }
     else
     {
         wait();
     }
+}
+
+bool
+SideBySide::IsWithin()
+{
+    return t_strand != nullptr;
 }
 
 } // namespace ns3qemu

@@ -11,8 +11,6 @@
 namespace ns3qemu
 {
 
-class Strand;
-
 /**
  * Carries out tasks of which each waits for something now and then: while one waits, others go on.
  *
@@ -42,15 +40,7 @@ class SideBySide
     static void Wait(const std::function<void()>& wait);
 
     /** @return whether this is within a task that may have others beside it */
-    static bool IsWithin()
-    {
-        return m_strand != nullptr;
-    }
-
-  private:
-    friend class Strand;
-
-    static Strand* m_strand; // whose task goes on, or null
+    static bool IsWithin();
 };
 
 } // namespace ns3qemu
