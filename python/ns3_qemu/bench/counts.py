@@ -36,6 +36,11 @@ class CountsError(Ns3QemuError):
     """There are no counts, or they are not whole."""
 
 
+#: Those of Totals that may differ a little from one measurement to the next: QEMU chooses the size
+#: of its TLB by the host's clock. A page of code that is not in the TLB has its jumps looked up.
+UNSTEADY = ("asked", "missed", "slow", "fills")
+
+
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """How often something was done, but for instructions."""
 

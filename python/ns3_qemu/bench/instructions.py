@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a turn takes, counted: the same on a machine that has other things to do.
 
-A given image gives the same numbers each time.
+A given image gives the same numbers each time, but for `counts.UNSTEADY`.
 """
 
 from __future__ import annotations
