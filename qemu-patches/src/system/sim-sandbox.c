@@ -98,6 +98,9 @@ static const Rule rules[] = {
     { SYS_sysinfo },
     { SYS_exit },
     { SYS_exit_group },
+    /* A thread's first steps: one that was made before the filter may take them after it. */
+    { SYS_rseq },
+    { SYS_set_robust_list },
     /* Descriptors that it has. */
     { SYS_close },
     { SYS_readv },
@@ -114,10 +117,8 @@ static const Rule rules[] = {
 
     /* Threads: a migration's, a monitor's, and the one of QEMU's RCU that a copy begins with. */
     { SYS_clone, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS | SIM_SANDBOX_COPIES, WITH, 0, THREAD },
-    { SYS_rseq, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS | SIM_SANDBOX_COPIES },
 
     /* Saving: a copy of the descriptor of its file. */
-    { SYS_set_robust_list, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
     { SYS_prctl, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS, EQUAL, 0, PR_SET_NAME },
     { SYS_fcntl, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS, EQUAL, 1, 1030 /* F_DUPFD_CLOEXEC */ },
     { SYS_dup, SIM_SANDBOX_SAVES | SIM_SANDBOX_MONITORS },
@@ -133,7 +134,6 @@ static const Rule rules[] = {
      * is killed by who made it, and so may others be, as far as Landlock and their user allow it.
      */
     { SYS_clone, SIM_SANDBOX_COPIES, EQUAL, 0, FORK },
-    { SYS_set_robust_list, SIM_SANDBOX_COPIES },
     { SYS_wait4, SIM_SANDBOX_COPIES },
     { SYS_kill, SIM_SANDBOX_COPIES, EQUAL, 1, SIGKILL },
     { SYS_getppid, SIM_SANDBOX_COPIES },
