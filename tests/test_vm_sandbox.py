@@ -94,6 +94,10 @@ def test_a_forbidden_system_call_ends_qemu_and_is_named(attempt: Attempt, what: 
     )
 
 
+def test_a_thread_that_was_made_before_may_begin(attempt: Attempt):
+    assert "exited with status 3:\nit is done" in attempt("a thread's first steps")
+
+
 @pytest.mark.parametrize(
     ("what", "error"),
     [

@@ -68,6 +68,15 @@ try_output(void)
     return 0;
 }
 
+/* As glibc does in a new thread, which may have been made before the sandbox was closed. */
+static long
+take_first_steps(void)
+{
+    syscall(SYS_set_robust_list, page, 24);
+    syscall(SYS_rseq, page, 32, 0, 0);
+    return 0;
+}
+
 static long
 try_memory(void)
 {
@@ -105,6 +114,7 @@ attempt(const char *what)
     TRY("clone", syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0))
     TRY("clone3", syscall(SYS_clone3, page, 64))
     TRY("make a thread", syscall(SYS_clone, CLONE_VM | CLONE_SIGHAND | CLONE_THREAD, 0, 0, 0, 0))
+    TRY("a thread's first steps", take_first_steps())
     TRY("trace the simulator", ptrace(PTRACE_ATTACH, simulator, 0, 0))
     TRY("kill the simulator", kill(simulator, 0))
     TRY("kill its thread", syscall(SYS_tgkill, simulator, simulator, 0))
