@@ -58,7 +58,11 @@ def outcomes(kernel: BlockingKernelClient, vm_image: Path) -> list[str]:
     def outcome(cell: str) -> str:
         code = cell.replace("IMAGE", repr(str(vm_image)))
         reply: dict[str, Any] = kernel.execute(
-            code, user_expressions={"value": "_"}, reply=True, timeout=PATIENCE
+            code,
+            user_expressions={"value": "_"},
+            stop_on_error=False,  # or the cell after one that fails is perhaps aborted
+            reply=True,
+            timeout=PATIENCE,
         )["content"]
         if reply["status"] == "error":
             return str(reply["ename"])
