@@ -217,14 +217,13 @@ SideBySide::Run(const std::vector<Task>& tasks, size_t width)
     const bool alone = IsWithin() || width < 2 || tasks.size() < 2;
     std::vector<std::exception_ptr> failures(tasks.size());
     std::deque<std::pair<size_t, std::unique_ptr<Strand>>> underWay;
-    for (size_t next = 0; next < tasks.size() || !underWay.empty();)
+    size_t next = 0;
+    for (; alone && next < tasks.size(); next++)
     {
-        if (alone)
-        {
-            failures[next] = Catch(tasks[next]);
-            next++;
-            continue;
-        }
+        failures[next] = Catch(tasks[next]);
+    }
+    while (next < tasks.size() || !underWay.empty())
+    {
         if (next < tasks.size() && underWay.size() < width)
         {
             underWay.emplace_back(next, std::make_unique<Strand>(tasks[next]));

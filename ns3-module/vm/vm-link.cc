@@ -442,14 +442,7 @@ VmLink::Give(uint32_t command, int64_t time, uint32_t flags, const VmPace& pace)
 void
 VmLink::WaitForTurn()
 {
-    if (SideBySide::IsWithin())
-    {
-        SideBySide::Wait([this]() { WaitHere(); });
-    }
-    else
-    {
-        WaitHere();
-    }
+    SideBySide::Wait([this]() { WaitHere(); });
 }
 
 void
